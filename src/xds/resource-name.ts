@@ -1,0 +1,80 @@
+import { TagWalk, WireError } from './tag-walk.ts';
+import type { TypeTraits } from './type-urls.ts';
+
+const anyTypeOfMcp = 'type.googleapis.com/istio.mcp.v1alpha1.Resource';
+/** `Any.type_url` of a Resource wrapper inside a SotW response (rulebook 1.2). */
+export const anyTypeOfWrapper = 'type.googleapis.com/envoy.service.discovery.v3.Resource';
+
+/**
+ * Reads a resource's name from its body without descriptors: field 1 of every Envoy type, `metadata.name` of Istio's mesh
+ * configuration (rulebook 1.2, 1.3).
+ *
+ * @returns the name, or undefined when the body has none that can be read
+ */
+export function nameInBody(anyTypeUrl: string, body: TagWalk): string | undefined {
+  try {
+    const first = lastText(body, anyTypeUrl === anyTypeOfMcp);
+    return first === '' ? undefined : first;
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}
+
+function lastText(walk: TagWalk, isNested: boolean): string {
+  let name = '';
+  while (walk.next()) {
+    // The last occurrence of a singular field wins (protobuf encoding rules).
+    if (walk.field !== 1 || walk.wireType !== 2) continue;
+    name = isNested ? lastText(walk.message(), false) : walk.text();
+  }
+  return name;
+}
+
+/**
+ * A key for a resource of a type that Weir does not know, whose field 1 may be no name at all: what can be read if it is plain text
+ * and not taken yet, else a stand-in by position. Only such types use it, so an Envoy resource never gets an invented name.
+ */
+export function opaqueName(readable: string | undefined, index: number, isTaken: (name: string) => boolean): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are exactly what tells bytes from a name.
+  const isPlain = readable !== undefined && !/[\u0000-\u001f\ufffd]/.test(readable);
+  const base = isPlain ? readable : '';
+  return isTaken(base) ? `${base}#${index}` : base;
+}
+
+/**
+ * The name under which a cluster asks for its endpoints: `eds_cluster_config.service_name`, else the cluster's own name.
+ *
+ * @param any encoded `google.protobuf.Any` with an `envoy.config.cluster.v3.Cluster`
+ * @returns undefined for a cluster that does not use EDS or cannot be read
+ */
+export function endpointNameOfCluster(any: Buffer): string | undefined {
+  try {
+    const outer = new TagWalk(any);
+    while (outer.next()) {
+      if (outer.field !== 2) continue;
+      let name = '';
+      let serviceName = '';
+      let isEds = false;
+      const cluster = outer.message();
+      while (cluster.next()) {
+        if (cluster.field === 1 && cluster.wireType === 2) name = cluster.text();
+        else if (cluster.field === 2 && cluster.wireType === 0) isEds = cluster.varint === 3;
+        else if (cluster.field === 3 && cluster.wireType === 2) {
+          const config = cluster.message();
+          while (config.next()) if (config.field === 2 && config.wireType === 2) serviceName = config.text();
+        }
+      }
+      if (isEds) return serviceName || name;
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a name can be used for a type: not empty for types whose name is known to be a name (R77). */
+export function isUsableName(name: string | undefined, traits: TypeTraits): name is string {
+  return name !== undefined && (name !== '' || !traits.isEnvoyType);
+}

@@ -1,0 +1,181 @@
+import type { UpstreamResponse, WireResource } from './discovery.ts';
+import { anyTypeOfWrapper, isUsableName, nameInBody, opaqueName } from './resource-name.ts';
+import { TagWalk, WireError } from './tag-walk.ts';
+import { traitsOf } from './type-urls.ts';
+import type { Nonce, TypeUrl, Variant } from './types.ts';
+
+/** A response that cannot be used. With a type and a nonce it can be refused on the wire (NACK), else only the stream can end. */
+export interface ResponseError {
+  readonly error: string;
+  readonly typeUrl: TypeUrl | '';
+  readonly nonce: Nonce | '';
+  readonly versionInfo: string;
+}
+
+interface Envelope {
+  typeUrl: string;
+  nonce: string;
+  versionInfo: string;
+  controlPlane: string;
+  readonly resources: { start: number; end: number }[];
+  readonly removed: string[];
+}
+
+/**
+ * Reads a response envelope by tag walk; bodies stay bytes. Also makes the structural checks that R77 demands: every
+ * resource has a readable name, Envoy types carry an Any of their own type, no name occurs twice (R22).
+ *
+ * @param bytes one `DiscoveryResponse` or `DeltaDiscoveryResponse`; the result shares its memory
+ * @param resourcesMax most resources allowed in one response
+ */
+export function decodeResponse(
+  bytes: Buffer,
+  variant: Variant,
+  resourcesMax: number,
+): UpstreamResponse | ResponseError {
+  const envelope: Envelope = { typeUrl: '', nonce: '', versionInfo: '', controlPlane: '', resources: [], removed: [] };
+  const refuse = (error: string): ResponseError => ({
+    error,
+    typeUrl: envelope.typeUrl as TypeUrl,
+    nonce: envelope.nonce as Nonce,
+    versionInfo: envelope.versionInfo,
+  });
+  try {
+    readEnvelope(bytes, variant, envelope);
+    if (envelope.typeUrl === '') return refuse('the response has no type_url');
+    if (envelope.resources.length > resourcesMax) {
+      return refuse(
+        `the response holds ${envelope.resources.length} resources, ${resourcesMax} are allowed (setting resourcesPerTypeMax)`,
+      );
+    }
+    const typeUrl = envelope.typeUrl as TypeUrl;
+    const traits = traitsOf(typeUrl);
+    const resources: WireResource[] = [];
+    const heartbeats: string[] = [];
+    const names = new Set<string>();
+    for (const [index, { start, end }] of envelope.resources.entries()) {
+      const parsed =
+        variant === 'delta' ? readDeltaResource(bytes, start, end) : readSotwResource(bytes.subarray(start, end));
+      if (parsed.any === undefined) {
+        // A Resource without body is a heartbeat for its TTL (R25); read as content it would be an emptied resource.
+        if (parsed.name !== undefined) heartbeats.push(parsed.name);
+        continue;
+      }
+      const [anyTypeUrl, body] = readAny(parsed.any);
+      if (traits.isEnvoyType && anyTypeUrl !== typeUrl) {
+        return refuse(`resource ${index} is a ${anyTypeUrl || 'body without type'} in a ${typeUrl} response`);
+      }
+      let name = parsed.name ?? nameInBody(anyTypeUrl, body);
+      if (variant === 'sotw' && !traits.isEnvoyType) name = opaqueName(name, index, taken => names.has(taken));
+      if (!isUsableName(name, traits)) return refuse(`resource ${index} of the response has no name`);
+      if (names.has(name)) return refuse(`the response holds '${name}' twice`);
+      names.add(name);
+      resources.push({ name, version: parsed.version, any: parsed.any, extra: parsed.extra });
+    }
+    for (const name of envelope.removed) {
+      if (names.has(name)) return refuse(`the response both holds and removes '${name}'`);
+    }
+    return {
+      typeUrl,
+      nonce: envelope.nonce as Nonce,
+      versionInfo: envelope.versionInfo,
+      controlPlane: envelope.controlPlane,
+      resources,
+      removed: envelope.removed,
+      heartbeats,
+      bytes: bytes.length,
+    };
+  } catch (error) {
+    if (error instanceof WireError) return refuse(`the response cannot be decoded: ${error.message}`);
+    throw error;
+  }
+}
+
+function readEnvelope(bytes: Buffer, variant: Variant, envelope: Envelope): void {
+  const walk = new TagWalk(bytes);
+  while (walk.next()) {
+    if (walk.wireType !== 2) continue;
+    switch (walk.field) {
+      case 1:
+        envelope.versionInfo = walk.text();
+        break;
+      case 2:
+        envelope.resources.push({ start: walk.start, end: walk.end });
+        break;
+      case 4:
+        envelope.typeUrl = walk.text();
+        break;
+      case 5:
+        envelope.nonce = walk.text();
+        break;
+      case 6:
+        if (variant === 'delta') envelope.removed.push(walk.text());
+        else envelope.controlPlane = readIdentifier(walk.message());
+        break;
+      case 7:
+        if (variant === 'delta') envelope.controlPlane = readIdentifier(walk.message());
+        break;
+    }
+  }
+}
+
+function readIdentifier(walk: TagWalk): string {
+  let identifier = '';
+  while (walk.next()) if (walk.field === 1) identifier = walk.text();
+  return identifier;
+}
+
+interface ParsedResource {
+  name: string | undefined;
+  version: string;
+  any: Buffer | undefined;
+  extra: Buffer | undefined;
+}
+
+function readDeltaResource(bytes: Buffer, start: number, end: number): ParsedResource {
+  const walk = new TagWalk(bytes, start, end);
+  let name = '';
+  let version = '';
+  let any: Buffer | undefined;
+  let extra: Buffer | undefined;
+  let fieldStart = start;
+  while (walk.next()) {
+    if (walk.field === 1) version = walk.text();
+    else if (walk.field === 2) any = walk.slice();
+    else if (walk.field === 3) name = walk.text();
+    // A TTL is ours to keep, never the client's (R114: Envoy crashes on some expiries); everything else passes untouched.
+    else if (walk.field !== 6) {
+      const field = bytes.subarray(fieldStart, walk.end);
+      extra = extra ? Buffer.concat([extra, field]) : Buffer.from(field);
+    }
+    fieldStart = walk.end;
+  }
+  return { name, version, any, extra };
+}
+
+function readSotwResource(any: Buffer): ParsedResource {
+  const [anyTypeUrl, body] = readAny(any);
+  if (anyTypeUrl !== anyTypeOfWrapper) return { name: undefined, version: '', any, extra: undefined };
+  // A wrapper inside SotW: its name and resource are the real ones (rulebook 1.2).
+  let name: string | undefined;
+  let version = '';
+  let inner: Buffer | undefined;
+  while (body.next()) {
+    if (body.field === 1) version = body.text();
+    else if (body.field === 2) inner = body.slice();
+    else if (body.field === 3) name = body.text();
+  }
+  return { name, version, any: inner, extra: undefined };
+}
+
+/** Type URL and body of an encoded `google.protobuf.Any`. */
+function readAny(any: Buffer): [string, TagWalk] {
+  const walk = new TagWalk(any);
+  let typeUrl = '';
+  let body = new TagWalk(any, any.length);
+  while (walk.next()) {
+    if (walk.field === 1) typeUrl = walk.text();
+    else if (walk.field === 2) body = walk.message();
+  }
+  return [typeUrl, body];
+}
