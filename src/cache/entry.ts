@@ -1,0 +1,67 @@
+import { digestOf } from '../xds/digest.ts';
+import type { WireResource } from '../xds/discovery.ts';
+import { endpointNameOfCluster } from '../xds/resource-name.ts';
+
+/** One cached resource. The body is never changed in place: other bytes make another value of `any`. */
+export class Entry {
+  readonly name: string;
+  /** Encoded `google.protobuf.Any`; owned by the store, read by everybody. */
+  any: Buffer;
+  /** Upstream's per-resource version, `''` when it gives none. */
+  version: string;
+  /** Encoded fields of the Delta wrapper that are passed on untouched. */
+  extra: Buffer | undefined;
+  /** Store revision of the newest change of the body. */
+  revision: number;
+  /**
+   * Store revision at which the name first existed, counting incarnations that were removed since: a client that was level
+   * before it never had the resource.
+   */
+  readonly firstSeenRevision: number;
+  #digest: string | undefined;
+  #endpointName: string | null | undefined;
+
+  constructor(resource: WireResource, any: Buffer, revision: number, firstSeenRevision: number) {
+    this.name = resource.name;
+    this.any = any;
+    this.version = resource.version;
+    this.extra = resource.extra;
+    this.revision = revision;
+    this.firstSeenRevision = firstSeenRevision;
+  }
+
+  /** Content digest of the body, computed when first asked for. */
+  get digest(): string {
+    this.#digest ??= digestOf(this.any);
+    return this.#digest;
+  }
+
+  /** For a Cluster: the name of its endpoints (rulebook 1.2), undefined when it uses none. */
+  get endpointName(): string | undefined {
+    if (this.#endpointName === undefined) this.#endpointName = endpointNameOfCluster(this.any) ?? null;
+    return this.#endpointName ?? undefined;
+  }
+
+  /** The version a Delta client is told: upstream's, or the content's where upstream gives none (R90). */
+  get clientVersion(): string {
+    return this.version || this.digest;
+  }
+}
+
+/** A name that was removed, kept until every client has heard of it. */
+export interface Tombstone {
+  /** Store revision of the removal. */
+  readonly revision: number;
+  readonly removedAtMs: number;
+  /** What was removed: SotW clients are still sent it while the removal waits for routes and listeners (R86). */
+  readonly entry: Entry;
+}
+
+/** How Weir knows that a wanted name does not exist (R23, R95, R115). */
+export type AbsentReason =
+  /** Upstream said so. */
+  | 'upstream'
+  /** Upstream answered the same request without it, or the complete set lacks it. */
+  | 'inferred'
+  /** The 15 s resource timer of xDS ran out: a guess, good for completeness and metrics only. */
+  | 'timeout';

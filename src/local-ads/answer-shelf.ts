@@ -1,0 +1,83 @@
+import type { Entry } from '../cache/entry.ts';
+import type { TypeStore } from '../cache/store.ts';
+import type { Variant } from '../xds/types.ts';
+import { type AnswerHeader, encodeDeltaAnswer, encodeSotwAnswer, encodeSotwResources } from '../xds/wire-answer.ts';
+
+/** One message to a client, by its content. */
+export interface AnswerPlan {
+  readonly variant: Variant;
+  readonly header: AnswerHeader;
+  /** Resources in the order of sending; `whole` stands for every entry of the store, followed by `entries`. */
+  readonly isWhole: boolean;
+  readonly entries: readonly Entry[];
+  readonly removed: readonly string[];
+}
+
+const slots = 4;
+
+/**
+ * Encodes answers of one type, and shares the bytes between clients that are told the same: encode once, write N times. What is
+ * shared is kept alive by the writes alone (weak references), so a full list costs memory only while it is on its way.
+ */
+export class AnswerShelf {
+  readonly #store: TypeStore;
+  #recent: { readonly plan: AnswerPlan; readonly bytes: WeakRef<Buffer> }[] = [];
+  #whole: { readonly revision: number; readonly resources: WeakRef<Buffer> } | undefined;
+
+  constructor(store: TypeStore) {
+    this.#store = store;
+  }
+
+  /** Encoded response for the plan; not to be changed by the caller. */
+  encode(plan: AnswerPlan): Buffer {
+    for (const { plan: known, bytes } of this.#recent) {
+      const shared = isSame(known, plan) ? bytes.deref() : undefined;
+      if (shared) return shared;
+    }
+    const encoded = this.#encode(plan);
+    this.#recent = [{ plan, bytes: new WeakRef(encoded) }, ...this.#recent.slice(0, slots - 1)];
+    return encoded;
+  }
+
+  #encode(plan: AnswerPlan): Buffer {
+    if (plan.variant === 'delta') {
+      const resources = plan.entries.map(entry => ({
+        name: entry.name,
+        version: entry.clientVersion,
+        any: entry.any,
+        extra: entry.extra,
+      }));
+      return encodeDeltaAnswer(plan.header, resources, plan.removed);
+    }
+    const parts = plan.isWhole ? [this.#wholeResources()] : [];
+    if (plan.entries.length > 0) parts.push(encodeSotwResources(plan.entries.map(entry => entry.any)));
+    return encodeSotwAnswer(plan.header, parts);
+  }
+
+  #wholeResources(): Buffer {
+    const held = this.#whole?.revision === this.#store.revision ? this.#whole.resources.deref() : undefined;
+    if (held) return held;
+    const anys: Buffer[] = [];
+    for (const entry of this.#store.entries()) anys.push(entry.any);
+    const resources = encodeSotwResources(anys);
+    this.#whole = { revision: this.#store.revision, resources: new WeakRef(resources) };
+    return resources;
+  }
+}
+
+/** Entries are immutable in their bodies, so the same entries under the same nonce and version are the same bytes. */
+function isSame(a: AnswerPlan, b: AnswerPlan): boolean {
+  return (
+    a.variant === b.variant &&
+    a.header.nonce === b.header.nonce &&
+    a.header.versionInfo === b.header.versionInfo &&
+    a.header.controlPlane === b.header.controlPlane &&
+    a.isWhole === b.isWhole &&
+    areSame(a.entries, b.entries) &&
+    areSame(a.removed, b.removed)
+  );
+}
+
+function areSame<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, index) => item === b[index]);
+}

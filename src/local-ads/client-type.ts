@@ -1,0 +1,411 @@
+import type { Entry, Tombstone } from '../cache/entry.ts';
+import type { TypeStore } from '../cache/store.ts';
+import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
+import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
+import type { AnswerShelf } from './answer-shelf.ts';
+import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
+
+/** What a view offers of one type to all its clients. */
+export interface TypeSource {
+  readonly store: TypeStore;
+  readonly shelf: AnswerShelf;
+  /** Short text that makes nonces of this type differ from those of the others on a stream. */
+  readonly noncePrefix: string;
+  /** Upstream's newest `version_info`, shown to Delta clients as `system_version_info` (R6). */
+  upstreamVersion: string;
+}
+
+/** A client's word on content between two store revisions. */
+export interface Verdict {
+  readonly typeUrl: TypeUrl;
+  readonly fromRevision: number;
+  readonly toRevision: number;
+  /** Undefined for an ACK. */
+  readonly status: RpcStatus | undefined;
+}
+
+/** A message ready to be written. */
+export interface Message {
+  readonly bytes: Buffer;
+  /** CDS: names of the endpoints that have to follow (R87). */
+  readonly warms: readonly string[];
+  /** EDS: names answered by this message. */
+  readonly endpoints: readonly string[];
+}
+
+interface Sent {
+  readonly fromRevision: number;
+  readonly toRevision: number;
+  readonly versionInfo: string;
+}
+
+/** Unanswered messages remembered per stream and type; a client that ACKs none of so many is behaving oddly enough. */
+const unansweredMax = 64;
+
+/**
+ * One type on one client stream: what the client wants, at which revision it was sent, and what it answered (R63). Instead of a
+ * map of everything the client holds there is one revision and the few names that are owed besides.
+ */
+export class ClientType {
+  readonly typeUrl: TypeUrl;
+  readonly traits: TypeTraits;
+  readonly subscription: ClientSubscription;
+  readonly #variant: Variant;
+  readonly #source: TypeSource;
+  readonly #controlPlane: () => string;
+  /** Store revision the client was sent, -1 before anything. */
+  #sentRevision: number;
+  /** Names to answer whatever the revision says: asked for, asked again, or warming. Delta keeps them until they can be answered. */
+  readonly #owed = new Set<string>();
+  /** Delta: owed names that are answered as removed when they do not exist, whoever says so (R17). */
+  readonly #owedRemovals = new Set<string>();
+  #owesWildcard = false;
+  /** Delta: versions the client brought along, each until it was compared (R93). */
+  #brought: Map<string, string> | undefined;
+  /** Removals of clusters and endpoints waiting for the listeners and routes of the same batch (R86). */
+  readonly #waitingRemovals = new Map<string, { readonly releaseAtMs: number; readonly entry: Entry | undefined }>();
+  readonly #unanswered = new Map<string, Sent>();
+  #newestNonce: string | undefined;
+  #nonceRevision = -1;
+  #nonceRepeats = 0;
+  #ackedVersion = '';
+  #lastError: string | undefined;
+  #wasRefusedNewest = false;
+
+  constructor(
+    typeUrl: TypeUrl,
+    traits: TypeTraits,
+    variant: Variant,
+    source: TypeSource,
+    controlPlane: () => string,
+    isWildcardSticky: boolean,
+  ) {
+    this.typeUrl = typeUrl;
+    this.traits = traits;
+    this.#variant = variant;
+    this.#source = source;
+    this.#controlPlane = controlPlane;
+    this.subscription = new ClientSubscription(traits, isWildcardSticky);
+    this.#sentRevision = source.store.revision;
+  }
+
+  /** Revision the client is level with, for trimming the store's history. */
+  get level(): number {
+    return this.#sentRevision;
+  }
+
+  get hasBeenSent(): boolean {
+    return this.#newestNonce !== undefined;
+  }
+
+  get ackedVersion(): string {
+    return this.#ackedVersion;
+  }
+
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  get status(): 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED' {
+    if (this.#wasRefusedNewest) return 'REJECTED';
+    if (!this.hasBeenSent) return 'NOT SENT';
+    return this.#unanswered.size === 0 ? 'SYNCED' : 'STALE';
+  }
+
+  /** Whether all that was asked for has been answered, as far as it can be. */
+  get isComplete(): boolean {
+    return !this.#owesWildcard && this.#isAnswerable();
+  }
+
+  /** Takes in the first request of the type on this stream. */
+  begin(change: SubscriptionChange, versionInfo: string, versions: ReadonlyMap<string, string>): void {
+    const { store } = this.#source;
+    if (change.wildcard > 0) {
+      const isLevel =
+        this.#variant === 'sotw' &&
+        this.traits.isFullState &&
+        store.isKnown &&
+        versionInfo !== '' &&
+        versionInfo === store.versionInfo();
+      // Wildcard and identical content: silence is allowed (R92). Named types may be warming, so they are always answered (R43).
+      if (isLevel) this.#ackedVersion = versionInfo;
+      else {
+        this.#owesWildcard = true;
+        this.#sentRevision = -1;
+      }
+    }
+    for (const name of change.added) this.#owed.add(name);
+    if (versions.size > 0) this.#brought = new Map(versions);
+  }
+
+  /** Takes in a later change of the subscription. */
+  changed(change: SubscriptionChange): void {
+    for (const name of change.removed) {
+      this.#owed.delete(name);
+      this.#brought?.delete(name);
+      this.#waitingRemovals.delete(name);
+    }
+    for (const name of change.added) this.owe(name);
+    for (const name of change.resubscribed) this.owe(name);
+    for (const name of change.droppedUnderWildcard) {
+      this.owe(name);
+      this.#owedRemovals.add(name);
+    }
+    if (change.wildcard > 0) {
+      this.#owesWildcard = true;
+      for (const entry of this.#source.store.entries()) this.#owed.add(entry.name);
+    } else if (change.wildcard < 0) {
+      this.#owesWildcard = false;
+      for (const name of this.#owed) if (!this.subscription.covers(name)) this.#owed.delete(name);
+    }
+  }
+
+  /** Sends the name with the next message, whatever the client holds. */
+  owe(name: string): void {
+    this.#owed.add(name);
+    this.#brought?.delete(name);
+  }
+
+  /**
+   * Sorts a request's nonce (R84, R85).
+   *
+   * @returns the verdict it carries, if it answers a message that was not answered yet
+   */
+  answered(nonce: Nonce | '', status: RpcStatus | undefined): Verdict | undefined {
+    const sent = this.#unanswered.get(nonce);
+    if (!sent) return undefined;
+    let { fromRevision } = sent;
+    if (this.#variant === 'sotw') {
+      // SotW clients may answer only the newest of several (R42), which then speaks for those before it.
+      for (const [older, message] of this.#unanswered) {
+        if (older === nonce) break;
+        fromRevision = Math.min(fromRevision, message.fromRevision);
+        this.#unanswered.delete(older);
+      }
+    }
+    this.#unanswered.delete(nonce);
+    if (status) this.#lastError = status.message;
+    else {
+      this.#ackedVersion = sent.versionInfo;
+      this.#lastError = undefined;
+    }
+    if (nonce === this.#newestNonce) this.#wasRefusedNewest = status !== undefined;
+    return { typeUrl: this.typeUrl, fromRevision, toRevision: sent.toRevision, status };
+  }
+
+  /** Whether a change of these names will be sent to this client. */
+  isAffectedBy(names: readonly string[]): boolean {
+    return names.some(name => this.subscription.covers(name));
+  }
+
+  /** When a waiting removal may go out, on the monotonic clock in ms; Infinity without one. */
+  nextReleaseMs(): number {
+    let deadline = Infinity;
+    for (const { releaseAtMs } of this.#waitingRemovals.values()) deadline = Math.min(deadline, releaseAtMs);
+    return deadline;
+  }
+
+  /**
+   * Builds the newest message that brings the client on, without removals that have to wait (R86).
+   *
+   * @param removalHoldMs how long removals of clusters and endpoints wait after upstream's
+   */
+  next(nowMs: number, removalHoldMs: number): Message | undefined {
+    if (this.#sentRevision === this.#source.store.revision && this.#owed.size === 0 && !this.#owesWildcard)
+      return undefined;
+    if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
+    return this.traits.isFullState ? this.#nextList(removalHoldMs) : this.#nextNamed();
+  }
+
+  /** Builds the message with the removals whose wait is over. */
+  release(nowMs: number): Message | undefined {
+    if (this.#waitingRemovals.size === 0 || this.nextReleaseMs() > nowMs) return undefined;
+    const gone: string[] = [];
+    for (const [name, { releaseAtMs }] of this.#waitingRemovals) if (releaseAtMs <= nowMs) gone.push(name);
+    for (const name of gone) this.#waitingRemovals.delete(name);
+    if (this.#variant === 'sotw') return this.#list([]);
+    const stillGone = gone.filter(name => !this.#source.store.get(name));
+    if (stillGone.length === 0) return undefined;
+    return this.#message({ entries: [], removed: stillGone });
+  }
+
+  /** SotW, full-state: the whole list, as soon as it is certain to be whole (R62, R38). */
+  #nextList(removalHoldMs: number): Message | undefined {
+    const { store } = this.#source;
+    if (!this.#isAnswerable()) return undefined;
+    const names = store.changesSince(this.#sentRevision).filter(name => this.subscription.covers(name));
+    const changed: Entry[] = [];
+    let isRemovalDue = false;
+    for (const name of names) {
+      const entry = store.get(name);
+      if (entry) {
+        changed.push(entry);
+        this.#waitingRemovals.delete(name);
+        continue;
+      }
+      const tombstone = this.#tombstoneOfSent(name);
+      if (!tombstone) continue;
+      if (this.#mayRemovalsWait) this.#wait(name, tombstone.removedAtMs + removalHoldMs, tombstone.entry);
+      else isRemovalDue = true;
+    }
+    const isOwed = this.#owesWildcard || this.#owed.size > 0;
+    if (!isOwed && changed.length === 0 && !isRemovalDue) {
+      this.#sentRevision = store.revision;
+      return undefined;
+    }
+    this.#owesWildcard = false;
+    this.#owed.clear();
+    return this.#list(changed);
+  }
+
+  #list(changed: readonly Entry[]): Message {
+    const { store } = this.#source;
+    const kept: Entry[] = [];
+    for (const { entry } of this.#waitingRemovals.values()) if (entry) kept.push(entry);
+    const warms = this.#warmed(changed);
+    if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, warms });
+    const entries: Entry[] = [];
+    for (const name of this.subscription.names) {
+      const entry = store.get(name);
+      if (entry) entries.push(entry);
+    }
+    return this.#message({ entries, kept, warms });
+  }
+
+  /** SotW, partial: what changed and what was asked for; a removal cannot be told (R21). */
+  #nextNamed(): Message | undefined {
+    const { store } = this.#source;
+    const names = new Set(this.#owed);
+    for (const name of store.changesSince(this.#sentRevision)) if (this.subscription.covers(name)) names.add(name);
+    const entries: Entry[] = [];
+    for (const name of names) {
+      const entry = store.get(name);
+      if (entry) entries.push(entry);
+    }
+    this.#owed.clear();
+    const isWholeAnswered = this.#owesWildcard && store.isKnown;
+    if (isWholeAnswered) this.#owesWildcard = false;
+    if (entries.length > 0 || isWholeAnswered) return this.#message({ entries });
+    this.#sentRevision = store.revision;
+    return undefined;
+  }
+
+  #nextDelta(nowMs: number, removalHoldMs: number): Message | undefined {
+    const { store } = this.#source;
+    const names = new Set(this.#owed);
+    for (const name of store.changesSince(this.#sentRevision)) if (this.subscription.covers(name)) names.add(name);
+    if (this.#brought && store.isKnown && this.subscription.isWildcard)
+      for (const name of this.#brought.keys()) names.add(name);
+    const entries: Entry[] = [];
+    const removed: string[] = [];
+    for (const name of names) {
+      const entry = store.get(name);
+      const brought = this.#brought?.get(name);
+      if (entry) {
+        this.#owed.delete(name);
+        this.#owedRemovals.delete(name);
+        this.#waitingRemovals.delete(name);
+        this.#brought?.delete(name);
+        // The empty version never proves equality (R90).
+        if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.push(entry);
+      } else if (this.#isGone(name, brought !== undefined)) {
+        this.#brought?.delete(name);
+        const isAsked = this.#owed.delete(name);
+        this.#owedRemovals.delete(name);
+        // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
+        const tombstone = this.#tombstoneOfSent(name);
+        if (isAsked || !this.#mayRemovalsWait) removed.push(name);
+        else this.#wait(name, (tombstone?.removedAtMs ?? nowMs) + removalHoldMs, tombstone?.entry);
+      }
+    }
+    if (this.#brought?.size === 0) this.#brought = undefined;
+    // The first wildcard request is answered even when there is nothing, or nothing new, to send (R117).
+    const isWholeAnswered = this.#owesWildcard && store.isKnown;
+    const isEmptyOwed = isWholeAnswered && !this.hasBeenSent && store.size === 0;
+    if (isWholeAnswered) this.#owesWildcard = false;
+    if (entries.length + removed.length === 0 && !isEmptyOwed) {
+      this.#sentRevision = store.revision;
+      return undefined;
+    }
+    return this.#message({ entries, removed, warms: this.#warmed(entries) });
+  }
+
+  /** Delta: whether the client has to be told that a name without entry is gone. */
+  #isGone(name: string, wasBrought: boolean): boolean {
+    const { store } = this.#source;
+    if (this.#owedRemovals.has(name)) return true;
+    if (this.#tombstoneOfSent(name) || (store.tombstone(name) && (wasBrought || this.#owed.has(name)))) return true;
+    if (this.subscription.names.has(name)) {
+      const reason = store.absentReason(name);
+      return reason === 'upstream' || (reason === 'inferred' && this.traits.mayInferRemoval);
+    }
+    return wasBrought && this.subscription.isWildcard && store.isKnown;
+  }
+
+  /** Removals of clusters and endpoints go last (R28); nothing else refers to the other types from outside. */
+  get #mayRemovalsWait(): boolean {
+    return this.typeUrl === clusterType || this.typeUrl === endpointType;
+  }
+
+  #wait(name: string, releaseAtMs: number, entry: Entry | undefined): void {
+    this.#waitingRemovals.set(name, { releaseAtMs, entry });
+  }
+
+  /** The tombstone of a name that this client was sent: one that came and went in between is no news to it (R103). */
+  #tombstoneOfSent(name: string): Tombstone | undefined {
+    const tombstone = this.#source.store.tombstone(name);
+    return tombstone && tombstone.entry.firstSeenRevision <= this.#sentRevision ? tombstone : undefined;
+  }
+
+  /** Whether a SotW list would be whole: nothing it should hold is unknown. */
+  #isAnswerable(): boolean {
+    const { store } = this.#source;
+    if (this.subscription.isWildcard) return store.isKnown;
+    for (const name of this.subscription.names) if (!store.get(name) && !store.absentReason(name)) return false;
+    return true;
+  }
+
+  /** Endpoints' names of changed clusters: the client warms them only by endpoints that come after (R29). */
+  #warmed(changed: readonly Entry[]): readonly string[] {
+    if (this.typeUrl !== clusterType) return [];
+    const names: string[] = [];
+    for (const entry of changed) if (entry.endpointName !== undefined) names.push(entry.endpointName);
+    return names;
+  }
+
+  #message(parts: {
+    readonly isWhole?: boolean;
+    readonly entries: readonly Entry[];
+    /** Removed resources that stay in the list until their removal is released. */
+    readonly kept?: readonly Entry[];
+    readonly removed?: readonly string[];
+    readonly warms?: readonly string[];
+  }): Message {
+    const kept = parts.kept ?? [];
+    const { store, shelf, noncePrefix, upstreamVersion } = this.#source;
+    const toRevision = store.revision;
+    this.#nonceRepeats = this.#nonceRevision === toRevision ? this.#nonceRepeats + 1 : 0;
+    this.#nonceRevision = toRevision;
+    const nonce = `${noncePrefix}${toRevision.toString(36)}${this.#nonceRepeats > 0 ? `.${this.#nonceRepeats.toString(36)}` : ''}`;
+    const versionInfo =
+      this.#variant === 'sotw' ? store.versionInfo(kept) : upstreamVersion || `r${toRevision.toString(36)}`;
+    const bytes = shelf.encode({
+      variant: this.#variant,
+      header: { typeUrl: this.typeUrl, versionInfo, nonce, controlPlane: this.#controlPlane() },
+      isWhole: parts.isWhole ?? false,
+      entries: kept.length > 0 ? [...parts.entries, ...kept] : parts.entries,
+      removed: parts.removed ?? [],
+    });
+    this.#unanswered.set(nonce, { fromRevision: this.#sentRevision, toRevision, versionInfo });
+    if (this.#unanswered.size > unansweredMax) {
+      const oldest = this.#unanswered.keys().next();
+      if (!oldest.done) this.#unanswered.delete(oldest.value);
+    }
+    this.#newestNonce = nonce;
+    this.#wasRefusedNewest = false;
+    this.#sentRevision = toRevision;
+    const removed = parts.removed ?? [];
+    const endpoints = this.typeUrl === endpointType ? [...parts.entries.map(entry => entry.name), ...removed] : [];
+    return { bytes, warms: parts.warms ?? [], endpoints };
+  }
+}

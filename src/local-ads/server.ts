@@ -1,0 +1,154 @@
+import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition, status } from '@grpc/grpc-js';
+import { type Address, formatAddress } from '../xds/address.ts';
+import type { TypeUrl, Variant } from '../xds/types.ts';
+import { discoveryServices } from './services.ts';
+import { bindPrivately, claimSocketPath } from './unix-socket.ts';
+
+/** What happens on client streams. */
+export type ClientEvent =
+  | {
+      readonly kind: 'client_opened';
+      readonly streamId: number;
+      readonly variant: Variant;
+      readonly listener: string;
+      readonly fixedType: TypeUrl | undefined;
+    }
+  | { readonly kind: 'client_request'; readonly streamId: number; readonly bytes: Buffer }
+  | { readonly kind: 'client_writable'; readonly streamId: number }
+  | { readonly kind: 'client_closed'; readonly streamId: number };
+
+/** Limits of the local endpoint. */
+export interface ServerSettings {
+  /** Largest request in bytes. */
+  readonly requestBytesMax: number;
+  readonly clientStreamsPerConnectionMax: number;
+  /** File mode of Unix sockets, such as 0o600. */
+  readonly socketMode: number;
+}
+
+type Call = ServerDuplexStream<Buffer, Buffer>;
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+/** The first request of an Envoy is 61 kB, near the 64 KiB default window (R58, R121). */
+const flowControlWindow = 1024 * 1024;
+
+/** The gRPC shell towards local clients: discovery services on any number of addresses, messages as bytes in both directions. */
+export class LocalServer {
+  readonly #settings: ServerSettings;
+  readonly #post: (event: ClientEvent) => void;
+  readonly #newStreamId: () => number;
+  readonly #servers: Server[] = [];
+  readonly #calls = new Map<number, Call>();
+
+  constructor(settings: ServerSettings, newStreamId: () => number, post: (event: ClientEvent) => void) {
+    this.#settings = settings;
+    this.#newStreamId = newStreamId;
+    this.#post = post;
+  }
+
+  /**
+   * Starts listening on one more address.
+   *
+   * @returns the address with the real port, when port 0 was asked for
+   * @throws Error that says which address cannot be used and why
+   */
+  async listen(address: Address): Promise<Address> {
+    const name = formatAddress(address);
+    const server = new Server({
+      'grpc.max_receive_message_length': this.#settings.requestBytesMax,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': this.#settings.clientStreamsPerConnectionMax,
+      'grpc-node.flow_control_window': flowControlWindow,
+      // A client whose machine vanished is noticed; ours are local, so pings cost nothing.
+      'grpc.keepalive_time_ms': 60_000,
+      'grpc.keepalive_timeout_ms': 20_000,
+    });
+    for (const service of discoveryServices) {
+      const definition: Record<string, unknown> = {};
+      const handlers: Record<string, (call: Call) => void> = {};
+      for (const { name: method, variant } of service.methods) {
+        definition[method] = {
+          path: `/${service.name}/${method}`,
+          requestStream: true,
+          responseStream: true,
+          requestSerialize: asIs,
+          requestDeserialize: asIs,
+          responseSerialize: asIs,
+          responseDeserialize: asIs,
+        };
+        handlers[method] = call => this.#opened(call, variant, name, service.typeUrl);
+      }
+      server.addService(definition as ServiceDefinition, handlers); // The record is built from complete definitions.
+    }
+    if (address.kind === 'tcp') {
+      const port = await bind(server, name);
+      this.#servers.push(server);
+      return { ...address, port };
+    }
+    const obstacle = await claimSocketPath(address.path);
+    if (obstacle !== undefined) throw new Error(obstacle);
+    await bindPrivately(address.path, this.#settings.socketMode, () => bind(server, `unix:${address.path}`));
+    this.#servers.push(server);
+    return address;
+  }
+
+  /** Writes one response; `client_writable` follows when it has left, never before (R122). */
+  send(streamId: number, bytes: Buffer): void {
+    this.#calls.get(streamId)?.write(bytes, () => {
+      if (this.#calls.has(streamId)) this.#post({ kind: 'client_writable', streamId });
+    });
+  }
+
+  /** Ends a stream with a status; nothing more is heard of it. */
+  close(streamId: number, code: number, message: string): void {
+    const call = this.#calls.get(streamId);
+    this.#calls.delete(streamId);
+    call?.emit('error', { code, details: message });
+  }
+
+  /** Stops listening, waits for the last bytes of ended streams at most `deadlineMs`, then cuts. */
+  async stop(deadlineMs: number): Promise<void> {
+    for (const streamId of [...this.#calls.keys()]) this.close(streamId, status.UNAVAILABLE, 'weir is shutting down');
+    // bounded: one server per configured address.
+    await Promise.all(this.#servers.map(server => stopServer(server, deadlineMs)));
+  }
+
+  #opened(call: Call, variant: Variant, listener: string, fixedType: TypeUrl | undefined): void {
+    const streamId = this.#newStreamId();
+    this.#calls.set(streamId, call);
+    const ended = (): void => {
+      if (this.#calls.delete(streamId)) this.#post({ kind: 'client_closed', streamId });
+    };
+    call.on('data', (bytes: Buffer) => {
+      if (this.#calls.has(streamId)) this.#post({ kind: 'client_request', streamId, bytes });
+    });
+    call.on('end', () => {
+      call.end();
+      ended();
+    });
+    call.on('cancelled', ended);
+    call.on('close', ended);
+    // A broken connection arrives as an error too; our own statuses pass through here on their way out.
+    call.on('error', ended);
+    this.#post({ kind: 'client_opened', streamId, variant, listener, fixedType });
+  }
+}
+
+function bind(server: Server, target: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
+      if (error) reject(error);
+      else resolve(port);
+    });
+  });
+}
+
+function stopServer(server: Server, deadlineMs: number): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
+    server.tryShutdown(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

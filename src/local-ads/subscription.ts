@@ -1,0 +1,119 @@
+import type { InterestChange } from '../cache/watch-map.ts';
+import type { TypeTraits } from '../xds/type-urls.ts';
+import { wildcardName } from '../xds/types.ts';
+
+/** What one request changed in a client's subscription to one type. */
+export interface SubscriptionChange extends InterestChange {
+  /** Delta: names subscribed again, which have to be answered although they were held (R16). */
+  readonly resubscribed: readonly string[];
+  /** Delta: explicit names dropped while the wildcard goes on, which have to be answered too (R17). */
+  readonly droppedUnderWildcard: readonly string[];
+}
+
+/**
+ * What one client stream wants of one type, with every wildcard rule of the protocol (R10–R14, R47, R96). Its life is the stream's:
+ * nothing is remembered from an earlier one.
+ */
+export class ClientSubscription {
+  readonly #traits: TypeTraits;
+  readonly #isWildcardSticky: boolean;
+  readonly #names = new Set<string>();
+  #isWildcard = false;
+  /** A request of this type has named something on this stream: the legacy wildcard is dead (R12). */
+  #wasNamed = false;
+  #isFirst = true;
+
+  /** @param isWildcardSticky keep a legacy SotW wildcard when names follow, as Envoy's on-demand discovery needs it (R96) */
+  constructor(traits: TypeTraits, isWildcardSticky: boolean) {
+    this.#traits = traits;
+    this.#isWildcardSticky = isWildcardSticky;
+  }
+
+  get isWildcard(): boolean {
+    return this.#isWildcard;
+  }
+
+  /** Explicit names; not to be changed by the caller. */
+  get names(): ReadonlySet<string> {
+    return this.#names;
+  }
+
+  /** Whether a resource of this name is to be sent. */
+  covers(name: string): boolean {
+    return this.#isWildcard || this.#names.has(name);
+  }
+
+  /** Takes in a SotW request: its list is the complete set (R10). */
+  replace(resourceNames: readonly string[]): SubscriptionChange {
+    const wasWildcard = this.#isWildcard;
+    if (resourceNames.length > 0) {
+      this.#isWildcard =
+        resourceNames.includes(wildcardName) || (this.#isWildcardSticky && wasWildcard && !this.#wasNamed);
+      if (!this.#isWildcard || resourceNames.includes(wildcardName)) this.#wasNamed = true;
+    } else {
+      // Only a stream that never named anything can mean "everything" by an empty list (R12, R14, R47).
+      this.#isWildcard = !this.#wasNamed && this.#traits.hasLegacyWildcard;
+    }
+    this.#isFirst = false;
+    const wanted = new Set(resourceNames);
+    wanted.delete(wildcardName);
+    const added: string[] = [];
+    const removed: string[] = [];
+    for (const name of this.#names) if (!wanted.has(name)) removed.push(name);
+    for (const name of removed) this.#names.delete(name);
+    for (const name of wanted) {
+      if (this.#names.has(name)) continue;
+      this.#names.add(name);
+      added.push(name);
+    }
+    return {
+      added,
+      removed,
+      wildcard: difference(wasWildcard, this.#isWildcard),
+      resubscribed: [],
+      droppedUnderWildcard: [],
+    };
+  }
+
+  /** Takes in a Delta request: its lists are differences (R10). */
+  change(subscribe: readonly string[], unsubscribe: readonly string[]): SubscriptionChange {
+    const wasWildcard = this.#isWildcard;
+    if (this.#isFirst && subscribe.length === 0 && unsubscribe.length === 0 && this.#traits.hasLegacyWildcard) {
+      this.#isWildcard = true;
+    }
+    this.#isFirst = false;
+    const added = new Set<string>();
+    const removed = new Set<string>();
+    const resubscribed = new Set<string>();
+    const droppedUnderWildcard: string[] = [];
+    for (const name of subscribe) {
+      if (name === wildcardName) this.#isWildcard = true;
+      else if (this.#names.has(name)) resubscribed.add(name);
+      else {
+        this.#names.add(name);
+        added.add(name);
+      }
+    }
+    for (const name of unsubscribe) {
+      if (name === wildcardName) this.#isWildcard = false;
+      else if (this.#names.delete(name)) {
+        // Subscribed and unsubscribed by one request: nothing was gained.
+        if (!added.delete(name)) removed.add(name);
+        resubscribed.delete(name);
+        if (this.#isWildcard) droppedUnderWildcard.push(name);
+      }
+    }
+    return {
+      added: [...added],
+      removed: [...removed],
+      wildcard: difference(wasWildcard, this.#isWildcard),
+      resubscribed: [...resubscribed],
+      droppedUnderWildcard,
+    };
+  }
+}
+
+function difference(was: boolean, is: boolean): -1 | 0 | 1 {
+  if (was === is) return 0;
+  return is ? 1 : -1;
+}

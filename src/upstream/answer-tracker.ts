@@ -1,0 +1,128 @@
+/** Protocol timing of a session, in ms. */
+export interface AnswerTiming {
+  /** Silence after which the first answer to a Delta wildcard counts as complete (R116). */
+  readonly completeQuietMs: number;
+  /** Silence after which an unanswered name may be judged missing. */
+  readonly absentQuietMs: number;
+  /** The resource timer of xDS (R115). */
+  readonly absentTimeoutMs: number;
+}
+
+/** What silence has told. */
+export interface Verdicts {
+  readonly inferred: readonly string[];
+  readonly timedOut: readonly string[];
+  /** The first answer to the wildcard is complete now. */
+  readonly isComplete: boolean;
+}
+
+interface Batch {
+  readonly askedAtMs: number;
+  /** Whether upstream answered another name of the same request. */
+  isAnswered: boolean;
+}
+
+const nothing: Verdicts = { inferred: [], timedOut: [], isComplete: false };
+
+/**
+ * Watches what upstream was asked on one stream and type and has not answered yet. xDS has no "not found" in SotW, and
+ * go-control-plane gives none in Delta either (rulebook 5), so silence has to be read:
+ *
+ * - a name whose request was answered for other names, or that `isKnownMissing` rules out, is judged missing after a quiet time;
+ * - any other after the 15 s timer.
+ */
+export class AnswerTracker {
+  readonly #timing: AnswerTiming;
+  readonly #waiting = new Map<string, Batch>();
+  /** Batches in the order they were asked. */
+  #batches: Batch[] = [];
+  #evaluateAtMs = Infinity;
+  #isWildcardAwaited = false;
+  #completeAtMs = Infinity;
+  /** Names in the first wildcard answer, while one is awaited or not taken yet. */
+  #seen: Set<string> | undefined;
+
+  constructor(timing: AnswerTiming) {
+    this.#timing = timing;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.size;
+  }
+
+  /** Names were asked for and are not held. */
+  asked(names: Iterable<string>, nowMs: number): void {
+    const batch: Batch = { askedAtMs: nowMs, isAnswered: false };
+    for (const name of names) this.#waiting.set(name, batch);
+    this.#batches.push(batch);
+    this.#evaluateAtMs = nowMs + this.#timing.absentQuietMs;
+  }
+
+  /** The wildcard was asked for with nothing listed to resume from: its first answer is the whole set (R108). */
+  wildcardAsked(): void {
+    this.#isWildcardAwaited = true;
+    this.#seen = new Set();
+  }
+
+  /** A response of the type came. */
+  answered(names: Iterable<string>, nowMs: number): void {
+    for (const name of names) {
+      this.#seen?.add(name);
+      const batch = this.#waiting.get(name);
+      if (!batch) continue;
+      batch.isAnswered = true;
+      this.#waiting.delete(name);
+    }
+    if (this.#waiting.size > 0) this.#evaluateAtMs = nowMs + this.#timing.absentQuietMs;
+    if (this.#isWildcardAwaited) this.#completeAtMs = nowMs + this.#timing.completeQuietMs;
+  }
+
+  /** Nobody waits for the name any more. */
+  dropped(name: string): void {
+    this.#waiting.delete(name);
+  }
+
+  /** Names of the whole first answer, once. */
+  takeSeen(): Set<string> | undefined {
+    const seen = this.#seen;
+    this.#seen = undefined;
+    return seen;
+  }
+
+  nextDeadlineMs(): number {
+    let deadline = this.#completeAtMs;
+    if (this.#waiting.size > 0) {
+      deadline = Math.min(deadline, this.#evaluateAtMs);
+      const oldest = this.#batches[0];
+      if (oldest) deadline = Math.min(deadline, oldest.askedAtMs + this.#timing.absentTimeoutMs);
+    }
+    return deadline;
+  }
+
+  /**
+   * Reads the silence up to now.
+   *
+   * @param isKnownMissing whether other knowledge says that nothing of this name exists
+   */
+  due(nowMs: number, isKnownMissing: (name: string) => boolean): Verdicts {
+    if (this.nextDeadlineMs() > nowMs) return nothing;
+    const inferred: string[] = [];
+    const timedOut: string[] = [];
+    const isComplete = this.#completeAtMs <= nowMs;
+    if (isComplete) {
+      this.#completeAtMs = Infinity;
+      this.#isWildcardAwaited = false;
+    }
+    const isQuiet = this.#evaluateAtMs <= nowMs;
+    for (const [name, batch] of this.#waiting) {
+      if (batch.askedAtMs + this.#timing.absentTimeoutMs <= nowMs) timedOut.push(name);
+      else if (isQuiet && (batch.isAnswered || isKnownMissing(name))) inferred.push(name);
+      else continue;
+      this.#waiting.delete(name);
+    }
+    // What could not be judged waits for the next response or for the timer.
+    if (isQuiet) this.#evaluateAtMs = Infinity;
+    this.#batches = this.#batches.filter(batch => batch.askedAtMs + this.#timing.absentTimeoutMs > nowMs);
+    return { inferred, timedOut, isComplete };
+  }
+}

@@ -1,0 +1,139 @@
+import type { DeltaRequest } from '../xds/discovery.ts';
+import type { TypeTraits } from '../xds/type-urls.ts';
+import { type Nonce, type RpcStatus, type TypeUrl, wildcardName } from '../xds/types.ts';
+import type { HeldState, Interest } from './interest.ts';
+import type { NextRequest, Subscription } from './subscription.ts';
+
+const noVersions: ReadonlyMap<string, string> = new Map();
+
+/** One type on one Delta stream upstream. A new stream gets a new one: only names and versions outlive a stream (R10). */
+export class DeltaSubscription implements Subscription {
+  readonly #typeUrl: TypeUrl;
+  readonly #traits: TypeTraits;
+  readonly #interest: Interest;
+  readonly #held: HeldState;
+  #isAsked = false;
+  #isWildcardAsked = false;
+  /** Differences to what upstream was told, built up between two writes. */
+  readonly #subscribe = new Set<string>();
+  readonly #unsubscribe = new Set<string>();
+  /** Names to unsubscribe first and subscribe again after: only that makes go-control-plane send a known name again (rulebook 5). */
+  readonly #refetch = new Set<string>();
+  /** Responses without an answer yet. */
+  readonly #open = new Set<Nonce>();
+  readonly #answers: { nonce: Nonce; status: RpcStatus | undefined }[] = [];
+  #newestNonce: Nonce | undefined;
+  #isNewestRefused = false;
+
+  constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest, held: HeldState) {
+    this.#typeUrl = typeUrl;
+    this.#traits = traits;
+    this.#interest = interest;
+    this.#held = held;
+  }
+
+  added(names: readonly string[]): void {
+    if (!this.#isAsked) return;
+    for (const name of names) if (!this.#unsubscribe.delete(name)) this.#subscribe.add(name);
+  }
+
+  dropped(names: readonly string[]): void {
+    if (!this.#isAsked) return;
+    for (const name of names) {
+      this.#refetch.delete(name);
+      if (!this.#subscribe.delete(name)) this.#unsubscribe.add(name);
+    }
+  }
+
+  refetch(name: string): void {
+    if (this.#isAsked && !this.#subscribe.has(name)) this.#refetch.add(name);
+  }
+
+  received(nonce: Nonce): { isWhole: boolean; removed: readonly string[] } {
+    this.#open.add(nonce);
+    this.#newestNonce = nonce;
+    this.#isNewestRefused = false;
+    return { isWhole: false, removed: [] };
+  }
+
+  answer(nonce: Nonce, status: RpcStatus | undefined): void {
+    if (!this.#open.delete(nonce)) return;
+    this.#answers.push({ nonce, status });
+    if (status && nonce === this.#newestNonce) this.#isNewestRefused = true;
+  }
+
+  refuseLate(nonce: Nonce, status: RpcStatus): boolean {
+    // Legal by R6, and go-control-plane does not resend in Delta (R100), but once per nonce is enough.
+    if (nonce !== this.#newestNonce || this.#open.has(nonce) || this.#isNewestRefused) return false;
+    this.#isNewestRefused = true;
+    this.#answers.push({ nonce, status });
+    return true;
+  }
+
+  get needsNewStream(): boolean {
+    return false;
+  }
+
+  nextDeadlineMs(): number {
+    return Infinity;
+  }
+
+  next(): NextRequest | undefined {
+    if (!this.#isAsked) return this.#first();
+    const answer = this.#answers.shift();
+    // An answer carries no subscription change and a change no nonce: Istio calls the mixture invalid (R75).
+    if (answer) return this.#request({ responseNonce: answer.nonce, errorDetail: answer.status });
+    if (this.#refetch.size > 0) {
+      const unsubscribe = [...this.#refetch];
+      for (const name of unsubscribe) this.#subscribe.add(name);
+      this.#refetch.clear();
+      return this.#request({ unsubscribe });
+    }
+    const isWildcardNew = this.#interest.isWildcard && !this.#isWildcardAsked;
+    const isWildcardGone = !this.#interest.isWildcard && this.#isWildcardAsked;
+    if (this.#subscribe.size + this.#unsubscribe.size === 0 && !isWildcardNew && !isWildcardGone) return undefined;
+    const names = [...this.#subscribe];
+    const unsubscribe = [...this.#unsubscribe];
+    this.#subscribe.clear();
+    this.#unsubscribe.clear();
+    this.#isWildcardAsked = this.#interest.isWildcard;
+    const next = this.#request({
+      subscribe: isWildcardNew ? [wildcardName, ...names] : names,
+      unsubscribe: isWildcardGone ? [wildcardName, ...unsubscribe] : unsubscribe,
+    });
+    return { ...next, asked: names, wildcard: isWildcardNew ? 'fresh' : undefined };
+  }
+
+  #first(): NextRequest | undefined {
+    const { isWildcard } = this.#interest;
+    const names = [...this.#interest.names()];
+    // An empty first request of a type that has no legacy wildcard would be read as "everything" by some (R73).
+    if (!isWildcard && names.length === 0) return undefined;
+    this.#isAsked = true;
+    this.#isWildcardAsked = isWildcard;
+    const isLegacy = isWildcard && names.length === 0 && this.#traits.hasLegacyWildcard;
+    const next = this.#request({
+      subscribe: isLegacy ? [] : isWildcard ? [wildcardName, ...names] : names,
+      initialResourceVersions: new Map(this.#held.versions()),
+    });
+    return { ...next, asked: names, wildcard: isWildcard ? (this.#held.isComplete ? 'resumed' : 'fresh') : undefined };
+  }
+
+  #request(parts: Partial<DeltaRequest>): NextRequest {
+    return {
+      request: {
+        variant: 'delta',
+        node: undefined,
+        typeUrl: this.#typeUrl,
+        subscribe: [],
+        unsubscribe: [],
+        initialResourceVersions: noVersions,
+        responseNonce: '',
+        errorDetail: undefined,
+        ...parts,
+      },
+      asked: [],
+      wildcard: undefined,
+    };
+  }
+}

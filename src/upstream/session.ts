@@ -1,0 +1,392 @@
+import { invariant } from '../xds/assert.ts';
+import type { UpstreamResponse } from '../xds/discovery.ts';
+import { type StreamGroup, traitsOf } from '../xds/type-urls.ts';
+import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
+import { encodeDeltaRequest, encodeSotwRequest } from '../xds/wire-request.ts';
+import { decodeResponse } from '../xds/wire-response.ts';
+import { type AnswerTiming, AnswerTracker, type Verdicts } from './answer-tracker.ts';
+import { Backoff, type Random } from './backoff.ts';
+import { DeltaSubscription } from './delta-subscription.ts';
+import type { HeldState, Interest } from './interest.ts';
+import { SotwSubscription } from './sotw-subscription.ts';
+import type { Subscription } from './subscription.ts';
+
+/** What a session wants done; the core runs it in order. */
+export type UpstreamEffect =
+  | { readonly kind: 'open_upstream'; readonly streamId: number; readonly variant: Variant; readonly address: string }
+  | { readonly kind: 'send_upstream'; readonly streamId: number; readonly bytes: Buffer }
+  | { readonly kind: 'close_upstream'; readonly streamId: number };
+
+/** What a session tells of itself: the core makes a log line and a metric of it. */
+export type SessionNote =
+  | { readonly kind: 'stream_opening'; readonly variant: Variant; readonly address: string }
+  | { readonly kind: 'stream_lost'; readonly code: number; readonly message: string; readonly retryInMs: number }
+  | { readonly kind: 'stream_recycled'; readonly reason: string }
+  | { readonly kind: 'variant_changed'; readonly variant: Variant; readonly reason: string };
+
+/** Everything a session is told once. */
+export interface SessionSettings extends AnswerTiming {
+  readonly addresses: readonly string[];
+  readonly variant: 'auto' | Variant;
+  readonly reconnectBaseMs: number;
+  readonly reconnectMaxMs: number;
+  readonly resourcesMax: number;
+}
+
+/** What one response turned out to be. */
+export type Received =
+  /** From a stream that is not ours any more. */
+  | { readonly kind: 'stale' }
+  /** The bytes are no response: the stream was closed. */
+  | { readonly kind: 'broken'; readonly error: string }
+  /** Refused as a whole (R77); the NACK is queued. */
+  | { readonly kind: 'refused'; readonly typeUrl: TypeUrl; readonly error: string }
+  /** Of a type that nobody wants; acknowledged and dropped. */
+  | { readonly kind: 'unasked'; readonly typeUrl: TypeUrl }
+  | {
+      readonly kind: 'accepted';
+      readonly response: UpstreamResponse;
+      readonly isWhole: boolean;
+      readonly removed: readonly string[];
+    };
+
+/** A type as the session knows it: what is wanted and held outlives streams, subscription and tracker do not. */
+interface TypeLink {
+  readonly typeUrl: TypeUrl;
+  readonly interest: Interest;
+  readonly held: HeldState;
+  subscription: Subscription;
+  tracker: AnswerTracker;
+  /** Error and version of the response refused last, to notice a repetition (R130). */
+  refused: string | undefined;
+}
+
+type Phase =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'connecting'; readonly streamId: number }
+  | { readonly kind: 'open'; readonly streamId: number; isWriting: boolean; isNodeSent: boolean; hasResponse: boolean }
+  | { readonly kind: 'backoff'; readonly untilMs: number };
+
+/** A server that does not know Delta is asked for it again after this time. */
+const deltaRetryMs = 3_600_000;
+/** UNIMPLEMENTED answers in a row that make a server one without Delta: one could be a proxy in between. */
+const unimplementedMax = 2;
+
+/**
+ * One stream to the control plane for one (view, group): phases, variant, reconnection, and one subscription per type.
+ *
+ * Phases: idle → connecting → open → backoff → connecting …; idle only before something is wanted.
+ */
+export class Session {
+  readonly group: StreamGroup;
+  readonly #settings: SessionSettings;
+  readonly #backoff: Backoff;
+  readonly #node: Buffer;
+  readonly #newStreamId: () => number;
+  readonly #types = new Map<TypeUrl, TypeLink>();
+  readonly #notes: SessionNote[] = [];
+  #phase: Phase = { kind: 'idle' };
+  #variant: Variant;
+  #unimplementedCount = 0;
+  /** When a server in SotW fallback is asked for Delta again. */
+  #deltaRetryAtMs = Infinity;
+  #addressIndex = 0;
+  #phaseSinceWallMs = 0;
+  #identifier = '';
+  #lastError: string | undefined;
+
+  /**
+   * @param node encoded Node for the first request of each stream (R1)
+   * @param newStreamId gives numbers never used before
+   */
+  constructor(group: StreamGroup, settings: SessionSettings, node: Buffer, newStreamId: () => number, random: Random) {
+    this.group = group;
+    this.#settings = settings;
+    this.#node = node;
+    this.#newStreamId = newStreamId;
+    this.#backoff = new Backoff(settings.reconnectBaseMs, settings.reconnectMaxMs, random);
+    this.#variant = settings.variant === 'sotw' ? 'sotw' : 'delta';
+  }
+
+  get phase(): 'idle' | 'connecting' | 'open' | 'backoff' {
+    return this.#phase.kind;
+  }
+
+  /** The phase as people see it: a stream counts as connected once it was opened to a reached server. */
+  get status() {
+    return {
+      phase: this.#phase.kind,
+      variant: this.#variant,
+      address: this.#address,
+      identifier: this.#identifier,
+      sinceWallMs: this.#phaseSinceWallMs,
+      lastError: this.#lastError,
+    };
+  }
+
+  get isOpen(): boolean {
+    return this.#phase.kind === 'open';
+  }
+
+  /** Number of the stream that events may come from; undefined while there is none. */
+  get streamId(): number | undefined {
+    return this.#phase.kind === 'open' || this.#phase.kind === 'connecting' ? this.#phase.streamId : undefined;
+  }
+
+  /** Notes since the last call. */
+  takeNotes(): SessionNote[] {
+    return this.#notes.splice(0);
+  }
+
+  /** Makes a type known. What is wanted of it is read from `interest` whenever a request is written (R74). */
+  addType(typeUrl: TypeUrl, interest: Interest, held: HeldState): void {
+    if (this.#types.has(typeUrl)) return;
+    this.#types.set(typeUrl, {
+      typeUrl,
+      interest,
+      held,
+      subscription: this.#newSubscription(typeUrl, interest, held),
+      tracker: new AnswerTracker(this.#settings),
+      refused: undefined,
+    });
+  }
+
+  added(typeUrl: TypeUrl, names: readonly string[], nowMs: number): void {
+    this.#link(typeUrl).subscription.added(names, nowMs);
+  }
+
+  dropped(typeUrl: TypeUrl, names: readonly string[], nowMs: number): void {
+    const link = this.#link(typeUrl);
+    link.subscription.dropped(names, nowMs);
+    for (const name of names) link.tracker.dropped(name);
+  }
+
+  /** A subscribed name was lost from the cache: upstream has to send it again. */
+  refetch(typeUrl: TypeUrl, name: string, nowMs: number): void {
+    this.#link(typeUrl).subscription.refetch(name, nowMs);
+  }
+
+  /**
+   * Brings the stream on: opens it when something is wanted, writes the next request when the last one has left.
+   * To be called after every event; it does at most one of these.
+   */
+  advance(nowMs: number, wallMs: number): UpstreamEffect[] {
+    switch (this.#phase.kind) {
+      case 'idle':
+        return this.#isAnythingWanted() ? this.#open(wallMs) : [];
+      case 'backoff':
+        if (this.#phase.untilMs > nowMs) return [];
+        return this.#isAnythingWanted() ? this.#open(wallMs) : [];
+      case 'connecting':
+        return [];
+      case 'open':
+        return this.#write(this.#phase, nowMs, wallMs);
+    }
+  }
+
+  /** The stream stands: the server was reached and requests can be written. */
+  opened(streamId: number, wallMs: number): void {
+    if (this.#phase.kind !== 'connecting' || this.#phase.streamId !== streamId) return;
+    this.#phase = { kind: 'open', streamId, isWriting: false, isNodeSent: false, hasResponse: false };
+    this.#phaseSinceWallMs = wallMs;
+    for (const link of this.#types.values()) {
+      link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
+      link.tracker = new AnswerTracker(this.#settings);
+    }
+  }
+
+  /** The last request has left. */
+  writable(streamId: number): void {
+    if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#phase.isWriting = false;
+  }
+
+  /** The stream ended, for whatever cause. The back-off decides when the next one opens. */
+  closed(streamId: number, status: RpcStatus, nowMs: number, wallMs: number): void {
+    if (this.streamId !== streamId) return;
+    const hadResponse = this.#phase.kind === 'open' && this.#phase.hasResponse;
+    this.#lastError = `${status.code}: ${status.message}`;
+    if (!hadResponse) {
+      this.#addressIndex++;
+      this.#noteUnimplemented(status, nowMs);
+    }
+    const delay = this.#backoff.nextDelayMs();
+    this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
+    this.#phaseSinceWallMs = wallMs;
+    this.#notes.push({ kind: 'stream_lost', code: status.code, message: status.message, retryInMs: delay });
+  }
+
+  /**
+   * Takes in one response: decoding, structural checks (R77), nonce.
+   *
+   * @param bytes shared by the result
+   */
+  received(
+    streamId: number,
+    bytes: Buffer,
+    nowMs: number,
+    wallMs: number,
+  ): { received: Received; effects: UpstreamEffect[] } {
+    if (this.#phase.kind !== 'open' || this.#phase.streamId !== streamId) {
+      return { received: { kind: 'stale' }, effects: [] };
+    }
+    if (!this.#phase.hasResponse) {
+      this.#phase.hasResponse = true;
+      this.#backoff.reset();
+      this.#unimplementedCount = 0;
+    }
+    const decoded = decodeResponse(bytes, this.#variant, this.#settings.resourcesMax);
+    const link = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
+    if ('error' in decoded) {
+      if (!link || decoded.nonce === '') {
+        // Nothing to refuse it by: only the stream itself can say no.
+        this.closed(streamId, { code: grpcCode.internal, message: decoded.error }, nowMs, wallMs);
+        const effects: UpstreamEffect[] = [{ kind: 'close_upstream', streamId }];
+        return { received: { kind: 'broken', error: decoded.error }, effects };
+      }
+      link.subscription.received(decoded.nonce, decoded.versionInfo, []);
+      const isRepeat = link.refused === `${decoded.versionInfo}\n${decoded.error}`;
+      link.refused = `${decoded.versionInfo}\n${decoded.error}`;
+      link.subscription.answer(
+        decoded.nonce,
+        { code: grpcCode.invalidArgument, message: decoded.error },
+        isRepeat,
+        nowMs,
+      );
+      return { received: { kind: 'refused', typeUrl: link.typeUrl, error: decoded.error }, effects: [] };
+    }
+    if (decoded.controlPlane !== '') this.#identifier = decoded.controlPlane;
+    // Nobody asked on this session, so there is no subscription an answer could belong to.
+    if (!link) return { received: { kind: 'unasked', typeUrl: decoded.typeUrl }, effects: [] };
+    link.refused = undefined;
+    const names = decoded.resources.map(resource => resource.name);
+    const { isWhole, removed } = link.subscription.received(decoded.nonce, decoded.versionInfo, names);
+    link.tracker.answered(names, nowMs);
+    link.tracker.answered(decoded.removed, nowMs);
+    return {
+      received: { kind: 'accepted', response: decoded, isWhole, removed: [...decoded.removed, ...removed] },
+      effects: [],
+    };
+  }
+
+  /** Queues the verdict on a response: ACK without status, else NACK. */
+  answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
+    this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
+  }
+
+  /** Refuses what was ACKed before, where that is possible (R100). */
+  refuseLate(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus): boolean {
+    return this.#link(typeUrl).subscription.refuseLate(nonce, status);
+  }
+
+  /** Names of the whole first wildcard answer, once; undefined if it came as a difference. */
+  takeSeen(typeUrl: TypeUrl): Set<string> | undefined {
+    return this.#link(typeUrl).tracker.takeSeen();
+  }
+
+  /** What silence has told since the last call, type by type. Only an open stream's silence says anything (R115). */
+  *due(nowMs: number, isKnownMissing: (typeUrl: TypeUrl, name: string) => boolean): Generator<[TypeUrl, Verdicts]> {
+    if (this.#phase.kind !== 'open') return;
+    for (const { typeUrl, tracker } of this.#types.values()) {
+      if (tracker.nextDeadlineMs() <= nowMs) yield [typeUrl, tracker.due(nowMs, name => isKnownMissing(typeUrl, name))];
+    }
+  }
+
+  nextDeadlineMs(): number {
+    if (this.#phase.kind === 'backoff') return this.#isAnythingWanted() ? this.#phase.untilMs : Infinity;
+    if (this.#phase.kind !== 'open') return Infinity;
+    let deadline = this.#deltaRetryAtMs;
+    for (const { subscription, tracker } of this.#types.values()) {
+      deadline = Math.min(deadline, tracker.nextDeadlineMs());
+      if (!this.#phase.isWriting) deadline = Math.min(deadline, subscription.nextDeadlineMs());
+    }
+    return deadline;
+  }
+
+  get #address(): string {
+    const { addresses } = this.#settings;
+    return addresses[this.#addressIndex % addresses.length] ?? '';
+  }
+
+  #isAnythingWanted(): boolean {
+    for (const { interest } of this.#types.values()) if (interest.isWildcard || interest.size > 0) return true;
+    return false;
+  }
+
+  #open(wallMs: number): UpstreamEffect[] {
+    const streamId = this.#newStreamId();
+    this.#phase = { kind: 'connecting', streamId };
+    this.#phaseSinceWallMs = wallMs;
+    this.#notes.push({ kind: 'stream_opening', variant: this.#variant, address: this.#address });
+    return [{ kind: 'open_upstream', streamId, variant: this.#variant, address: this.#address }];
+  }
+
+  #write(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
+    if (this.#deltaRetryAtMs <= nowMs) {
+      // One more refusal is enough now: the count starts just below the limit.
+      this.#unimplementedCount = unimplementedMax - 1;
+      this.#setVariant('delta', 'an hour has passed in the SotW fallback');
+      return this.#recycle(phase.streamId, 'to try the Delta variant again', wallMs);
+    }
+    if (phase.isWriting) return [];
+    for (const link of this.#types.values()) {
+      if (link.subscription.needsNewStream) {
+        return this.#recycle(
+          phase.streamId,
+          `${traitsOf(link.typeUrl).shortName} needs its wildcard back (R12)`,
+          wallMs,
+        );
+      }
+    }
+    for (const link of this.#types.values()) {
+      const next = link.subscription.next(nowMs);
+      if (!next) continue;
+      phase.isWriting = true;
+      // When resumed the set is complete already: the answer is a difference, and silence means that all is current (R108).
+      if (next.wildcard === 'fresh') link.tracker.wildcardAsked();
+      const unknown = next.asked.filter(name => !link.held.has(name));
+      if (unknown.length > 0) link.tracker.asked(unknown, nowMs);
+      const node = phase.isNodeSent ? undefined : this.#node;
+      phase.isNodeSent = true;
+      const { request } = next;
+      const bytes =
+        request.variant === 'sotw' ? encodeSotwRequest({ ...request, node }) : encodeDeltaRequest({ ...request, node });
+      return [{ kind: 'send_upstream', streamId: phase.streamId, bytes }];
+    }
+    return [];
+  }
+
+  /** Ends a healthy stream in order to open another one at once. */
+  #recycle(streamId: number, reason: string, wallMs: number): UpstreamEffect[] {
+    this.#notes.push({ kind: 'stream_recycled', reason });
+    return [{ kind: 'close_upstream', streamId }, ...this.#open(wallMs)];
+  }
+
+  #noteUnimplemented(status: RpcStatus, nowMs: number): void {
+    if (this.#settings.variant !== 'auto' || this.#variant !== 'delta') return;
+    // Only a status from the server itself says what the server can: an unreachable one says nothing.
+    this.#unimplementedCount = status.code === grpcCode.unimplemented ? this.#unimplementedCount + 1 : 0;
+    if (this.#unimplementedCount < unimplementedMax) return;
+    this.#deltaRetryAtMs = nowMs + deltaRetryMs;
+    this.#setVariant('sotw', `${this.#address} answers Delta with UNIMPLEMENTED`);
+    this.#backoff.reset();
+  }
+
+  #setVariant(variant: Variant, reason: string): void {
+    this.#variant = variant;
+    if (variant === 'delta') this.#deltaRetryAtMs = Infinity;
+    this.#notes.push({ kind: 'variant_changed', variant, reason });
+  }
+
+  #newSubscription(typeUrl: TypeUrl, interest: Interest, held: HeldState): Subscription {
+    const traits = traitsOf(typeUrl);
+    return this.#variant === 'sotw'
+      ? new SotwSubscription(typeUrl, traits, interest)
+      : new DeltaSubscription(typeUrl, traits, interest, held);
+  }
+
+  #link(typeUrl: TypeUrl): TypeLink {
+    const link = this.#types.get(typeUrl);
+    invariant(link, `type ${typeUrl} was added to the session before it is used`);
+    return link;
+  }
+}

@@ -1,0 +1,162 @@
+import type { TypeTraits } from '../xds/type-urls.ts';
+import { type Nonce, type RpcStatus, type TypeUrl, wildcardName } from '../xds/types.ts';
+import type { Interest } from './interest.ts';
+import type { NextRequest, ReceivedList, Subscription } from './subscription.ts';
+
+/**
+ * Names that come one after the other are asked for together: go-control-plane in ADS mode answers only once a request covers every name
+ * of the type (rulebook 5).
+ */
+const debounceMs = 20;
+
+const nackDelayFirstMs = 1000;
+const nackDelayMaxMs = 30_000;
+
+/** One type on one SotW stream upstream. A new stream gets a new one and offers no version (R107). */
+export class SotwSubscription implements Subscription {
+  readonly #typeUrl: TypeUrl;
+  readonly #traits: TypeTraits;
+  readonly #interest: Interest;
+  #isAsked = false;
+  #wereNamesSent = false;
+  #isWildcardAsked = false;
+  /** Names of the newest request, to tell which are newly asked for. */
+  #namesSent = new Set<string>();
+  /** Names of the newest response to a subscription without wildcard. */
+  #namesListed: ReadonlySet<string> | undefined;
+  #changedAtMs: number | undefined;
+  #nonce: Nonce | '' = '';
+  #acceptedVersion = '';
+  /** The newest response while its verdict is open. */
+  #open: { readonly nonce: Nonce; readonly versionInfo: string } | undefined;
+  #answer: { readonly status: RpcStatus | undefined; readonly notBeforeMs: number } | undefined;
+  #nackDelayMs = 0;
+  readonly #refetch = new Set<string>();
+
+  constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest) {
+    this.#typeUrl = typeUrl;
+    this.#traits = traits;
+    this.#interest = interest;
+  }
+
+  added(_names: readonly string[], nowMs: number): void {
+    this.#changedAtMs ??= nowMs;
+  }
+
+  dropped(_names: readonly string[], nowMs: number): void {
+    this.#changedAtMs ??= nowMs;
+  }
+
+  refetch(name: string, nowMs: number): void {
+    // A list without the name, then one with it: re-adding sends it again (R15).
+    if (this.#namesSent.has(name)) this.#refetch.add(name);
+    this.#changedAtMs ??= nowMs;
+  }
+
+  received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList {
+    this.#nonce = nonce;
+    this.#open = { nonce, versionInfo };
+    this.#answer = undefined;
+    if (!this.#traits.isFullState) return { isWhole: false, removed: [] };
+    if (this.#isWildcardAsked) return { isWhole: true, removed: [] };
+    // Without wildcard only a name that was listed before is known to be gone: this response may answer an older request (R78).
+    const listed = new Set(names);
+    const removed = [...(this.#namesListed ?? [])].filter(name => !listed.has(name) && this.#interest.has(name));
+    this.#namesListed = listed;
+    return { isWhole: false, removed };
+  }
+
+  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
+    if (this.#open?.nonce !== nonce) return;
+    if (!status) {
+      this.#acceptedVersion = this.#open.versionInfo;
+      this.#nackDelayMs = 0;
+    } else if (isRepeat) {
+      this.#nackDelayMs = Math.min(Math.max(this.#nackDelayMs * 2, nackDelayFirstMs), nackDelayMaxMs);
+    }
+    this.#open = undefined;
+    this.#answer = { status, notBeforeMs: status && isRepeat ? nowMs + this.#nackDelayMs : nowMs };
+  }
+
+  refuseLate(): boolean {
+    // go-control-plane compares versions only and would send the same again at once (R100, R130).
+    return false;
+  }
+
+  get needsNewStream(): boolean {
+    // After a named request the legacy wildcard is dead on this stream (R12), and `*` itself is answered with nothing (R70).
+    return this.#interest.isWildcard && !this.#isWildcardAsked && this.#wereNamesSent && this.#traits.hasLegacyWildcard;
+  }
+
+  nextDeadlineMs(): number {
+    const answerAt = this.#answer?.notBeforeMs ?? Infinity;
+    return Math.min(
+      answerAt,
+      this.#changedAtMs === undefined || !this.#isAsked ? Infinity : this.#changedAtMs + debounceMs,
+    );
+  }
+
+  next(nowMs: number): NextRequest | undefined {
+    if (!this.#isAsked) {
+      if (!this.#interest.isWildcard && this.#interest.size === 0) return undefined;
+      this.#isAsked = true;
+      return this.#request(undefined);
+    }
+    if (this.#answer && this.#answer.notBeforeMs <= nowMs) {
+      const { status } = this.#answer;
+      this.#answer = undefined;
+      return this.#request(status);
+    }
+    if (this.#changedAtMs === undefined || this.#changedAtMs + debounceMs > nowMs) return undefined;
+    this.#changedAtMs = undefined;
+    if (!this.#hasChanged()) return undefined;
+    // With a verdict open this request would carry the open nonce all the same, and a server reads that as an ACK: make it a proper one.
+    if (this.#open) {
+      this.#acceptedVersion = this.#open.versionInfo;
+      this.#open = undefined;
+    }
+    return this.#request(undefined);
+  }
+
+  #hasChanged(): boolean {
+    const { isWildcard } = this.#interest;
+    if (isWildcard !== this.#isWildcardAsked || this.#refetch.size > 0) return true;
+    // Names inside a wildcard are not sent, so their coming and going is no change.
+    if (isWildcard && this.#traits.hasLegacyWildcard) return false;
+    if (this.#interest.size !== this.#namesSent.size) return true;
+    for (const name of this.#namesSent) if (!this.#interest.has(name)) return true;
+    return false;
+  }
+
+  #request(status: RpcStatus | undefined): NextRequest {
+    const { isWildcard } = this.#interest;
+    let names: string[] = [];
+    if (!isWildcard || !this.#traits.hasLegacyWildcard) {
+      names = [...this.#interest.names()].filter(name => !this.#refetch.has(name));
+      if (isWildcard) names.unshift(wildcardName);
+    }
+    if (this.#refetch.size > 0) {
+      this.#refetch.clear();
+      this.#changedAtMs = 0; // The list with the names follows at once.
+    } else this.#changedAtMs = undefined;
+    const asked = names.filter(name => name !== wildcardName && !this.#namesSent.has(name));
+    const isWildcardNew = isWildcard && !this.#isWildcardAsked;
+    this.#namesSent = new Set(names);
+    this.#namesSent.delete(wildcardName);
+    if (names.length > 0) this.#wereNamesSent = true;
+    this.#isWildcardAsked = isWildcard;
+    return {
+      request: {
+        variant: 'sotw',
+        node: undefined,
+        typeUrl: this.#typeUrl,
+        versionInfo: this.#acceptedVersion,
+        resourceNames: names,
+        responseNonce: this.#nonce,
+        errorDetail: status,
+      },
+      asked,
+      wildcard: isWildcardNew ? 'fresh' : undefined,
+    };
+  }
+}

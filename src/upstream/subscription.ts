@@ -1,0 +1,50 @@
+import type { DeltaRequest, SotwRequest } from '../xds/discovery.ts';
+import type { Nonce, RpcStatus } from '../xds/types.ts';
+
+/** A request to be encoded, tagged with its variant. */
+export type UpstreamRequest =
+  | (SotwRequest & { readonly variant: 'sotw' })
+  | (DeltaRequest & { readonly variant: 'delta' });
+
+/** The next request of a type, and what it asks for the first time on this stream. */
+export interface NextRequest {
+  readonly request: UpstreamRequest;
+  /** Names newly asked for. */
+  readonly asked: readonly string[];
+  /** `fresh`: the wildcard was asked for with nothing listed to resume from. */
+  readonly wildcard: 'fresh' | 'resumed' | undefined;
+}
+
+/** What one response means for the set of its type. */
+export interface ReceivedList {
+  /** The response is the complete set: what it lacks is gone (R78). */
+  readonly isWhole: boolean;
+  /** Names that this list dropped. */
+  readonly removed: readonly string[];
+}
+
+/** One type on one upstream stream, in either variant: it knows what was told and says what to tell next. Its life is the stream's. */
+export interface Subscription {
+  /** Names that nobody wanted before are wanted now. */
+  added(names: readonly string[], nowMs: number): void;
+  /** Names that nobody wants any more. */
+  dropped(names: readonly string[], nowMs: number): void;
+  /** A subscribed name has to be sent again. */
+  refetch(name: string, nowMs: number): void;
+  /** Takes note of a response; it stays open until {@link answer}. */
+  received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList;
+  /**
+   * Queues the answer to a response: ACK without, NACK with a status. An unknown nonce is passed over: it died with its stream (R131).
+   *
+   * @param isRepeat the refused content is what was refused last time: the NACK waits, or the two sides would loop (R130)
+   */
+  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void;
+  /** Refuses what was already ACKed, if the variant allows it (R100). Returns whether it will be sent. */
+  refuseLate(nonce: Nonce, status: RpcStatus): boolean;
+  /** What is wanted can only be asked for on a new stream. */
+  readonly needsNewStream: boolean;
+  /** The request to write now, if any. It counts as written. */
+  next(nowMs: number): NextRequest | undefined;
+  /** When {@link next} may have something that it does not have now. */
+  nextDeadlineMs(): number;
+}
