@@ -1,0 +1,111 @@
+import type { Verdict } from '../local-ads/client-type.ts';
+import { grpcCode, type Nonce, type RpcStatus } from '../xds/types.ts';
+
+/** An upstream response whose verdict is due. */
+export interface Decision {
+  readonly nonce: Nonce;
+  /** Undefined for an ACK. */
+  readonly status: RpcStatus | undefined;
+}
+
+interface OpenResponse {
+  readonly nonce: Nonce;
+  readonly fromRevision: number;
+  readonly toRevision: number;
+  readonly deadlineMs: number;
+  /** Streams whose word is awaited. */
+  readonly voters: Set<number>;
+  readonly refusals: Refusal[];
+}
+
+interface Refusal {
+  readonly nodeId: string;
+  readonly status: RpcStatus;
+}
+
+/** Clients quoted in one NACK upstream, and the length of its text (R101). */
+const quotedMax = 4;
+const textMax = 4096;
+
+/**
+ * Gathers the clients' words on upstream responses of one type, and says when the control plane is to be answered and how (R98): when
+ * everyone who was sent something of it has answered, at the latest when the wait is over. What a client says later may still become
+ * a late NACK (R100).
+ */
+export class AckLedger {
+  #open: OpenResponse[] = [];
+  /** The response decided last, for a late NACK. */
+  #decided:
+    | { readonly nonce: Nonce; readonly fromRevision: number; readonly toRevision: number; readonly isAck: boolean }
+    | undefined;
+  /** Status and revision of the newest NACK, to notice that upstream sent the same again (R130). */
+  #refused: { readonly status: RpcStatus; readonly toRevision: number } | undefined;
+
+  /** The NACK that content at this revision got, if upstream has sent nothing new since. */
+  refusalAt(revision: number): RpcStatus | undefined {
+    return this.#refused?.toRevision === revision ? this.#refused.status : undefined;
+  }
+
+  /** A response was applied; its verdict waits for `voters`, at most until `deadlineMs`. */
+  open(nonce: Nonce, fromRevision: number, toRevision: number, voters: Iterable<number>, deadlineMs: number): void {
+    this.#open.push({ nonce, fromRevision, toRevision, deadlineMs, voters: new Set(voters), refusals: [] });
+  }
+
+  /** A client answered a message. Its word counts for every response that the message held something of (R98). */
+  vote(streamId: number, nodeId: string, verdict: Verdict): void {
+    for (const response of this.#open) {
+      const isTouched = verdict.toRevision > response.fromRevision && verdict.fromRevision < response.toRevision;
+      if (verdict.status && isTouched) response.refusals.push({ nodeId, status: verdict.status });
+      if (verdict.toRevision >= response.toRevision) response.voters.delete(streamId);
+    }
+  }
+
+  /** The response already ACKed that a late refusal is about, if it is still the newest. */
+  lateTarget(verdict: Verdict): Nonce | undefined {
+    const decided = this.#decided;
+    if (!verdict.status || !decided?.isAck || this.#open.length > 0) return undefined;
+    const isTouched = verdict.toRevision > decided.fromRevision && verdict.fromRevision < decided.toRevision;
+    return isTouched ? decided.nonce : undefined;
+  }
+
+  /** A client left: nobody waits for its word. */
+  left(streamId: number): void {
+    for (const response of this.#open) response.voters.delete(streamId);
+  }
+
+  /** The upstream stream ended: its nonces died with it (R131). */
+  clear(): void {
+    this.#open = [];
+    this.#decided = undefined;
+  }
+
+  nextDeadlineMs(): number {
+    return this.#open[0]?.deadlineMs ?? Infinity;
+  }
+
+  /** Takes the verdicts that are due, in the order of the responses. */
+  take(nowMs: number): Decision[] {
+    const decisions: Decision[] = [];
+    while (this.#open[0] && (this.#open[0].voters.size === 0 || this.#open[0].deadlineMs <= nowMs)) {
+      const [response] = this.#open.splice(0, 1);
+      if (!response) break;
+      const status = response.refusals.length > 0 ? quote(response.refusals) : undefined;
+      const { nonce, fromRevision, toRevision } = response;
+      this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
+      if (status) this.#refused = { status, toRevision };
+      decisions.push({ nonce, status });
+    }
+    return decisions;
+  }
+}
+
+/** One status out of several clients' (R101). */
+export function quote(refusals: readonly Refusal[]): RpcStatus {
+  const texts = refusals.slice(0, quotedMax).map(({ nodeId, status }) => `node ${nodeId}: ${status.message}`);
+  if (refusals.length > quotedMax) texts.push(`and ${refusals.length - quotedMax} more clients`);
+  const message = texts.join('; ');
+  return {
+    code: refusals[0]?.status.code || grpcCode.invalidArgument,
+    message: message.length > textMax ? `${message.slice(0, textMax)}…` : message,
+  };
+}

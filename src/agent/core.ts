@@ -1,0 +1,415 @@
+import type { IdleTier } from '../cache/idle-tier.ts';
+import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
+import type { Verdict } from '../local-ads/client-type.ts';
+import type { Random } from '../upstream/backoff.ts';
+import { unreachable } from '../xds/assert.ts';
+import type { NodeIdentity } from '../xds/node.ts';
+import { type Clock, grpcCode, type TypeUrl, type ViewKey } from '../xds/types.ts';
+import { Client } from './client.ts';
+import type { CoreEffect, CoreEvent, Note } from './events.ts';
+import { IdentityPolicy, type IdentitySettings } from './identity.ts';
+import { type Change, type TypeView, View, type ViewSettings } from './view.ts';
+
+/** Everything the core is told once. */
+export interface CoreSettings extends ViewSettings, ClientSettings, IdentitySettings {
+  /** When the control plane is answered: after the clients, or on receipt (R98, R99). */
+  readonly ack: 'clients' | 'receipt';
+  /** Longest wait for the clients' answers, in ms (R98). */
+  readonly ackWaitMs: number;
+  readonly clientStreamsMax: number;
+  /** Bytes on their way to all clients together; a stream past it waits for its turn. */
+  readonly responseBytesInFlightMax: number;
+  /** A client that takes nothing for so long is cut off, in ms (R122). */
+  readonly clientProgressTimeoutMs: number;
+  /** A client that says nothing for so long after connecting is cut off, in ms. */
+  readonly firstRequestTimeoutMs: number;
+}
+
+/**
+ * The deterministic core: one event in, an ordered list of effects out. It routes between clients and views and has no
+ * protocol rule of its own; time comes with the event, randomness is seeded, nothing is waited for.
+ */
+export class Core {
+  readonly #settings: CoreSettings;
+  readonly #idle: IdleTier;
+  readonly #random: Random;
+  readonly #identity: IdentityPolicy;
+  readonly #views = new Map<ViewKey, View>();
+  readonly #clients = new Map<number, Client>();
+  /** Streams that wait for their share of the bytes in flight, in order. */
+  readonly #waiting = new Set<Client>();
+  #bytesInFlight = 0;
+  #lastStreamId = 0;
+  #isDraining = false;
+  /** No deadline lies before this one; ticks may come early, never late. */
+  #earliestMs = Infinity;
+  #effects: CoreEffect[] = [];
+
+  constructor(settings: CoreSettings, idle: IdleTier, random: Random) {
+    this.#settings = settings;
+    this.#idle = idle;
+    this.#random = random;
+    this.#identity = new IdentityPolicy(settings);
+  }
+
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  get bytesInFlight(): number {
+    return this.#bytesInFlight;
+  }
+
+  views(): IterableIterator<View> {
+    return this.#views.values();
+  }
+
+  clients(): IterableIterator<Client> {
+    return this.#clients.values();
+  }
+
+  /** A number for a stream, upstream or client, that was never used before. */
+  readonly newStreamId = (): number => ++this.#lastStreamId;
+
+  /** When a `tick` has to come at the latest, on the monotonic clock in ms; Infinity when nothing waits for time. */
+  nextDeadlineMs(): number {
+    return this.#earliestMs;
+  }
+
+  /** Takes in one event; the effects are to be done in order before the next one. */
+  handle(event: CoreEvent, clock: Clock): CoreEffect[] {
+    switch (event.kind) {
+      case 'client_opened':
+        this.#clientOpened(event, clock);
+        break;
+      case 'client_request':
+        this.#withClient(event.streamId, client => this.#clientRequest(client, event.bytes, clock));
+        break;
+      case 'client_writable':
+        this.#withClient(event.streamId, client => this.#clientWritable(client, clock));
+        break;
+      case 'client_closed':
+        this.#withClient(event.streamId, client => this.#clientGone(client, clock));
+        break;
+      case 'upstream_opened':
+      case 'upstream_writable':
+      case 'upstream_response':
+      case 'upstream_closed':
+        this.#upstream(event, clock);
+        break;
+      case 'tick':
+        this.#tick(clock);
+        break;
+      case 'drain_requested':
+        this.#drain(clock);
+        break;
+      default:
+        unreachable(event);
+    }
+    const effects = this.#effects;
+    this.#effects = [];
+    return effects;
+  }
+
+  #clientOpened(event: CoreEvent & { kind: 'client_opened' }, clock: Clock): void {
+    const { streamId } = event;
+    const { clientStreamsMax } = this.#settings;
+    if (this.#isDraining) {
+      this.#refuse(streamId, grpcCode.unavailable, 'weir is shutting down');
+      return;
+    }
+    if (this.#clients.size >= clientStreamsMax) {
+      const reason = `${clientStreamsMax} client streams are open already (setting clientStreamsMax)`;
+      this.#refuse(streamId, grpcCode.resourceExhausted, reason);
+      return;
+    }
+    const stream = new ClientStream(event.variant, this.#settings, event.fixedType);
+    const deadlineMs = clock.monotonicMs + this.#settings.firstRequestTimeoutMs;
+    this.#clients.set(streamId, new Client(streamId, event.listener, stream, clock.wallMs, deadlineMs));
+    this.#expect(deadlineMs);
+  }
+
+  #clientRequest(client: Client, bytes: Buffer, clock: Clock): void {
+    const request = client.stream.decode(bytes);
+    if ('close' in request) {
+      this.#cut(client, request.close.code, request.close.message, clock);
+      return;
+    }
+    const view = client.view ?? this.#attach(client, request, clock);
+    if (!view) return;
+    const type = view.type(request.typeUrl);
+    // On-demand discovery over SotW names clusters and means to keep the rest; only Envoy is known to (R96).
+    const isSticky = client.identity?.userAgentName === 'envoy';
+    const outcome = client.stream.accept(request, type, view.controlPlane, isSticky);
+    if ('close' in outcome) {
+      this.#cut(client, outcome.close.code, outcome.close.message, clock);
+      return;
+    }
+    if (outcome.verdict) this.#verdict(client, type, outcome.verdict, clock);
+    view.interestChanged(type, outcome.change, clock.monotonicMs);
+    this.#flush(client, clock);
+    this.#advance(view, clock);
+  }
+
+  /** Finds or makes the view of a client's first request; undefined when the client was refused. */
+  #attach(client: Client, request: ClientRequest, clock: Clock): View | undefined {
+    const admission = this.#identity.admit(request.node, this.#attachedIdentity());
+    if ('code' in admission) {
+      this.#cut(client, admission.code, admission.message, clock);
+      return undefined;
+    }
+    let view = this.#views.get(admission.viewKey);
+    if (!view) {
+      const replaced = this.#retireIdleViews();
+      const { viewKey } = admission;
+      view = new View(viewKey, this.#settings, admission.node, this.#idle, this.newStreamId, this.#random);
+      this.#views.set(viewKey, view);
+      this.#note({ kind: 'view_opened', viewKey, nodeId: admission.identity.id, replaces: replaced });
+    }
+    client.attach(view, admission.identity);
+    this.#note({
+      kind: 'client_attached',
+      streamId: client.streamId,
+      nodeId: admission.identity.id,
+      variant: client.stream.variant,
+      listener: client.listener,
+    });
+    return view;
+  }
+
+  #attachedIdentity(): NodeIdentity | undefined {
+    for (const client of this.#clients.values()) if (client.identity) return client.identity;
+    return undefined;
+  }
+
+  /** A new view takes the place of those that nobody uses: an adopted identity is a hint, never a lock. */
+  #retireIdleViews(): ViewKey | undefined {
+    const used = new Set([...this.#clients.values()].map(client => client.view));
+    let retired: ViewKey | undefined;
+    for (const view of this.#views.values()) {
+      if (used.has(view)) continue;
+      for (const { streamId } of view.sessions())
+        if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
+      this.#views.delete(view.key);
+      retired = view.key;
+    }
+    return retired;
+  }
+
+  #verdict(client: Client, type: TypeView, verdict: Verdict, clock: Clock): void {
+    const nodeId = client.identity?.id ?? '';
+    const { status } = verdict;
+    if (status) {
+      const { streamId } = client;
+      this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
+      const late = type.ledger.lateTarget(verdict);
+      if (late !== undefined)
+        type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });
+    }
+    type.ledger.vote(client.streamId, nodeId, verdict);
+    this.#settle(client.view, type, clock);
+  }
+
+  /** Answers upstream what is decided. */
+  #settle(view: View | undefined, type: TypeView, clock: Clock): void {
+    for (const { nonce, status } of type.ledger.take(clock.monotonicMs)) {
+      view?.answer(type, nonce, status, false, clock.monotonicMs);
+    }
+  }
+
+  #clientWritable(client: Client, clock: Clock): void {
+    this.#bytesInFlight -= client.written();
+    this.#flush(client, clock);
+    for (const waiting of this.#waiting) {
+      if (this.#bytesInFlight >= this.#settings.responseBytesInFlightMax) break;
+      this.#waiting.delete(waiting);
+      this.#flush(waiting, clock);
+    }
+  }
+
+  #clientGone(client: Client, clock: Clock): void {
+    this.#clients.delete(client.streamId);
+    this.#waiting.delete(client);
+    this.#bytesInFlight -= client.written();
+    const { view, identity } = client;
+    if (!view || !identity) return;
+    this.#note({ kind: 'client_detached', streamId: client.streamId, nodeId: identity.id });
+    for (const { typeUrl, subscription } of client.stream.types()) {
+      const type = view.type(typeUrl);
+      const change = {
+        added: [],
+        removed: [...subscription.names],
+        wildcard: subscription.isWildcard ? -1 : 0,
+      } as const;
+      view.interestChanged(type, change, clock.monotonicMs);
+      type.ledger.left(client.streamId);
+      this.#settle(view, type, clock);
+    }
+    this.#advance(view, clock);
+  }
+
+  #upstream(event: CoreEvent & { kind: `upstream_${string}` }, clock: Clock): void {
+    for (const view of this.#views.values()) {
+      const session = view.sessionOf(event.streamId);
+      if (!session) continue;
+      switch (event.kind) {
+        case 'upstream_opened':
+          session.opened(event.streamId, clock.wallMs);
+          break;
+        case 'upstream_writable':
+          session.writable(event.streamId);
+          break;
+        case 'upstream_response': {
+          const { change, effects } = view.received(session, event.streamId, event.bytes, clock);
+          this.#effects.push(...effects);
+          if (change) this.#changed(view, change, clock);
+          break;
+        }
+        case 'upstream_closed':
+          session.closed(event.streamId, event, clock.monotonicMs, clock.wallMs);
+          view.lost(session);
+          break;
+      }
+      this.#advance(view, clock);
+      return;
+    }
+  }
+
+  /** Tells the clients of a change, and arranges for upstream's answer. */
+  #changed(view: View, { type, nonce, fromRevision }: Change, clock: Clock): void {
+    const { store, ledger, typeUrl } = type;
+    const now = clock.monotonicMs;
+    const toRevision = store.revision;
+    if (toRevision === fromRevision) {
+      // Nothing new: what was refused is refused again, later each time (R130); all else is acknowledged as it comes.
+      const refusal = ledger.refusalAt(toRevision);
+      view.answer(type, nonce, refusal, refusal !== undefined, now);
+    } else {
+      const names = store.changesSince(fromRevision);
+      const voters = this.#settings.ack === 'receipt' ? [] : this.#affected(view, typeUrl, names);
+      ledger.open(nonce, fromRevision, toRevision, voters, now + this.#settings.ackWaitMs);
+      this.#settle(view, type, clock);
+    }
+    this.#flushType(view, typeUrl, clock);
+    this.#trim(view, type);
+  }
+
+  #affected(view: View, typeUrl: TypeUrl, names: readonly string[]): number[] {
+    const voters: number[] = [];
+    for (const client of this.#clients.values()) {
+      if (client.view === view && client.stream.type(typeUrl)?.isAffectedBy(names)) voters.push(client.streamId);
+    }
+    return voters;
+  }
+
+  #trim(view: View, { store, typeUrl }: TypeView): void {
+    let level = Infinity;
+    for (const client of this.#clients.values()) {
+      const type = client.view === view ? client.stream.type(typeUrl) : undefined;
+      if (type) level = Math.min(level, type.level);
+    }
+    store.trim(level);
+  }
+
+  #flushType(view: View, typeUrl: TypeUrl, clock: Clock): void {
+    for (const client of this.#clients.values()) {
+      if (client.view === view && client.stream.type(typeUrl)) this.#flush(client, clock);
+    }
+  }
+
+  /** Writes the client's newest message if its last one has left and the budget allows (R103, R122). */
+  #flush(client: Client, clock: Clock): void {
+    if (client.isWriting || !client.view) return;
+    if (this.#bytesInFlight >= this.#settings.responseBytesInFlightMax) {
+      this.#waiting.add(client);
+      return;
+    }
+    const bytes = client.stream.next(clock.monotonicMs);
+    if (bytes) {
+      client.writing(bytes.length, clock.monotonicMs + this.#settings.clientProgressTimeoutMs);
+      this.#bytesInFlight += bytes.length;
+      this.#effects.push({ kind: 'send_client', streamId: client.streamId, bytes });
+      this.#note({ kind: 'client_sent', bytes: bytes.length });
+    }
+    this.#expect(client.nextDeadlineMs());
+  }
+
+  /** Brings the view's upstream streams on after an event. */
+  #advance(view: View, clock: Clock): void {
+    for (const session of view.sessions()) this.#effects.push(...session.advance(clock.monotonicMs, clock.wallMs));
+    for (const note of view.takeNotes()) this.#note(note);
+    this.#expect(view.nextDeadlineMs());
+  }
+
+  #tick(clock: Clock): void {
+    this.#earliestMs = Infinity;
+    const now = clock.monotonicMs;
+    for (const view of this.#views.values()) {
+      for (const type of view.tick(clock)) {
+        this.#flushType(view, type.typeUrl, clock);
+      }
+      for (const type of view.types.values()) if (type.ledger.nextDeadlineMs() <= now) this.#settle(view, type, clock);
+      this.#advance(view, clock);
+    }
+    for (const client of [...this.#clients.values()]) {
+      const overdue = client.overdue(now);
+      if (overdue === 'first-request') {
+        const ms = this.#settings.firstRequestTimeoutMs;
+        this.#cut(
+          client,
+          grpcCode.resourceExhausted,
+          `no request came within ${ms} ms (setting firstRequestTimeoutMs)`,
+          clock,
+        );
+      } else if (overdue === 'progress') {
+        const ms = this.#settings.clientProgressTimeoutMs;
+        const reason = `the client took nothing for ${ms} ms (setting clientProgressTimeoutMs)`;
+        this.#cut(client, grpcCode.resourceExhausted, reason, clock);
+      } else if (client.stream.nextDeadlineMs() <= now) this.#flush(client, clock);
+      else this.#expect(client.nextDeadlineMs());
+    }
+  }
+
+  #drain(clock: Clock): void {
+    if (this.#isDraining) return;
+    this.#isDraining = true;
+    this.#note({ kind: 'drain_started', clients: this.#clients.size });
+    for (const client of [...this.#clients.values()]) {
+      this.#effects.push({
+        kind: 'close_client',
+        streamId: client.streamId,
+        code: grpcCode.unavailable,
+        message: 'weir is shutting down',
+      });
+      this.#clientGone(client, clock);
+    }
+    for (const view of this.#views.values()) {
+      for (const { streamId } of view.sessions())
+        if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
+    }
+    this.#views.clear();
+  }
+
+  #refuse(streamId: number, code: number, reason: string): void {
+    this.#effects.push({ kind: 'close_client', streamId, code, message: reason });
+    this.#note({ kind: 'client_refused', streamId, code, reason });
+  }
+
+  #cut(client: Client, code: number, reason: string, clock: Clock): void {
+    this.#refuse(client.streamId, code, reason);
+    this.#clientGone(client, clock);
+  }
+
+  #withClient(streamId: number, act: (client: Client) => void): void {
+    const client = this.#clients.get(streamId);
+    if (client) act(client);
+  }
+
+  #expect(deadlineMs: number): void {
+    if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs;
+  }
+
+  #note(note: Note): void {
+    this.#effects.push({ kind: 'note', note });
+  }
+}

@@ -1,0 +1,100 @@
+import type { MetricSample } from '../admin/source.ts';
+import { traitsOf } from '../xds/type-urls.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import type { Note } from './events.ts';
+
+/** Everything that is counted, with the sentence that `/metrics` shows. */
+const helpOf = {
+  control_plane_streams_total: 'Streams opened towards the control plane.',
+  control_plane_stream_failures_total: 'Streams towards the control plane that ended.',
+  responses_total: 'Responses from the control plane that were applied.',
+  response_bytes_total: 'Size of those responses in bytes.',
+  resource_changes_total: 'Changes of single resources that clients had to hear of.',
+  responses_unchanged_total: 'Responses that changed nothing and reached no client.',
+  update_rejected_total: 'Responses rejected to the control plane.',
+  update_success_total: 'Responses acknowledged to the control plane.',
+  response_refused_total: 'Responses refused for their form before any client saw them.',
+  resources_ignored_total: 'Resources in responses that nobody had asked for.',
+  client_rejections_total: 'Rejections by clients.',
+  client_messages_total: 'Messages written to clients.',
+  client_bytes_total: 'Size of the messages written to clients, in bytes.',
+  client_streams_total: 'Client streams that were accepted.',
+  client_streams_refused_total: 'Client streams that were refused or cut off.',
+} as const;
+
+type CounterName = keyof typeof helpOf;
+
+/**
+ * Counts what the core notes. Labels are the short names of known types; all others share `other`, since a client can
+ * ask for any number of types.
+ */
+export class Counters {
+  readonly #values = new Map<
+    string,
+    { readonly name: CounterName; readonly type: string | undefined; value: number }
+  >();
+
+  observe(note: Note): void {
+    switch (note.kind) {
+      case 'client_attached':
+        this.#add('client_streams_total');
+        break;
+      case 'client_refused':
+        this.#add('client_streams_refused_total');
+        break;
+      case 'client_nack':
+        this.#add('client_rejections_total', note.typeUrl);
+        break;
+      case 'client_sent':
+        this.#add('client_messages_total');
+        this.#add('client_bytes_total', undefined, note.bytes);
+        break;
+      case 'upstream':
+        if (note.note.kind === 'stream_opening') this.#add('control_plane_streams_total');
+        else if (note.note.kind === 'stream_lost') this.#add('control_plane_stream_failures_total');
+        break;
+      case 'response_applied':
+        this.#add('responses_total', note.typeUrl);
+        this.#add('response_bytes_total', note.typeUrl, note.bytes);
+        this.#add('resource_changes_total', note.typeUrl, note.changes);
+        this.#add('resources_ignored_total', note.typeUrl, note.ignored);
+        if (note.changes === 0) this.#add('responses_unchanged_total', note.typeUrl);
+        break;
+      case 'response_refused':
+        this.#add('response_refused_total', note.typeUrl);
+        break;
+      case 'upstream_answered':
+        this.#add(note.verdict === 'ack' ? 'update_success_total' : 'update_rejected_total', note.typeUrl);
+        break;
+      default:
+        break;
+    }
+  }
+
+  /** Current values, for `/metrics`. */
+  *samples(): Generator<MetricSample> {
+    for (const { name, type, value } of this.#values.values()) {
+      yield {
+        name,
+        kind: 'counter',
+        help: helpOf[name],
+        labels: type === undefined ? [] : [['type', type]],
+        value,
+      };
+    }
+  }
+
+  #add(name: CounterName, typeUrl?: TypeUrl, amount = 1): void {
+    const type = typeUrl === undefined ? undefined : labelOf(typeUrl);
+    const key = `${name} ${type ?? ''}`;
+    const counter = this.#values.get(key);
+    if (counter) counter.value += amount;
+    else this.#values.set(key, { name, type, value: amount });
+  }
+}
+
+/** Label value of a type: bounded in number whatever clients ask for. */
+export function labelOf(typeUrl: TypeUrl): string {
+  const { shortName, isEnvoyType } = traitsOf(typeUrl);
+  return isEnvoyType ? shortName : 'other';
+}

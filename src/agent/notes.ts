@@ -1,0 +1,110 @@
+import type { SessionNote } from '../upstream/session.ts';
+import { unreachable } from '../xds/assert.ts';
+import { secretType, traitsOf } from '../xds/type-urls.ts';
+import { grpcCode, type TypeUrl } from '../xds/types.ts';
+import type { Note } from './events.ts';
+
+/** A note as a log line: level, sentence, fields. */
+export interface LogLine {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** A client's words in a log line: Envoy quotes whole resources in them (R52). */
+const quotedMax = 300;
+const namesMax = 5;
+
+/** Turns a note into a log line; undefined for what happens too often to be told. */
+export function describe(note: Note): LogLine | undefined {
+  switch (note.kind) {
+    case 'client_attached': {
+      const { streamId, nodeId: node, variant, listener } = note;
+      return line('info', 'client connected', { streamId, node, variant, listener });
+    }
+    case 'client_detached':
+      return line('info', 'client left', { streamId: note.streamId, node: note.nodeId });
+    case 'client_refused':
+      return line('warn', `client refused: ${note.reason}`, { streamId: note.streamId, code: note.code });
+    case 'client_nack': {
+      const { streamId, nodeId: node, typeUrl } = note;
+      const type = traitsOf(typeUrl).shortName;
+      return line('warn', `client rejected ${type}: ${clientText(typeUrl, note.message)}`, { streamId, node, type });
+    }
+    case 'client_sent':
+      return undefined;
+    case 'view_opened': {
+      const { viewKey: view, nodeId: node } = note;
+      if (note.replaces === undefined) return line('info', `serving node '${node}'`, { view, node });
+      return line('info', `serving node '${node}' in place of one that nobody uses`, {
+        view,
+        node,
+        replaces: note.replaces,
+      });
+    }
+    case 'upstream':
+      return describeSession(note.note, note.group);
+    case 'response_applied': {
+      const { kind: _, typeUrl, ...fields } = note;
+      return line('debug', 'response applied', { type: traitsOf(typeUrl).shortName, ...fields });
+    }
+    case 'response_refused':
+      return line('warn', `control plane's response refused: ${note.reason}`, {
+        type: traitsOf(note.typeUrl).shortName,
+      });
+    case 'response_broken':
+      return line('error', `control plane's stream closed: ${note.reason}`, { group: note.group });
+    case 'response_unasked':
+      return line('warn', 'control plane sent a type that nobody asked for; ignored', { type: note.typeUrl });
+    case 'upstream_answered': {
+      const type = traitsOf(note.typeUrl).shortName;
+      if (note.verdict === 'ack') return line('debug', 'acknowledged to the control plane', { type });
+      return line('warn', `rejected to the control plane: ${clientText(note.typeUrl, note.reason ?? '')}`, { type });
+    }
+    case 'type_complete':
+      return line('info', 'type complete', { type: traitsOf(note.typeUrl).shortName, resources: note.resources });
+    case 'names_missing': {
+      const type = traitsOf(note.typeUrl).shortName;
+      const names = note.names.slice(0, namesMax).map(name => clip(name, 100));
+      const why = note.reason === 'inferred' ? 'answered without them' : 'gave no answer in time';
+      return line('info', `names do not exist: the control plane ${why}`, { type, names, count: note.names.length });
+    }
+    case 'drain_started':
+      return line('info', 'draining: clients are told to go', { clients: note.clients });
+    default:
+      return unreachable(note);
+  }
+}
+
+function describeSession(note: SessionNote, group: string): LogLine {
+  switch (note.kind) {
+    case 'stream_opening':
+      return line('info', 'connecting to the control plane', { address: note.address, variant: note.variant, group });
+    case 'stream_lost': {
+      const { code, message, retryInMs } = note;
+      // A stream that ends well is a control plane that balances its load or restarts: no reason to worry anybody.
+      const level = code === grpcCode.ok ? 'info' : 'warn';
+      const said = clip(message, quotedMax) || 'no reason given';
+      return line(level, `control plane's stream ended: ${said}`, { code, retryInMs, group });
+    }
+    case 'stream_recycled':
+      return line('info', `upstream stream opened anew ${note.reason}`, { group });
+    case 'variant_changed':
+      return line('warn', `upstream variant is ${note.variant} now: ${note.reason}`, { group });
+    default:
+      return unreachable(note);
+  }
+}
+
+function line(level: LogLine['level'], message: string, fields: Readonly<Record<string, unknown>>): LogLine {
+  return { level, message, fields };
+}
+
+/** A rejection's text may quote the resource, so for secrets it is left out. */
+function clientText(typeUrl: TypeUrl, text: string): string {
+  return typeUrl === secretType ? '(text withheld: it may quote a secret)' : clip(text, quotedMax);
+}
+
+function clip(text: string, max: number): string {
+  return text.length > max ? `${text.slice(0, max)}…` : text;
+}

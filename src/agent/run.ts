@@ -1,0 +1,195 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAdminServer } from '../admin/server.ts';
+import type { AdminSource } from '../admin/source.ts';
+import { createIdleTier } from '../cache/idle.ts';
+import { LocalServer } from '../local-ads/server.ts';
+import { UpstreamChannels } from '../upstream/channel.ts';
+import { type Address, formatAddress, unixPathBytesMax } from '../xds/address.ts';
+import { unreachable } from '../xds/assert.ts';
+import { Core, type CoreSettings } from './core.ts';
+import { Counters } from './counters.ts';
+import { AgentError, exitCodes } from './errors.ts';
+import type { CoreEffect, Note } from './events.ts';
+import { gauges, inspect, type ProcessState, resourcesOf } from './inspect.ts';
+import type { Logger } from './log.ts';
+import { Loop } from './loop.ts';
+import { describe } from './notes.ts';
+import { readyVerdict, startedVerdict } from './readiness.ts';
+import type { Settings } from './settings.ts';
+
+/** An agent at work. */
+export interface RunningAgent {
+  /** Addresses of the local endpoint, with real ports. */
+  readonly listenAddresses: readonly Address[];
+  readonly adminAddress: Address;
+  /** Tells the clients to go, stops listening and ends; resolves when all is closed. */
+  drain(reason: string): Promise<void>;
+  /** Exit code of the process, once the agent has ended. */
+  readonly stopped: Promise<number>;
+}
+
+/**
+ * Starts the agent: core, upstream channels, local endpoint, admin pages, in this order, so that nothing is promised before it works.
+ *
+ * @throws AgentError when an address cannot be used
+ */
+export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
+  const startedWallMs = Date.now();
+  const idle = createIdleTier(settings.idleResourcesMax);
+  const core = new Core(coreSettings(settings), idle, Math.random);
+  const counters = new Counters();
+  const loop = new Loop(core, perform);
+  const upstream = new UpstreamChannels(settings, loop.post);
+  const local = new LocalServer(settings, core.newStreamId, loop.post);
+
+  function perform(effect: CoreEffect): void {
+    switch (effect.kind) {
+      case 'open_upstream':
+        return upstream.open(effect.streamId, effect.variant, effect.address);
+      case 'send_upstream':
+        return upstream.send(effect.streamId, effect.bytes);
+      case 'close_upstream':
+        return upstream.close(effect.streamId);
+      case 'send_client':
+        return local.send(effect.streamId, effect.bytes);
+      case 'close_client':
+        return local.close(effect.streamId, effect.code, effect.message);
+      case 'note':
+        return observe(effect.note);
+      default:
+        return unreachable(effect);
+    }
+  }
+
+  function observe(note: Note): void {
+    counters.observe(note);
+    const line = describe(note);
+    if (line) log[line.level](line.fields, line.message);
+  }
+
+  const listenAddresses: Address[] = [];
+  try {
+    for (const address of settings.listen) listenAddresses.push(await local.listen(address));
+  } catch (error) {
+    await local.stop(0);
+    const failed = settings.listen[listenAddresses.length];
+    throw new AgentError(`cannot listen on ${failed ? formatAddress(failed) : '(nothing)'} (setting listen)`, {
+      cause: error,
+      exitCode: exitCodes.failed,
+    });
+  }
+
+  const state = (): ProcessState => ({ startedWallMs, nowWallMs: Date.now(), isListening: !core.isDraining });
+  const source: AdminSource = {
+    report: () => inspect(core, state()),
+    resources: (viewKey, typeUrl) => resourcesOf(core, viewKey, typeUrl),
+    *metrics() {
+      yield* counters.samples();
+      yield* gauges(core, Date.now());
+    },
+  };
+  const { readyGraceMs } = settings;
+  let admin: Awaited<ReturnType<typeof createAdminServer>>;
+  try {
+    admin = await createAdminServer({
+      source,
+      addresses: [settings.admin, ...adminSocket(settings.cacheDir, log)],
+      healthAddresses: settings.health,
+      health: {
+        live: () => ({ isOk: true, reason: 'the event loop answers' }),
+        started: () => startedVerdict(source.report()),
+        ready: isStrict => readyVerdict(source.report(), { readyGraceMs, isStrict }),
+      },
+      log,
+    });
+  } catch (error) {
+    await local.stop(0);
+    throw error;
+  }
+
+  const listen = listenAddresses.map(formatAddress);
+  const adminAddress = admin.addresses[0] ?? settings.admin;
+  log.info({ listen, admin: formatAddress(adminAddress), upstream: settings.upstream.map(formatAddress) }, 'listening');
+
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<number>();
+  let draining: Promise<void> | undefined;
+  const drain = async (reason: string): Promise<void> => {
+    log.info({}, `stopping: ${reason}`);
+    loop.post({ kind: 'drain_requested' });
+    upstream.closeAll();
+    await local.stop(settings.drainTimeoutMs);
+    await admin.close();
+    loop.stop();
+    log.info({}, 'stopped');
+    stop(exitCodes.ok);
+  };
+  return {
+    listenAddresses,
+    adminAddress,
+    drain: reason => {
+      draining ??= drain(reason);
+      return draining;
+    },
+    stopped,
+  };
+}
+
+/** The core's part of the settings, in its own words. */
+function coreSettings(settings: Settings): CoreSettings {
+  return {
+    addresses: settings.upstream.map(formatAddress),
+    variant: settings.upstreamVariant,
+    reconnectBaseMs: settings.reconnectBaseMs,
+    reconnectMaxMs: settings.reconnectMaxMs,
+    resourcesMax: settings.resourcesPerTypeMax,
+    completeQuietMs: settings.completeQuietMs,
+    absentQuietMs: settings.absentQuietMs,
+    absentTimeoutMs: settings.absentTimeoutMs,
+    lingerMs: settings.lingerMs,
+    namesMax: settings.namesPerTypeMax,
+    nameBytesMax: settings.nameBytesMax,
+    typesMax: settings.typesPerStreamMax,
+    removalHoldMs: settings.removalHoldMs,
+    warmHoldMs: settings.warmHoldMs,
+    nodeSharing: settings.nodeSharing,
+    dropExtensions: settings.nodeExtensions === 'drop',
+    node:
+      settings.nodeId === undefined
+        ? undefined
+        : {
+            id: settings.nodeId,
+            cluster: settings.nodeCluster ?? '',
+            region: settings.nodeRegion ?? '',
+            zone: settings.nodeZone ?? '',
+            subZone: settings.nodeSubZone ?? '',
+            metadata: settings.nodeMetadata ?? {},
+          },
+    ack: settings.ack,
+    ackWaitMs: settings.ackWaitMs,
+    clientStreamsMax: settings.clientStreamsMax,
+    responseBytesInFlightMax: settings.responseBytesInFlightMax,
+    clientProgressTimeoutMs: settings.clientProgressTimeoutMs,
+    firstRequestTimeoutMs: settings.firstRequestTimeoutMs,
+  };
+}
+
+/** The admin socket in Weir's own part of the cache directory, which only its owner may enter (R104). */
+function adminSocket(cacheDir: string | undefined, log: Logger): Address[] {
+  if (cacheDir === undefined) return [];
+  const directory = join(cacheDir, 'weir');
+  const path = join(directory, 'admin.sock');
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw new AgentError(`cannot create ${directory} (setting cacheDir)`, { cause: error, exitCode: exitCodes.failed });
+  }
+  // The cache itself is not written yet: the directory holds the socket only, and a restart starts from nothing.
+  log.warn(
+    { cacheDir },
+    'no resources are kept on disk in this version: the cache directory holds the admin socket only',
+  );
+  if (Buffer.byteLength(path) <= unixPathBytesMax) return [{ kind: 'unix', path }];
+  log.warn({ path }, `no admin socket: its path is longer than ${unixPathBytesMax} bytes`);
+  return [];
+}
