@@ -19,6 +19,7 @@ interface OpenResponse {
 }
 
 interface Refusal {
+  readonly streamId: number;
   readonly nodeId: string;
   readonly status: RpcStatus;
 }
@@ -38,8 +39,8 @@ export class AckLedger {
   #decided:
     | { readonly nonce: Nonce; readonly fromRevision: number; readonly toRevision: number; readonly isAck: boolean }
     | undefined;
-  /** Status and revision of the newest NACK, to notice that upstream sent the same again (R130). */
-  #refused: { readonly status: RpcStatus; readonly toRevision: number } | undefined;
+  /** The newest NACK and who still stands by it, to notice that upstream sent the same again (R130). */
+  #refused: { readonly status: RpcStatus; readonly toRevision: number; readonly refusers: Set<number> } | undefined;
 
   /** The NACK that content at this revision got, if upstream has sent nothing new since. */
   refusalAt(revision: number): RpcStatus | undefined {
@@ -55,9 +56,11 @@ export class AckLedger {
   vote(streamId: number, nodeId: string, verdict: Verdict): void {
     for (const response of this.#open) {
       const isTouched = verdict.toRevision > response.fromRevision && verdict.fromRevision < response.toRevision;
-      if (verdict.status && isTouched) response.refusals.push({ nodeId, status: verdict.status });
+      if (verdict.status && isTouched) response.refusals.push({ streamId, nodeId, status: verdict.status });
       if (verdict.toRevision >= response.toRevision) response.voters.delete(streamId);
     }
+    // Who refused and then accepts what is current refuses nothing any more.
+    if (!verdict.status && this.#refused && verdict.toRevision >= this.#refused.toRevision) this.#relent(streamId);
   }
 
   /** The response already ACKed that a late refusal is about, if it is still the newest. */
@@ -71,6 +74,7 @@ export class AckLedger {
   /** A client left: nobody waits for its word. */
   left(streamId: number): void {
     for (const response of this.#open) response.voters.delete(streamId);
+    this.#relent(streamId);
   }
 
   /** The upstream stream ended: its nonces died with it (R131). */
@@ -92,10 +96,18 @@ export class AckLedger {
       const status = response.refusals.length > 0 ? quote(response.refusals) : undefined;
       const { nonce, fromRevision, toRevision } = response;
       this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
-      if (status) this.#refused = { status, toRevision };
+      if (status) {
+        const refusers = new Set(response.refusals.map(refusal => refusal.streamId));
+        this.#refused = { status, toRevision, refusers };
+      }
       decisions.push({ nonce, status });
     }
     return decisions;
+  }
+
+  #relent(streamId: number): void {
+    this.#refused?.refusers.delete(streamId);
+    if (this.#refused?.refusers.size === 0) this.#refused = undefined;
   }
 }
 

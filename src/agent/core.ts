@@ -3,9 +3,9 @@ import { type ClientRequest, type ClientSettings, ClientStream } from '../local-
 import type { Verdict } from '../local-ads/client-type.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
-import type { NodeIdentity } from '../xds/node.ts';
 import { type Clock, grpcCode, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import { Client } from './client.ts';
+import { ClientTable } from './client-table.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
 import { IdentityPolicy, type IdentitySettings } from './identity.ts';
 import { type Change, type TypeView, View, type ViewSettings } from './view.ts';
@@ -35,7 +35,7 @@ export class Core {
   readonly #random: Random;
   readonly #identity: IdentityPolicy;
   readonly #views = new Map<ViewKey, View>();
-  readonly #clients = new Map<number, Client>();
+  readonly #clients = new ClientTable();
   /** Streams that wait for their share of the bytes in flight, in order. */
   readonly #waiting = new Set<Client>();
   #bytesInFlight = 0;
@@ -65,7 +65,7 @@ export class Core {
   }
 
   clients(): IterableIterator<Client> {
-    return this.#clients.values();
+    return this.#clients[Symbol.iterator]();
   }
 
   /** A number for a stream, upstream or client, that was never used before. */
@@ -125,7 +125,7 @@ export class Core {
     }
     const stream = new ClientStream(event.variant, this.#settings, event.fixedType);
     const deadlineMs = clock.monotonicMs + this.#settings.firstRequestTimeoutMs;
-    this.#clients.set(streamId, new Client(streamId, event.listener, stream, clock.wallMs, deadlineMs));
+    this.#clients.add(new Client(streamId, event.listener, stream, clock.wallMs, deadlineMs));
     this.#expect(deadlineMs);
   }
 
@@ -140,7 +140,7 @@ export class Core {
     const type = view.type(request.typeUrl);
     // On-demand discovery over SotW names clusters and means to keep the rest; only Envoy is known to (R96).
     const isSticky = client.identity?.userAgentName === 'envoy';
-    const outcome = client.stream.accept(request, type, view.controlPlane, isSticky);
+    const outcome = client.stream.accept(request, type, view.controlPlane, isSticky, clock.monotonicMs);
     if ('close' in outcome) {
       this.#cut(client, outcome.close.code, outcome.close.message, clock);
       return;
@@ -153,7 +153,7 @@ export class Core {
 
   /** Finds or makes the view of a client's first request; undefined when the client was refused. */
   #attach(client: Client, request: ClientRequest, clock: Clock): View | undefined {
-    const admission = this.#identity.admit(request.node, this.#attachedIdentity());
+    const admission = this.#identity.admit(request.node, this.#clients.attachedIdentity());
     if ('code' in admission) {
       this.#cut(client, admission.code, admission.message, clock);
       return undefined;
@@ -177,14 +177,9 @@ export class Core {
     return view;
   }
 
-  #attachedIdentity(): NodeIdentity | undefined {
-    for (const client of this.#clients.values()) if (client.identity) return client.identity;
-    return undefined;
-  }
-
   /** A new view takes the place of those that nobody uses: an adopted identity is a hint, never a lock. */
   #retireIdleViews(): ViewKey | undefined {
-    const used = new Set([...this.#clients.values()].map(client => client.view));
+    const used = this.#clients.viewsInUse();
     let retired: ViewKey | undefined;
     for (const view of this.#views.values()) {
       if (used.has(view)) continue;
@@ -228,7 +223,7 @@ export class Core {
   }
 
   #clientGone(client: Client, clock: Clock): void {
-    this.#clients.delete(client.streamId);
+    this.#clients.delete(client);
     this.#waiting.delete(client);
     this.#bytesInFlight -= client.written();
     const { view, identity } = client;
@@ -286,35 +281,16 @@ export class Core {
       view.answer(type, nonce, refusal, refusal !== undefined, now);
     } else {
       const names = store.changesSince(fromRevision);
-      const voters = this.#settings.ack === 'receipt' ? [] : this.#affected(view, typeUrl, names);
+      const voters = this.#settings.ack === 'receipt' ? [] : this.#clients.affected(view, typeUrl, names);
       ledger.open(nonce, fromRevision, toRevision, voters, now + this.#settings.ackWaitMs);
       this.#settle(view, type, clock);
     }
     this.#flushType(view, typeUrl, clock);
-    this.#trim(view, type);
-  }
-
-  #affected(view: View, typeUrl: TypeUrl, names: readonly string[]): number[] {
-    const voters: number[] = [];
-    for (const client of this.#clients.values()) {
-      if (client.view === view && client.stream.type(typeUrl)?.isAffectedBy(names)) voters.push(client.streamId);
-    }
-    return voters;
-  }
-
-  #trim(view: View, { store, typeUrl }: TypeView): void {
-    let level = Infinity;
-    for (const client of this.#clients.values()) {
-      const type = client.view === view ? client.stream.type(typeUrl) : undefined;
-      if (type) level = Math.min(level, type.level);
-    }
-    store.trim(level);
+    store.trim(this.#clients.lowestLevel(view, typeUrl));
   }
 
   #flushType(view: View, typeUrl: TypeUrl, clock: Clock): void {
-    for (const client of this.#clients.values()) {
-      if (client.view === view && client.stream.type(typeUrl)) this.#flush(client, clock);
-    }
+    for (const client of this.#clients.subscribed(view, typeUrl)) this.#flush(client, clock);
   }
 
   /** Writes the client's newest message if its last one has left and the budget allows (R103, R122). */
@@ -351,7 +327,7 @@ export class Core {
       for (const type of view.types.values()) if (type.ledger.nextDeadlineMs() <= now) this.#settle(view, type, clock);
       this.#advance(view, clock);
     }
-    for (const client of [...this.#clients.values()]) {
+    for (const client of [...this.#clients]) {
       const overdue = client.overdue(now);
       if (overdue === 'first-request') {
         const ms = this.#settings.firstRequestTimeoutMs;
@@ -374,7 +350,7 @@ export class Core {
     if (this.#isDraining) return;
     this.#isDraining = true;
     this.#note({ kind: 'drain_started', clients: this.#clients.size });
-    for (const client of [...this.#clients.values()]) {
+    for (const client of [...this.#clients]) {
       this.#effects.push({
         kind: 'close_client',
         streamId: client.streamId,

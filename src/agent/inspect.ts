@@ -104,13 +104,13 @@ function clientReport(client: Client): ClientReport {
     variant: stream.variant,
     listener: client.listener,
     connectedWallMs: client.connectedWallMs,
-    types: [...stream.types()].map(type => ({
-      typeUrl: type.typeUrl,
-      shortName: type.traits.shortName,
-      status: type.status,
-      isComplete: type.isComplete,
-      lastAckedVersion: type.ackedVersion,
-      lastError: type.lastError,
+    types: [...stream.types()].map(({ typeUrl, traits, nonces, isComplete }) => ({
+      typeUrl,
+      shortName: traits.shortName,
+      status: nonces.status,
+      isComplete,
+      lastAckedVersion: nonces.ackedVersion,
+      lastError: nonces.lastError,
     })),
   };
 }

@@ -264,10 +264,10 @@ export class View {
 
   #expire(type: TypeView, nowMs: number): void {
     const { interest, store, session, typeUrl } = type;
-    const { names, isWildcardEnded } = interest.expire(nowMs);
+    const { names, isWildcardEnded } = interest.expire(nowMs, session.canEndWildcard(typeUrl));
     if (isWildcardEnded) store.forgetWildcard(name => interest.has(name));
     for (const name of names) if (!interest.isWildcard) store.forget(name);
-    if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, nowMs);
+    if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, isWildcardEnded, nowMs);
   }
 
   #noteMissing(type: TypeView, names: readonly string[], reason: 'inferred' | 'timeout'): void {

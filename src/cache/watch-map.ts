@@ -105,16 +105,20 @@ export class TypeInterest {
     return Math.min(first.done ? Infinity : first.value, this.#wildcardLingersUntilMs ?? Infinity);
   }
 
-  /** Ends what has lingered long enough; returns the names, and whether the wildcard is among it. */
-  expire(nowMs: number): { readonly names: readonly string[]; readonly isWildcardEnded: boolean } {
+  /**
+   * Ends what has lingered long enough; returns the names, and whether the wildcard is among it.
+   *
+   * @param canWildcardEnd upstream can be told so; else the wildcard goes on lingering
+   */
+  expire(nowMs: number, canWildcardEnd: boolean): { readonly names: readonly string[]; readonly isWildcardEnded: boolean } {
     const names: string[] = [];
     for (const [name, deadline] of this.#lingering) {
       if (deadline > nowMs) break;
       this.#lingering.delete(name);
       names.push(name);
     }
-    const isWildcardEnded = this.#wildcardLingersUntilMs !== undefined && this.#wildcardLingersUntilMs <= nowMs;
-    if (isWildcardEnded) this.#wildcardLingersUntilMs = undefined;
-    return { names, isWildcardEnded };
+    const isWildcardDue = this.#wildcardLingersUntilMs !== undefined && this.#wildcardLingersUntilMs <= nowMs;
+    if (isWildcardDue) this.#wildcardLingersUntilMs = canWildcardEnd ? undefined : nowMs + this.#lingerMs;
+    return { names, isWildcardEnded: isWildcardDue && canWildcardEnd };
   }
 }

@@ -112,6 +112,7 @@ export class ClientStream {
     source: TypeSource,
     controlPlane: () => string,
     isWildcardSticky: boolean,
+    nowMs: number,
   ): RequestOutcome | { readonly close: RpcStatus } {
     const { typeUrl, body } = request;
     let type = this.#types.get(typeUrl);
@@ -123,6 +124,7 @@ export class ClientStream {
     }
     // A nonce on the first request of a type is from another stream or another program: no verdict (R3, R84, istio-facts.md "MCP").
     const verdict = isFirst ? undefined : type.answered(request.nonce, request.errorDetail);
+    for (const name of type.takeLateWarms()) this.#warm(name, nowMs);
     const change =
       body.variant === 'sotw'
         ? type.subscription.replace(body.resourceNames)
@@ -152,7 +154,7 @@ export class ClientStream {
    */
   next(nowMs: number): Buffer | undefined {
     for (const type of this.#ordered) {
-      if (followers.has(type.typeUrl) && type.hasBeenSent && this.#isWarming(nowMs)) continue;
+      if (followers.has(type.typeUrl) && type.nonces.hasSent && this.#isWarming(nowMs)) continue;
       const message = type.next(nowMs, this.#settings.removalHoldMs);
       if (message) return this.#sent(message, nowMs);
     }
@@ -175,16 +177,20 @@ export class ClientStream {
   }
 
   #sent(message: Message, nowMs: number): Buffer {
-    const endpoints = this.#types.get(endpointType);
+    const areEndpointsAsked = this.#types.has(endpointType);
     for (const name of message.warms) {
-      if (endpoints) {
-        // A new cluster's endpoints are asked for by the client (R41), but those of a changed one have to be pushed (R29).
-        if (endpoints.subscription.covers(name)) endpoints.owe(name);
-        this.#warming.set(name, nowMs + this.#settings.warmHoldMs);
-      } else this.#early.add(name);
+      if (areEndpointsAsked) this.#warm(name, nowMs);
+      else this.#early.add(name);
     }
     for (const name of message.endpoints) this.#warming.delete(name);
     return message.bytes;
+  }
+
+  #warm(name: string, nowMs: number): void {
+    const endpoints = this.#types.get(endpointType);
+    // A new cluster's endpoints are asked for by the client (R41), but those of a changed one have to be pushed (R29).
+    if (endpoints?.subscription.covers(name)) endpoints.owe(name);
+    this.#warming.set(name, nowMs + this.#settings.warmHoldMs);
   }
 
   #isWarming(nowMs: number): boolean {

@@ -3,7 +3,9 @@ import type { TypeStore } from '../cache/store.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import type { AnswerShelf } from './answer-shelf.ts';
+import { NonceBook, type SentMessage } from './nonce-book.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
+import { WaitingRemovals } from './waiting-removals.ts';
 
 /** What a view offers of one type to all its clients. */
 export interface TypeSource {
@@ -33,15 +35,6 @@ export interface Message {
   readonly endpoints: readonly string[];
 }
 
-interface Sent {
-  readonly fromRevision: number;
-  readonly toRevision: number;
-  readonly versionInfo: string;
-}
-
-/** Unanswered messages remembered per stream and type; a client that ACKs none of so many is behaving oddly enough. */
-const unansweredMax = 64;
-
 /**
  * One type on one client stream: what the client wants, at which revision it was sent, and what it answered (R63). Instead of a
  * map of everything the client holds there is one revision and the few names that are owed besides.
@@ -60,17 +53,17 @@ export class ClientType {
   /** Delta: owed names that are answered as removed when they do not exist, whoever says so (R17). */
   readonly #owedRemovals = new Set<string>();
   #owesWildcard = false;
+  /**
+   * Names of changes that the client rejected with their message. In a difference they are sent again with the next change of any, and
+   * not before: the same content is never repeated on a stream (R97). In a list they count as changed until one is accepted.
+   */
+  readonly #refused = new Set<string>();
+  readonly #lateWarms: string[] = [];
   /** Delta: versions the client brought along, each until it was compared (R93). */
   #brought: Map<string, string> | undefined;
   /** Removals of clusters and endpoints waiting for the listeners and routes of the same batch (R86). */
-  readonly #waitingRemovals = new Map<string, { readonly releaseAtMs: number; readonly entry: Entry | undefined }>();
-  readonly #unanswered = new Map<string, Sent>();
-  #newestNonce: string | undefined;
-  #nonceRevision = -1;
-  #nonceRepeats = 0;
-  #ackedVersion = '';
-  #lastError: string | undefined;
-  #wasRefusedNewest = false;
+  readonly #waitingRemovals = new WaitingRemovals();
+  readonly #nonces: NonceBook;
 
   constructor(
     typeUrl: TypeUrl,
@@ -87,6 +80,7 @@ export class ClientType {
     this.#controlPlane = controlPlane;
     this.subscription = new ClientSubscription(traits, isWildcardSticky);
     this.#sentRevision = source.store.revision;
+    this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
   }
 
   /** Revision the client is level with, for trimming the store's history. */
@@ -94,22 +88,8 @@ export class ClientType {
     return this.#sentRevision;
   }
 
-  get hasBeenSent(): boolean {
-    return this.#newestNonce !== undefined;
-  }
-
-  get ackedVersion(): string {
-    return this.#ackedVersion;
-  }
-
-  get lastError(): string | undefined {
-    return this.#lastError;
-  }
-
-  get status(): 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED' {
-    if (this.#wasRefusedNewest) return 'REJECTED';
-    if (!this.hasBeenSent) return 'NOT SENT';
-    return this.#unanswered.size === 0 ? 'SYNCED' : 'STALE';
+  get nonces(): Pick<NonceBook, 'hasSent' | 'ackedVersion' | 'lastError' | 'status'> {
+    return this.#nonces;
   }
 
   /** Whether all that was asked for has been answered, as far as it can be. */
@@ -128,7 +108,7 @@ export class ClientType {
         versionInfo !== '' &&
         versionInfo === store.versionInfo();
       // Wildcard and identical content: silence is allowed (R92). Named types may be warming, so they are always answered (R43).
-      if (isLevel) this.#ackedVersion = versionInfo;
+      if (isLevel) this.#nonces.isLevelWith(versionInfo);
       else {
         this.#owesWildcard = true;
         this.#sentRevision = -1;
@@ -143,7 +123,7 @@ export class ClientType {
     for (const name of change.removed) {
       this.#owed.delete(name);
       this.#brought?.delete(name);
-      this.#waitingRemovals.delete(name);
+      this.#waitingRemovals.cancel(name);
     }
     for (const name of change.added) this.owe(name);
     for (const name of change.resubscribed) this.owe(name);
@@ -166,31 +146,18 @@ export class ClientType {
     this.#brought?.delete(name);
   }
 
-  /**
-   * Sorts a request's nonce (R84, R85).
-   *
-   * @returns the verdict it carries, if it answers a message that was not answered yet
-   */
+  /** Takes in a request's nonce; returns the verdict it carries, if it answers a message that was not answered yet (R84, R85). */
   answered(nonce: Nonce | '', status: RpcStatus | undefined): Verdict | undefined {
-    const sent = this.#unanswered.get(nonce);
+    const sent = this.#nonces.answered(nonce, status);
     if (!sent) return undefined;
-    let { fromRevision } = sent;
-    if (this.#variant === 'sotw') {
-      // SotW clients may answer only the newest of several (R42), which then speaks for those before it.
-      for (const [older, message] of this.#unanswered) {
-        if (older === nonce) break;
-        fromRevision = Math.min(fromRevision, message.fromRevision);
-        this.#unanswered.delete(older);
-      }
-    }
-    this.#unanswered.delete(nonce);
-    if (status) this.#lastError = status.message;
-    else {
-      this.#ackedVersion = sent.versionInfo;
-      this.#lastError = undefined;
-    }
-    if (nonce === this.#newestNonce) this.#wasRefusedNewest = status !== undefined;
-    return { typeUrl: this.typeUrl, fromRevision, toRevision: sent.toRevision, status };
+    if (status) this.#noteRefusal(sent, this.#nonces.isNewest(nonce));
+    else if (this.#refused.size > 0) for (const name of [...sent.names, ...sent.removed]) this.#refused.delete(name);
+    return { typeUrl: this.typeUrl, fromRevision: sent.fromRevision, toRevision: sent.toRevision, status };
+  }
+
+  /** Endpoints to be sent again because a refusal came after the next list had left. */
+  takeLateWarms(): string[] {
+    return this.#lateWarms.splice(0);
   }
 
   /** Whether a change of these names will be sent to this client. */
@@ -200,9 +167,7 @@ export class ClientType {
 
   /** When a waiting removal may go out, on the monotonic clock in ms; Infinity without one. */
   nextReleaseMs(): number {
-    let deadline = Infinity;
-    for (const { releaseAtMs } of this.#waitingRemovals.values()) deadline = Math.min(deadline, releaseAtMs);
-    return deadline;
+    return this.#waitingRemovals.nextReleaseMs();
   }
 
   /**
@@ -214,19 +179,22 @@ export class ClientType {
     if (this.#sentRevision === this.#source.store.revision && this.#owed.size === 0 && !this.#owesWildcard)
       return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
-    return this.traits.isFullState ? this.#nextList(removalHoldMs) : this.#nextNamed();
+    return this.#isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
   }
 
   /** Builds the message with the removals whose wait is over. */
   release(nowMs: number): Message | undefined {
-    if (this.#waitingRemovals.size === 0 || this.nextReleaseMs() > nowMs) return undefined;
-    const gone: string[] = [];
-    for (const [name, { releaseAtMs }] of this.#waitingRemovals) if (releaseAtMs <= nowMs) gone.push(name);
-    for (const name of gone) this.#waitingRemovals.delete(name);
+    const gone = this.#waitingRemovals.release(nowMs);
+    if (gone.length === 0) return undefined;
     if (this.#variant === 'sotw') return this.#list([]);
     const stillGone = gone.filter(name => !this.#source.store.get(name));
     if (stillGone.length === 0) return undefined;
     return this.#message({ entries: [], removed: stillGone });
+  }
+
+  /** Whether every message is the whole list. */
+  get #isList(): boolean {
+    return this.#variant === 'sotw' && this.traits.isFullState;
   }
 
   /** SotW, full-state: the whole list, as soon as it is certain to be whole (R62, R38). */
@@ -240,12 +208,13 @@ export class ClientType {
       const entry = store.get(name);
       if (entry) {
         changed.push(entry);
-        this.#waitingRemovals.delete(name);
+        this.#waitingRemovals.cancel(name);
         continue;
       }
       const tombstone = this.#tombstoneOfSent(name);
       if (!tombstone) continue;
-      if (this.#mayRemovalsWait) this.#wait(name, tombstone.removedAtMs + removalHoldMs, tombstone.entry);
+      if (this.#mayRemovalsWait)
+        this.#waitingRemovals.wait(name, tombstone.removedAtMs + removalHoldMs, tombstone.entry);
       else isRemovalDue = true;
     }
     const isOwed = this.#owesWildcard || this.#owed.size > 0;
@@ -258,25 +227,28 @@ export class ClientType {
     return this.#list(changed);
   }
 
-  #list(changed: readonly Entry[]): Message {
+  #list(news: readonly Entry[]): Message {
     const { store } = this.#source;
-    const kept: Entry[] = [];
-    for (const { entry } of this.#waitingRemovals.values()) if (entry) kept.push(entry);
-    const warms = this.#warmed(changed);
-    if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, warms });
+    const changed = [...news];
+    for (const name of this.#refused) {
+      const entry = store.get(name);
+      if (entry && !news.includes(entry)) changed.push(entry);
+    }
+    this.#refused.clear();
+    const kept = this.#waitingRemovals.kept();
+    if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, changed });
     const entries: Entry[] = [];
     for (const name of this.subscription.names) {
       const entry = store.get(name);
       if (entry) entries.push(entry);
     }
-    return this.#message({ entries, kept, warms });
+    return this.#message({ entries, kept, changed });
   }
 
   /** SotW, partial: what changed and what was asked for; a removal cannot be told (R21). */
   #nextNamed(): Message | undefined {
     const { store } = this.#source;
-    const names = new Set(this.#owed);
-    for (const name of store.changesSince(this.#sentRevision)) if (this.subscription.covers(name)) names.add(name);
+    const names = this.#candidates();
     const entries: Entry[] = [];
     for (const name of names) {
       const entry = store.get(name);
@@ -290,10 +262,54 @@ export class ClientType {
     return undefined;
   }
 
+  /** Names to look at for the next difference. */
+  #candidates(): Set<string> {
+    const names = new Set(this.#owed);
+    let isRefusedChanged = false;
+    for (const name of this.#source.store.changesSince(this.#sentRevision)) {
+      if (!this.subscription.covers(name)) continue;
+      names.add(name);
+      isRefusedChanged ||= this.#refused.has(name);
+    }
+    if (!isRefusedChanged) return names;
+    this.#oweRefused();
+    for (const name of this.#owed) names.add(name);
+    return names;
+  }
+
+  #noteRefusal({ names, removed, toRevision }: SentMessage, isNewest: boolean): void {
+    const { store } = this.#source;
+    for (const name of [...names, ...removed]) this.#refused.add(name);
+    if (this.#isList) {
+      if (isNewest) return;
+      // A later list is out already and may be accepted: what it holds of these changes has to be warmed after it.
+      for (const name of names) {
+        const endpoints = this.typeUrl === clusterType ? store.get(name)?.endpointName : undefined;
+        if (endpoints !== undefined) this.#lateWarms.push(endpoints);
+      }
+      this.#refused.clear();
+      return;
+    }
+    const isSuperseded =
+      names.some(name => (store.get(name)?.revision ?? Infinity) > toRevision) ||
+      removed.some(name => (store.get(name)?.revision ?? 0) > toRevision);
+    // What was wrong has changed while the answer was on its way: no later change may come to take the others along.
+    if (isSuperseded) this.#oweRefused();
+  }
+
+  #oweRefused(): void {
+    for (const name of this.#refused) {
+      if (!this.subscription.covers(name)) continue;
+      this.owe(name);
+      // A removal was rejected along with the rest.
+      if (!this.#source.store.get(name)) this.#owedRemovals.add(name);
+    }
+    this.#refused.clear();
+  }
+
   #nextDelta(nowMs: number, removalHoldMs: number): Message | undefined {
     const { store } = this.#source;
-    const names = new Set(this.#owed);
-    for (const name of store.changesSince(this.#sentRevision)) if (this.subscription.covers(name)) names.add(name);
+    const names = this.#candidates();
     if (this.#brought && store.isKnown && this.subscription.isWildcard)
       for (const name of this.#brought.keys()) names.add(name);
     const entries: Entry[] = [];
@@ -304,7 +320,7 @@ export class ClientType {
       if (entry) {
         this.#owed.delete(name);
         this.#owedRemovals.delete(name);
-        this.#waitingRemovals.delete(name);
+        this.#waitingRemovals.cancel(name);
         this.#brought?.delete(name);
         // The empty version never proves equality (R90).
         if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.push(entry);
@@ -315,19 +331,19 @@ export class ClientType {
         // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
         const tombstone = this.#tombstoneOfSent(name);
         if (isAsked || !this.#mayRemovalsWait) removed.push(name);
-        else this.#wait(name, (tombstone?.removedAtMs ?? nowMs) + removalHoldMs, tombstone?.entry);
+        else this.#waitingRemovals.wait(name, (tombstone?.removedAtMs ?? nowMs) + removalHoldMs, tombstone?.entry);
       }
     }
     if (this.#brought?.size === 0) this.#brought = undefined;
     // The first wildcard request is answered even when there is nothing, or nothing new, to send (R117).
     const isWholeAnswered = this.#owesWildcard && store.isKnown;
-    const isEmptyOwed = isWholeAnswered && !this.hasBeenSent && store.size === 0;
+    const isEmptyOwed = isWholeAnswered && !this.#nonces.hasSent && store.size === 0;
     if (isWholeAnswered) this.#owesWildcard = false;
     if (entries.length + removed.length === 0 && !isEmptyOwed) {
       this.#sentRevision = store.revision;
       return undefined;
     }
-    return this.#message({ entries, removed, warms: this.#warmed(entries) });
+    return this.#message({ entries, removed });
   }
 
   /** Delta: whether the client has to be told that a name without entry is gone. */
@@ -345,10 +361,6 @@ export class ClientType {
   /** Removals of clusters and endpoints go last (R28); nothing else refers to the other types from outside. */
   get #mayRemovalsWait(): boolean {
     return this.typeUrl === clusterType || this.typeUrl === endpointType;
-  }
-
-  #wait(name: string, releaseAtMs: number, entry: Entry | undefined): void {
-    this.#waitingRemovals.set(name, { releaseAtMs, entry });
   }
 
   /** The tombstone of a name that this client was sent: one that came and went in between is no news to it (R103). */
@@ -379,14 +391,14 @@ export class ClientType {
     /** Removed resources that stay in the list until their removal is released. */
     readonly kept?: readonly Entry[];
     readonly removed?: readonly string[];
-    readonly warms?: readonly string[];
+    /** Entries whose content is news to the client; by default all. */
+    readonly changed?: readonly Entry[];
   }): Message {
     const kept = parts.kept ?? [];
-    const { store, shelf, noncePrefix, upstreamVersion } = this.#source;
+    const removed = parts.removed ?? [];
+    const { store, shelf, upstreamVersion } = this.#source;
     const toRevision = store.revision;
-    this.#nonceRepeats = this.#nonceRevision === toRevision ? this.#nonceRepeats + 1 : 0;
-    this.#nonceRevision = toRevision;
-    const nonce = `${noncePrefix}${toRevision.toString(36)}${this.#nonceRepeats > 0 ? `.${this.#nonceRepeats.toString(36)}` : ''}`;
+    const nonce = this.#nonces.next(toRevision);
     const versionInfo =
       this.#variant === 'sotw' ? store.versionInfo(kept) : upstreamVersion || `r${toRevision.toString(36)}`;
     const bytes = shelf.encode({
@@ -394,18 +406,16 @@ export class ClientType {
       header: { typeUrl: this.typeUrl, versionInfo, nonce, controlPlane: this.#controlPlane() },
       isWhole: parts.isWhole ?? false,
       entries: kept.length > 0 ? [...parts.entries, ...kept] : parts.entries,
-      removed: parts.removed ?? [],
+      removed,
     });
-    this.#unanswered.set(nonce, { fromRevision: this.#sentRevision, toRevision, versionInfo });
-    if (this.#unanswered.size > unansweredMax) {
-      const oldest = this.#unanswered.keys().next();
-      if (!oldest.done) this.#unanswered.delete(oldest.value);
-    }
-    this.#newestNonce = nonce;
-    this.#wasRefusedNewest = false;
+    const changed = parts.changed ?? parts.entries;
+    const names = changed.map(entry => entry.name);
+    this.#nonces.sent(nonce, { fromRevision: this.#sentRevision, toRevision, versionInfo, names, removed });
     this.#sentRevision = toRevision;
-    const removed = parts.removed ?? [];
-    const endpoints = this.typeUrl === endpointType ? [...parts.entries.map(entry => entry.name), ...removed] : [];
-    return { bytes, warms: parts.warms ?? [], endpoints };
+    return {
+      bytes,
+      warms: this.#warmed(changed),
+      endpoints: this.typeUrl === endpointType ? [...names, ...removed] : [],
+    };
   }
 }

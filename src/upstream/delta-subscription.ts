@@ -14,6 +14,8 @@ export class DeltaSubscription implements Subscription {
   readonly #held: HeldState;
   #isAsked = false;
   #isWildcardAsked = false;
+  /** What the wildcard brought was dropped, so upstream has to hear of its end before it is wanted again. */
+  #isWildcardStale = false;
   /** Differences to what upstream was told, built up between two writes. */
   readonly #subscribe = new Set<string>();
   readonly #unsubscribe = new Set<string>();
@@ -34,7 +36,11 @@ export class DeltaSubscription implements Subscription {
 
   added(names: readonly string[]): void {
     if (!this.#isAsked) return;
-    for (const name of names) if (!this.#unsubscribe.delete(name)) this.#subscribe.add(name);
+    for (const name of names) {
+      // Upstream has not heard that the name was dropped meanwhile, and would stay silent on it.
+      if (this.#unsubscribe.delete(name)) this.#refetch.add(name);
+      else this.#subscribe.add(name);
+    }
   }
 
   dropped(names: readonly string[]): void {
@@ -43,6 +49,10 @@ export class DeltaSubscription implements Subscription {
       this.#refetch.delete(name);
       if (!this.#subscribe.delete(name)) this.#unsubscribe.add(name);
     }
+  }
+
+  wildcardEnded(): void {
+    this.#isWildcardStale = this.#isWildcardAsked;
   }
 
   refetch(name: string): void {
@@ -70,6 +80,10 @@ export class DeltaSubscription implements Subscription {
     return true;
   }
 
+  get canEndWildcard(): boolean {
+    return true;
+  }
+
   get needsNewStream(): boolean {
     return false;
   }
@@ -89,14 +103,15 @@ export class DeltaSubscription implements Subscription {
       this.#refetch.clear();
       return this.#request({ unsubscribe });
     }
-    const isWildcardNew = this.#interest.isWildcard && !this.#isWildcardAsked;
-    const isWildcardGone = !this.#interest.isWildcard && this.#isWildcardAsked;
+    const isWildcardGone = this.#isWildcardAsked && (this.#isWildcardStale || !this.#interest.isWildcard);
+    const isWildcardNew = !this.#isWildcardAsked && this.#interest.isWildcard;
     if (this.#subscribe.size + this.#unsubscribe.size === 0 && !isWildcardNew && !isWildcardGone) return undefined;
     const names = [...this.#subscribe];
     const unsubscribe = [...this.#unsubscribe];
     this.#subscribe.clear();
     this.#unsubscribe.clear();
-    this.#isWildcardAsked = this.#interest.isWildcard;
+    this.#isWildcardAsked = isWildcardNew || (this.#isWildcardAsked && !isWildcardGone);
+    this.#isWildcardStale = false;
     const next = this.#request({
       subscribe: isWildcardNew ? [wildcardName, ...names] : names,
       unsubscribe: isWildcardGone ? [wildcardName, ...unsubscribe] : unsubscribe,

@@ -155,8 +155,15 @@ export class Session {
     this.#link(typeUrl).subscription.added(names, nowMs);
   }
 
-  dropped(typeUrl: TypeUrl, names: readonly string[], nowMs: number): void {
+  /** Whether upstream can be told that the wildcard of a type is not wanted any more. */
+  canEndWildcard(typeUrl: TypeUrl): boolean {
+    return this.#link(typeUrl).subscription.canEndWildcard;
+  }
+
+  /** Names, and maybe the wildcard, are not wanted any more; what was held of them is dropped. */
+  dropped(typeUrl: TypeUrl, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
     const link = this.#link(typeUrl);
+    if (isWildcardEnded) link.subscription.wildcardEnded();
     link.subscription.dropped(names, nowMs);
     for (const name of names) link.tracker.dropped(name);
   }

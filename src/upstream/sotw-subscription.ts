@@ -20,6 +20,8 @@ export class SotwSubscription implements Subscription {
   #isAsked = false;
   #wereNamesSent = false;
   #isWildcardAsked = false;
+  /** What the wildcard brought was dropped before upstream heard of its end. */
+  #isWildcardStale = false;
   /** Names of the newest request, to tell which are newly asked for. */
   #namesSent = new Set<string>();
   /** Names of the newest response to a subscription without wildcard. */
@@ -39,12 +41,18 @@ export class SotwSubscription implements Subscription {
     this.#interest = interest;
   }
 
-  added(_names: readonly string[], nowMs: number): void {
+  added(names: readonly string[], nowMs: number): void {
+    // Upstream has not heard that the name was dropped meanwhile, and would stay silent on it.
+    for (const name of names) if (this.#namesSent.has(name)) this.#refetch.add(name);
     this.#changedAtMs ??= nowMs;
   }
 
   dropped(_names: readonly string[], nowMs: number): void {
     this.#changedAtMs ??= nowMs;
+  }
+
+  wildcardEnded(): void {
+    this.#isWildcardStale = this.#isWildcardAsked;
   }
 
   refetch(name: string, nowMs: number): void {
@@ -83,9 +91,15 @@ export class SotwSubscription implements Subscription {
     return false;
   }
 
+  get canEndWildcard(): boolean {
+    // An empty list goes on meaning "everything" until something was named (R12, R13).
+    return !this.#traits.hasLegacyWildcard || this.#wereNamesSent || this.#interest.size > 0;
+  }
+
   get needsNewStream(): boolean {
     // After a named request the legacy wildcard is dead on this stream (R12), and `*` itself is answered with nothing (R70).
-    return this.#interest.isWildcard && !this.#isWildcardAsked && this.#wereNamesSent && this.#traits.hasLegacyWildcard;
+    if (!this.#interest.isWildcard || !this.#traits.hasLegacyWildcard) return false;
+    return this.#isWildcardStale || (!this.#isWildcardAsked && this.#wereNamesSent);
   }
 
   nextDeadlineMs(): number {
@@ -145,6 +159,7 @@ export class SotwSubscription implements Subscription {
     this.#namesSent.delete(wildcardName);
     if (names.length > 0) this.#wereNamesSent = true;
     this.#isWildcardAsked = isWildcard;
+    this.#isWildcardStale = false;
     return {
       request: {
         variant: 'sotw',

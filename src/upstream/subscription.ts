@@ -29,6 +29,8 @@ export interface Subscription {
   added(names: readonly string[], nowMs: number): void;
   /** Names that nobody wants any more. */
   dropped(names: readonly string[], nowMs: number): void;
+  /** Nobody wants the wildcard any more, and what it brought was dropped. */
+  wildcardEnded(): void;
   /** A subscribed name has to be sent again. */
   refetch(name: string, nowMs: number): void;
   /** Takes note of a response; it stays open until {@link answer}. */
@@ -41,6 +43,8 @@ export interface Subscription {
   answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void;
   /** Refuses what was already ACKed, if the variant allows it (R100). Returns whether it will be sent. */
   refuseLate(nonce: Nonce, status: RpcStatus): boolean;
+  /** Whether the wildcard can be given up on this stream. */
+  readonly canEndWildcard: boolean;
   /** What is wanted can only be asked for on a new stream. */
   readonly needsNewStream: boolean;
   /** The request to write now, if any. It counts as written. */

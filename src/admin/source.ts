@@ -1,0 +1,114 @@
+/**
+ * What the admin pages know of the agent. The agent implements {@link AdminSource}; nothing in admin/ reaches further.
+ * All reports are fresh plain objects: the caller may keep them, they never change under its hands.
+ */
+
+/** How the stream of one (view, group) towards the control plane stands. */
+export interface UpstreamReport {
+  readonly viewKey: string;
+  /** Stream group: `main`, or `mcp` for Istio's mesh configuration. */
+  readonly group: string;
+  readonly phase: 'idle' | 'connecting' | 'open' | 'backoff';
+  readonly variant: 'delta' | 'sotw';
+  /** Address of the control plane dialled last, as configured. */
+  readonly address: string;
+  /** `control_plane.identifier` of the newest response, empty before one. */
+  readonly identifier: string;
+  /** Wall time in ms since the epoch when the phase began. */
+  readonly sinceWallMs: number;
+  /** Why the last stream ended: gRPC status and text. Undefined before the first end. */
+  readonly lastError: string | undefined;
+}
+
+/** One resource type of one view. */
+export interface TypeReport {
+  readonly viewKey: string;
+  readonly typeUrl: string;
+  /** `CDS`, `EDS` …, or the type URL itself for a type Weir has no name for. */
+  readonly shortName: string;
+  /** KNOWN: complete for a wildcard, maybe empty. UNKNOWN: served name by name only (R62, R64). */
+  readonly state: 'known' | 'unknown';
+  readonly source: 'none' | 'upstream';
+  /** Content version that SotW clients are given (R90). */
+  readonly versionInfo: string;
+  readonly resources: number;
+  /** Sum of the encoded bodies in bytes. */
+  readonly bytes: number;
+  /** Wall time of the last change, or undefined when nothing was ever heard. */
+  readonly updatedWallMs: number | undefined;
+  readonly isWildcardWanted: boolean;
+  /** Names that clients ask for explicitly, lingering ones included. */
+  readonly namesWanted: number;
+  /** Names asked for that exist neither here nor, as far as known, upstream. */
+  readonly namesMissing: number;
+  /** Named resources that nobody subscribes at the moment and that wait in the idle tier. */
+  readonly idleResources: number;
+}
+
+/** One type on one client stream. */
+export interface ClientTypeReport {
+  readonly typeUrl: string;
+  readonly shortName: string;
+  readonly status: 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED';
+  /** Whether every name asked for was answered and, for a wildcard, the whole set was sent. */
+  readonly isComplete: boolean;
+  readonly lastAckedVersion: string;
+  /** Text of the last NACK, until an ACK follows; it can quote configuration, so it is for the admin API only (R52). */
+  readonly lastError: string | undefined;
+}
+
+/** One local client stream. */
+export interface ClientReport {
+  readonly streamId: number;
+  readonly viewKey: string | undefined;
+  readonly nodeId: string;
+  readonly nodeCluster: string;
+  readonly userAgent: string;
+  readonly variant: 'delta' | 'sotw';
+  /** Local address that the client connected to. */
+  readonly listener: string;
+  readonly connectedWallMs: number;
+  readonly types: readonly ClientTypeReport[];
+}
+
+/** One cached resource, without its body. */
+export interface ResourceReport {
+  readonly name: string;
+  /** Upstream's per-resource version; may be empty (SotW upstream, Istio). */
+  readonly version: string;
+  readonly bytes: number;
+  /** Digest of the body (base64url), the same for the same bytes. */
+  readonly digest: string;
+}
+
+export interface AgentReport {
+  readonly startedWallMs: number;
+  readonly nowWallMs: number;
+  readonly isListening: boolean;
+  readonly isDraining: boolean;
+  readonly upstreams: readonly UpstreamReport[];
+  readonly types: readonly TypeReport[];
+  readonly clients: readonly ClientReport[];
+}
+
+/** One sample for `/metrics`. Names carry no prefix; the renderer adds `weir_`. Labels never come from outside data but type URLs. */
+export interface MetricSample {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly help: string;
+  readonly labels: readonly (readonly [string, string])[];
+  readonly value: number;
+}
+
+/** A health verdict with the reason a human reads at 3 a.m. */
+export interface HealthVerdict {
+  readonly isOk: boolean;
+  readonly reason: string;
+}
+
+export interface AdminSource {
+  report(): AgentReport;
+  /** Cached resources of a type in a view, in no particular order. */
+  resources(viewKey: string, typeUrl: string): Iterable<ResourceReport>;
+  metrics(): Iterable<MetricSample>;
+}

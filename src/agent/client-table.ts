@@ -1,0 +1,63 @@
+import type { NodeIdentity } from '../xds/node.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import type { Client } from './client.ts';
+import type { View } from './view.ts';
+
+/** The connected clients, and the questions about all of them that the core asks. */
+export class ClientTable {
+  readonly #clients = new Map<number, Client>();
+
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Client> {
+    return this.#clients.values();
+  }
+
+  get(streamId: number): Client | undefined {
+    return this.#clients.get(streamId);
+  }
+
+  add(client: Client): void {
+    this.#clients.set(client.streamId, client);
+  }
+
+  delete(client: Client): void {
+    this.#clients.delete(client.streamId);
+  }
+
+  /** Identity of any client that is attached; under `refuse` all have the same. */
+  attachedIdentity(): NodeIdentity | undefined {
+    for (const { identity } of this.#clients.values()) if (identity) return identity;
+    return undefined;
+  }
+
+  viewsInUse(): Set<View> {
+    const views = new Set<View>();
+    for (const { view } of this.#clients.values()) if (view) views.add(view);
+    return views;
+  }
+
+  /** Clients of the view that asked for the type. */
+  *subscribed(view: View, typeUrl: TypeUrl): Generator<Client> {
+    for (const client of this.#clients.values()) if (client.view === view && client.stream.type(typeUrl)) yield client;
+  }
+
+  /** Streams that will be sent something of a change of these names. */
+  affected(view: View, typeUrl: TypeUrl, names: readonly string[]): number[] {
+    const streamIds: number[] = [];
+    for (const { streamId, stream } of this.subscribed(view, typeUrl)) {
+      if (stream.type(typeUrl)?.isAffectedBy(names)) streamIds.push(streamId);
+    }
+    return streamIds;
+  }
+
+  /** The lowest revision of the type that a client of the view is level at; Infinity without clients. */
+  lowestLevel(view: View, typeUrl: TypeUrl): number {
+    let level = Infinity;
+    for (const { stream } of this.subscribed(view, typeUrl))
+      level = Math.min(level, stream.type(typeUrl)?.level ?? Infinity);
+    return level;
+  }
+}

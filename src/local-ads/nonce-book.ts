@@ -1,0 +1,108 @@
+import type { Nonce, RpcStatus } from '../xds/types.ts';
+
+/** A message as the client will speak of it. */
+export interface SentMessage {
+  readonly fromRevision: number;
+  readonly toRevision: number;
+  readonly versionInfo: string;
+  /** Names whose content was news in this message. */
+  readonly names: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Unanswered messages remembered; a client that answers none of so many is odd enough to be forgotten about. */
+const unansweredMax = 64;
+
+/**
+ * The nonces of one type on one client stream, and what the client answered to them (R83–R85). Nonces are made of the store's revision, so
+ * that streams that are told the same can share the encoded bytes; a repetition at one revision gets a suffix.
+ */
+export class NonceBook {
+  readonly #prefix: string;
+  /** SotW: an answer to one message speaks for those before it, since a client may answer the newest only (R42). */
+  readonly #isNewestOnly: boolean;
+  readonly #unanswered = new Map<string, SentMessage>();
+  #newest: string | undefined;
+  #revision = -1;
+  #repeats = 0;
+  #ackedVersion = '';
+  #lastError: string | undefined;
+  #isNewestRefused = false;
+
+  /** @param prefix makes this type's nonces differ from those of the others on a stream */
+  constructor(prefix: string, isNewestOnly: boolean) {
+    this.#prefix = prefix;
+    this.#isNewestOnly = isNewestOnly;
+  }
+
+  get hasSent(): boolean {
+    return this.#newest !== undefined;
+  }
+
+  /** Version the client accepted last, or brought along. */
+  get ackedVersion(): string {
+    return this.#ackedVersion;
+  }
+
+  /** Text of the newest NACK, until an ACK follows. */
+  get lastError(): string | undefined {
+    return this.#lastError;
+  }
+
+  get status(): 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED' {
+    if (this.#isNewestRefused) return 'REJECTED';
+    if (!this.hasSent) return this.#ackedVersion === '' ? 'NOT SENT' : 'SYNCED';
+    return this.#unanswered.size === 0 ? 'SYNCED' : 'STALE';
+  }
+
+  isNewest(nonce: string): boolean {
+    return nonce === this.#newest;
+  }
+
+  /** The client came with the current version and needs nothing (R92). */
+  isLevelWith(versionInfo: string): void {
+    this.#ackedVersion = versionInfo;
+  }
+
+  /** Nonce for the next message, never used on this stream before. */
+  next(toRevision: number): string {
+    this.#repeats = this.#revision === toRevision ? this.#repeats + 1 : 0;
+    this.#revision = toRevision;
+    const nonce = this.#prefix + toRevision.toString(36);
+    return this.#repeats === 0 ? nonce : `${nonce}.${this.#repeats.toString(36)}`;
+  }
+
+  sent(nonce: string, message: SentMessage): void {
+    this.#unanswered.set(nonce, message);
+    this.#newest = nonce;
+    this.#isNewestRefused = false;
+    if (this.#unanswered.size <= unansweredMax) return;
+    const oldest = this.#unanswered.keys().next();
+    if (!oldest.done) this.#unanswered.delete(oldest.value);
+  }
+
+  /**
+   * Takes in an answer.
+   *
+   * @returns the revisions it speaks of; undefined when the nonce is unknown or was answered before (R84, R85)
+   */
+  answered(nonce: Nonce | '', status: RpcStatus | undefined): SentMessage | undefined {
+    const sent = this.#unanswered.get(nonce);
+    if (!sent) return undefined;
+    let { fromRevision } = sent;
+    const names = [...sent.names];
+    const removed = [...sent.removed];
+    for (const [older, message] of this.#unanswered) {
+      if (older === nonce || !this.#isNewestOnly) break;
+      fromRevision = Math.min(fromRevision, message.fromRevision);
+      names.push(...message.names);
+      removed.push(...message.removed);
+      this.#unanswered.delete(older);
+    }
+    this.#unanswered.delete(nonce);
+    if (!status) this.#ackedVersion = sent.versionInfo;
+    this.#lastError = status?.message;
+    if (nonce === this.#newest) this.#isNewestRefused = status !== undefined;
+    return { ...sent, fromRevision, names, removed };
+  }
+}

@@ -1,0 +1,126 @@
+import {
+  bytes,
+  fieldsOf,
+  message,
+  nested,
+  payloadsOf,
+  text,
+  textOf,
+  texts,
+  textsOf,
+  uint,
+} from '../../src/demo/proto.ts';
+import type { Variant } from '../../src/xds/types.ts';
+
+// A codec of the four discovery messages for tests, written apart from src/xds: whoever checks must not share the mistake.
+
+export interface TestRequest {
+  readonly typeUrl: string;
+  /** Node id; undefined when the request carries no node. */
+  readonly nodeId?: string | undefined;
+  readonly node?: Buffer | undefined;
+  readonly version?: string;
+  readonly nonce?: string;
+  /** SotW: all names. Delta: names to subscribe. */
+  readonly names?: readonly string[];
+  readonly unsubscribe?: readonly string[];
+  readonly initialVersions?: ReadonlyMap<string, string>;
+  /** Text of a NACK. */
+  readonly error?: string | undefined;
+}
+
+export interface TestResource {
+  readonly name: string;
+  readonly version: string;
+  /** Value of the Any. */
+  readonly body: Buffer;
+  readonly anyType?: string;
+}
+
+export interface TestResponse {
+  readonly typeUrl: string;
+  readonly version: string;
+  readonly nonce: string;
+  readonly resources: readonly TestResource[];
+  readonly removed: readonly string[];
+}
+
+export function encodeNode(id: string, extra: readonly ReturnType<typeof text>[] = []): Buffer {
+  return message(text(1, id), text(2, 'test'), ...extra);
+}
+
+export function encodeTestRequest(request: TestRequest, variant: Variant): Buffer {
+  const { typeUrl, version = '', nonce = '', names = [], unsubscribe = [], initialVersions, error, nodeId } = request;
+  const nodeBytes = request.node ?? (nodeId === undefined ? undefined : encodeNode(nodeId));
+  const node = (number: number) => (nodeBytes ? [bytes(number, nodeBytes)] : []);
+  const detail = (number: number) => (error === undefined ? [] : [nested(number, uint(1, 13), text(2, error))]);
+  if (variant === 'sotw') {
+    return message(text(1, version), ...node(2), texts(3, names), text(4, typeUrl), text(5, nonce), ...detail(6));
+  }
+  const held = [...(initialVersions ?? [])].map(([name, at]) => nested(5, text(1, name), text(2, at)));
+  return message(
+    ...node(1),
+    text(2, typeUrl),
+    texts(3, names),
+    texts(4, unsubscribe),
+    ...held,
+    text(6, nonce),
+    ...detail(7),
+  );
+}
+
+export function decodeTestRequest(buffer: Buffer, variant: Variant): Required<Omit<TestRequest, 'node'>> {
+  const fields = fieldsOf(buffer);
+  const isDelta = variant === 'delta';
+  const node = payloadsOf(fields, isDelta ? 1 : 2)[0];
+  const error = payloadsOf(fields, isDelta ? 7 : 6)[0];
+  const entries = isDelta ? payloadsOf(fields, 5).map(fieldsOf) : [];
+  return {
+    typeUrl: textOf(fields, isDelta ? 2 : 4),
+    nodeId: node ? textOf(fieldsOf(node), 1) : undefined,
+    version: isDelta ? '' : textOf(fields, 1),
+    nonce: textOf(fields, isDelta ? 6 : 5),
+    names: textsOf(fields, 3),
+    unsubscribe: isDelta ? textsOf(fields, 4) : [],
+    initialVersions: new Map(entries.map(entry => [textOf(entry, 1), textOf(entry, 2)])),
+    error: error ? textOf(fieldsOf(error), 2) : undefined,
+  };
+}
+
+export function encodeTestResponse(response: TestResponse, variant: Variant, controlPlane = ''): Buffer {
+  const any = (resource: TestResource, number: number) =>
+    nested(number, text(1, resource.anyType ?? response.typeUrl), bytes(2, resource.body));
+  const { version, nonce, typeUrl, resources, removed } = response;
+  const identifier = nested(variant === 'sotw' ? 6 : 7, text(1, controlPlane));
+  if (variant === 'sotw') {
+    return message(
+      text(1, version),
+      ...resources.map(one => any(one, 2)),
+      text(4, typeUrl),
+      text(5, nonce),
+      identifier,
+    );
+  }
+  const wrapped = resources.map(one => nested(2, text(1, one.version), any(one, 2), text(3, one.name)));
+  return message(text(1, version), ...wrapped, text(4, typeUrl), text(5, nonce), texts(6, removed), identifier);
+}
+
+export function decodeTestResponse(buffer: Buffer, variant: Variant): TestResponse {
+  const fields = fieldsOf(buffer);
+  const isDelta = variant === 'delta';
+  const resources = payloadsOf(fields, 2).map(payload => {
+    const outer = fieldsOf(payload);
+    const any = isDelta ? fieldsOf(payloadsOf(outer, 2)[0] ?? Buffer.alloc(0)) : outer;
+    const body = payloadsOf(any, 2)[0] ?? Buffer.alloc(0);
+    const inBody = textOf(fieldsOf(body), 1);
+    const name = isDelta ? textOf(outer, 3) : inBody;
+    return { name, version: isDelta ? textOf(outer, 1) : '', body, anyType: textOf(any, 1) };
+  });
+  return {
+    typeUrl: textOf(fields, 4),
+    version: textOf(fields, 1),
+    nonce: textOf(fields, 5),
+    resources,
+    removed: isDelta ? textsOf(fields, 6) : [],
+  };
+}
