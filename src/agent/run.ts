@@ -101,11 +101,11 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
         started: () => startedVerdict(source.report()),
         ready: isStrict => readyVerdict(source.report(), { readyGraceMs, isStrict }),
       },
-      log,
+      onError: (error, url) => log.warn({ url, error: String(error) }, 'an admin page failed'),
     });
   } catch (error) {
     await local.stop(0);
-    throw error;
+    throw new AgentError('cannot start the admin pages (settings admin, health)', { cause: error });
   }
 
   const listen = listenAddresses.map(formatAddress);

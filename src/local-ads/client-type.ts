@@ -150,12 +150,12 @@ export class ClientType {
   answered(nonce: Nonce | '', status: RpcStatus | undefined): Verdict | undefined {
     const sent = this.#nonces.answered(nonce, status);
     if (!sent) return undefined;
-    if (status) this.#noteRefusal(sent, this.#nonces.isNewest(nonce));
-    else if (this.#refused.size > 0) for (const name of [...sent.names, ...sent.removed]) this.#refused.delete(name);
+    if (status) this.#noteRefusal(sent);
+    else if (this.#refused.size > 0) this.#noteAcceptance(sent);
     return { typeUrl: this.typeUrl, fromRevision: sent.fromRevision, toRevision: sent.toRevision, status };
   }
 
-  /** Endpoints to be sent again because a refusal came after the next list had left. */
+  /** Endpoints to be sent again because an older list was refused after this one had left. */
   takeLateWarms(): string[] {
     return this.#lateWarms.splice(0);
   }
@@ -234,7 +234,6 @@ export class ClientType {
       const entry = store.get(name);
       if (entry && !news.includes(entry)) changed.push(entry);
     }
-    this.#refused.clear();
     const kept = this.#waitingRemovals.kept();
     if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, changed });
     const entries: Entry[] = [];
@@ -277,24 +276,26 @@ export class ClientType {
     return names;
   }
 
-  #noteRefusal({ names, removed, toRevision }: SentMessage, isNewest: boolean): void {
+  #noteRefusal({ names, removed, toRevision }: SentMessage): void {
     const { store } = this.#source;
     for (const name of [...names, ...removed]) this.#refused.add(name);
-    if (this.#isList) {
-      if (isNewest) return;
-      // A later list is out already and may be accepted: what it holds of these changes has to be warmed after it.
-      for (const name of names) {
-        const endpoints = this.typeUrl === clusterType ? store.get(name)?.endpointName : undefined;
-        if (endpoints !== undefined) this.#lateWarms.push(endpoints);
-      }
-      this.#refused.clear();
-      return;
-    }
+    if (this.#isList) return;
     const isSuperseded =
       names.some(name => (store.get(name)?.revision ?? Infinity) > toRevision) ||
       removed.some(name => (store.get(name)?.revision ?? 0) > toRevision);
     // What was wrong has changed while the answer was on its way: no later change may come to take the others along.
     if (isSuperseded) this.#oweRefused();
+  }
+
+  #noteAcceptance({ names, removed }: SentMessage): void {
+    for (const name of [...names, ...removed]) this.#refused.delete(name);
+    if (!this.#isList) return;
+    // The list left before an older one was refused: what it holds of those changes is accepted now, and has to be warmed after it.
+    for (const name of this.#refused) {
+      const endpoints = this.typeUrl === clusterType ? this.#source.store.get(name)?.endpointName : undefined;
+      if (endpoints !== undefined) this.#lateWarms.push(endpoints);
+    }
+    this.#refused.clear();
   }
 
   #oweRefused(): void {

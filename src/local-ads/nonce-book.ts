@@ -55,10 +55,6 @@ export class NonceBook {
     return this.#unanswered.size === 0 ? 'SYNCED' : 'STALE';
   }
 
-  isNewest(nonce: string): boolean {
-    return nonce === this.#newest;
-  }
-
   /** The client came with the current version and needs nothing (R92). */
   isLevelWith(versionInfo: string): void {
     this.#ackedVersion = versionInfo;

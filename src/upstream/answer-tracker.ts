@@ -1,6 +1,6 @@
 /** Protocol timing of a session, in ms. */
 export interface AnswerTiming {
-  /** Silence after which the first answer to a Delta wildcard counts as complete (R116). */
+  /** Least silence after which the first answer to a Delta wildcard counts as complete (R116). */
   readonly completeQuietMs: number;
   /** Silence after which an unanswered name may be judged missing. */
   readonly absentQuietMs: number;
@@ -22,6 +22,9 @@ interface Batch {
   isAnswered: boolean;
 }
 
+/** However slow the path, no client waits longer than this for the end of a first answer. */
+const quietMsMax = 1_000;
+
 const nothing: Verdicts = { inferred: [], timedOut: [], isComplete: false };
 
 /**
@@ -38,6 +41,9 @@ export class AnswerTracker {
   #batches: Batch[] = [];
   #evaluateAtMs = Infinity;
   #isWildcardAwaited = false;
+  #wildcardAskedAtMs = 0;
+  /** Silence that ends this wildcard's first answer, known once its first part has come. */
+  #quietMs: number | undefined;
   #completeAtMs = Infinity;
   /** Names in the first wildcard answer, while one is awaited or not taken yet. */
   #seen: Set<string> | undefined;
@@ -59,8 +65,10 @@ export class AnswerTracker {
   }
 
   /** The wildcard was asked for with nothing listed to resume from: its first answer is the whole set (R108). */
-  wildcardAsked(): void {
+  wildcardAsked(nowMs: number): void {
     this.#isWildcardAwaited = true;
+    this.#wildcardAskedAtMs = nowMs;
+    this.#quietMs = undefined;
     this.#seen = new Set();
   }
 
@@ -74,7 +82,13 @@ export class AnswerTracker {
       this.#waiting.delete(name);
     }
     if (this.#waiting.size > 0) this.#evaluateAtMs = nowMs + this.#timing.absentQuietMs;
-    if (this.#isWildcardAwaited) this.#completeAtMs = nowMs + this.#timing.completeQuietMs;
+    if (!this.#isWildcardAwaited) return;
+    if (this.#quietMs === undefined) {
+      // On a slow path the parts of an answer lie further apart, too.
+      const latencyMs = Math.min(nowMs - this.#wildcardAskedAtMs, quietMsMax);
+      this.#quietMs = Math.max(this.#timing.completeQuietMs, latencyMs);
+    }
+    this.#completeAtMs = nowMs + this.#quietMs;
   }
 
   /** Nobody waits for the name any more. */

@@ -14,7 +14,7 @@ export class DeltaSubscription implements Subscription {
   readonly #held: HeldState;
   #isAsked = false;
   #isWildcardAsked = false;
-  /** What the wildcard brought was dropped, so upstream has to hear of its end before it is wanted again. */
+  /** What the wildcard brought was dropped before upstream heard of its end. */
   #isWildcardStale = false;
   /** Differences to what upstream was told, built up between two writes. */
   readonly #subscribe = new Set<string>();
@@ -80,12 +80,23 @@ export class DeltaSubscription implements Subscription {
     return true;
   }
 
+  isDoubtful(): boolean {
+    // Delta servers honour every subscription change, whatever its nonce (R7).
+    return false;
+  }
+
+  renew(): void {
+    // Never asked for: nothing is in doubt.
+  }
+
   get canEndWildcard(): boolean {
     return true;
   }
 
   get needsNewStream(): boolean {
-    return false;
+    // Asked for later, the first answer could not be told from answers still on their way to earlier requests, and a part would be taken
+    // for the whole. So a wildcard stands in the first request of its type or on a new stream.
+    return this.#isAsked && this.#interest.isWildcard && (this.#isWildcardStale || !this.#isWildcardAsked);
   }
 
   nextDeadlineMs(): number {
@@ -103,20 +114,18 @@ export class DeltaSubscription implements Subscription {
       this.#refetch.clear();
       return this.#request({ unsubscribe });
     }
-    const isWildcardGone = this.#isWildcardAsked && (this.#isWildcardStale || !this.#interest.isWildcard);
-    const isWildcardNew = !this.#isWildcardAsked && this.#interest.isWildcard;
-    if (this.#subscribe.size + this.#unsubscribe.size === 0 && !isWildcardNew && !isWildcardGone) return undefined;
-    const names = [...this.#subscribe];
+    const isWildcardGone = this.#isWildcardAsked && !this.#interest.isWildcard;
+    if (this.#subscribe.size + this.#unsubscribe.size === 0 && !isWildcardGone) return undefined;
+    const subscribe = [...this.#subscribe];
     const unsubscribe = [...this.#unsubscribe];
     this.#subscribe.clear();
     this.#unsubscribe.clear();
-    this.#isWildcardAsked = isWildcardNew || (this.#isWildcardAsked && !isWildcardGone);
-    this.#isWildcardStale = false;
-    const next = this.#request({
-      subscribe: isWildcardNew ? [wildcardName, ...names] : names,
-      unsubscribe: isWildcardGone ? [wildcardName, ...unsubscribe] : unsubscribe,
-    });
-    return { ...next, asked: names, wildcard: isWildcardNew ? 'fresh' : undefined };
+    if (isWildcardGone) {
+      unsubscribe.unshift(wildcardName);
+      this.#isWildcardAsked = false;
+      this.#isWildcardStale = false;
+    }
+    return { ...this.#request({ subscribe, unsubscribe }), asked: subscribe };
   }
 
   #first(): NextRequest | undefined {

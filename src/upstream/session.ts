@@ -290,11 +290,20 @@ export class Session {
     return this.#link(typeUrl).tracker.takeSeen();
   }
 
-  /** What silence has told since the last call, type by type. Only an open stream's silence says anything (R115). */
+  /**
+   * What silence has told since the last call, type by type. Only an open stream's silence says anything (R115), and not on a name that
+   * upstream may believe to have sent: then a new stream is opened instead.
+   */
   *due(nowMs: number, isKnownMissing: (typeUrl: TypeUrl, name: string) => boolean): Generator<[TypeUrl, Verdicts]> {
     if (this.#phase.kind !== 'open') return;
-    for (const { typeUrl, tracker } of this.#types.values()) {
-      if (tracker.nextDeadlineMs() <= nowMs) yield [typeUrl, tracker.due(nowMs, name => isKnownMissing(typeUrl, name))];
+    for (const { typeUrl, tracker, subscription } of this.#types.values()) {
+      if (tracker.nextDeadlineMs() > nowMs) continue;
+      const verdicts = tracker.due(nowMs, name => isKnownMissing(typeUrl, name));
+      const isCertain = (name: string): boolean => !subscription.isDoubtful(name);
+      const inferred = verdicts.inferred.filter(isCertain);
+      const timedOut = verdicts.timedOut.filter(isCertain);
+      if (inferred.length + timedOut.length < verdicts.inferred.length + verdicts.timedOut.length) subscription.renew();
+      yield [typeUrl, { inferred, timedOut, isComplete: verdicts.isComplete }];
     }
   }
 
@@ -337,11 +346,8 @@ export class Session {
     if (phase.isWriting) return [];
     for (const link of this.#types.values()) {
       if (link.subscription.needsNewStream) {
-        return this.#recycle(
-          phase.streamId,
-          `${traitsOf(link.typeUrl).shortName} needs its wildcard back (R12)`,
-          wallMs,
-        );
+        const { shortName } = traitsOf(link.typeUrl);
+        return this.#recycle(phase.streamId, `to ask for ${shortName} from the beginning`, wallMs);
       }
     }
     for (const link of this.#types.values()) {
@@ -349,7 +355,7 @@ export class Session {
       if (!next) continue;
       phase.isWriting = true;
       // When resumed the set is complete already: the answer is a difference, and silence means that all is current (R108).
-      if (next.wildcard === 'fresh') link.tracker.wildcardAsked();
+      if (next.wildcard === 'fresh') link.tracker.wildcardAsked(nowMs);
       const unknown = next.asked.filter(name => !link.held.has(name));
       if (unknown.length > 0) link.tracker.asked(unknown, nowMs);
       const node = phase.isNodeSent ? undefined : this.#node;

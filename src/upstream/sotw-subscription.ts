@@ -34,6 +34,12 @@ export class SotwSubscription implements Subscription {
   #answer: { readonly status: RpcStatus | undefined; readonly notBeforeMs: number } | undefined;
   #nackDelayMs = 0;
   readonly #refetch = new Set<string>();
+  /**
+   * Names dropped on this stream and not seen since. A server skips a request whose nonce has just become stale, names and all, so it
+   * may never have heard of the drop; asked for the name again it would stay silent.
+   */
+  readonly #doubtful = new Set<string>();
+  #mustRenew = false;
 
   constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest) {
     this.#typeUrl = typeUrl;
@@ -47,7 +53,8 @@ export class SotwSubscription implements Subscription {
     this.#changedAtMs ??= nowMs;
   }
 
-  dropped(_names: readonly string[], nowMs: number): void {
+  dropped(names: readonly string[], nowMs: number): void {
+    for (const name of names) if (this.#namesSent.has(name)) this.#doubtful.add(name);
     this.#changedAtMs ??= nowMs;
   }
 
@@ -57,14 +64,26 @@ export class SotwSubscription implements Subscription {
 
   refetch(name: string, nowMs: number): void {
     // A list without the name, then one with it: re-adding sends it again (R15).
-    if (this.#namesSent.has(name)) this.#refetch.add(name);
+    if (this.#namesSent.has(name)) {
+      this.#refetch.add(name);
+      this.#doubtful.add(name);
+    }
     this.#changedAtMs ??= nowMs;
+  }
+
+  isDoubtful(name: string): boolean {
+    return this.#doubtful.has(name);
+  }
+
+  renew(): void {
+    this.#mustRenew = true;
   }
 
   received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList {
     this.#nonce = nonce;
     this.#open = { nonce, versionInfo };
     this.#answer = undefined;
+    if (this.#doubtful.size > 0) for (const name of names) if (this.#interest.has(name)) this.#doubtful.delete(name);
     if (!this.#traits.isFullState) return { isWhole: false, removed: [] };
     if (this.#isWildcardAsked) return { isWhole: true, removed: [] };
     // Without wildcard only a name that was listed before is known to be gone: this response may answer an older request (R78).
@@ -97,6 +116,7 @@ export class SotwSubscription implements Subscription {
   }
 
   get needsNewStream(): boolean {
+    if (this.#mustRenew) return true;
     // After a named request the legacy wildcard is dead on this stream (R12), and `*` itself is answered with nothing (R70).
     if (!this.#interest.isWildcard || !this.#traits.hasLegacyWildcard) return false;
     return this.#isWildcardStale || (!this.#isWildcardAsked && this.#wereNamesSent);

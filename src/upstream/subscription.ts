@@ -43,6 +43,10 @@ export interface Subscription {
   answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void;
   /** Refuses what was already ACKed, if the variant allows it (R100). Returns whether it will be sent. */
   refuseLate(nonce: Nonce, status: RpcStatus): boolean;
+  /** Whether upstream's silence on a wanted name may mean that it believes to have sent it. */
+  isDoubtful(name: string): boolean;
+  /** Asks for a new stream, on which everything is asked for anew. */
+  renew(): void;
   /** Whether the wildcard can be given up on this stream. */
   readonly canEndWildcard: boolean;
   /** What is wanted can only be asked for on a new stream. */

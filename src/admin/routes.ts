@@ -1,0 +1,91 @@
+import { renderConfigDump } from './config-dump.ts';
+import { renderMetrics } from './metrics.ts';
+import type { AdminSource, HealthVerdict } from './source.ts';
+
+/** Health of the process, asked anew at each request. */
+export interface HealthSource {
+  live(): HealthVerdict;
+  started(): HealthVerdict;
+  ready(isStrict: boolean): HealthVerdict;
+}
+
+export interface PageRequest {
+  readonly method: string;
+  /** Path with query, as in the request line. */
+  readonly url: string;
+  /** Only health and metrics may be seen here. */
+  readonly isHealthOnly: boolean;
+}
+
+export interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: Iterable<string>;
+}
+
+const pages: ReadonlyMap<string, string> = new Map([
+  ['/', 'this list'],
+  ['/healthz/live', 'the process answers'],
+  ['/healthz/started', 'it listens'],
+  ['/healthz/ready', 'it is of use; ?strict: and has a live upstream; ?format=json'],
+  ['/metrics', 'Prometheus metrics'],
+  ['/status', 'types, clients and upstream as JSON'],
+  ['/clients', 'client streams as JSON'],
+  ['/config_dump', 'what is served, in the shape of Envoy’s dump, without bodies'],
+]);
+
+/** Answers one admin request. Reads only: nothing here changes the agent. */
+export function answer(request: PageRequest, source: AdminSource, health: HealthSource): Page {
+  const { pathname, searchParams } = new URL(request.url, 'http://admin');
+  const isAllowed = !request.isHealthOnly || pathname.startsWith('/healthz/') || pathname === '/metrics';
+  if (!pages.has(pathname) || !isAllowed) return text(404, `no such page\n${listOf(request.isHealthOnly)}`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    return { ...text(405, 'only GET and HEAD\n'), headers: { allow: 'GET, HEAD' } };
+  }
+  switch (pathname) {
+    case '/healthz/live':
+      return healthPage(health.live(), searchParams);
+    case '/healthz/started':
+      return healthPage(health.started(), searchParams);
+    case '/healthz/ready':
+      return healthPage(health.ready(isSet(searchParams, 'strict')), searchParams);
+    case '/metrics':
+      return {
+        status: 200,
+        contentType: 'text/plain; version=0.0.4; charset=utf-8',
+        body: [renderMetrics(source.metrics())],
+      };
+    case '/status':
+      return json(source.report());
+    case '/clients':
+      return json(source.report().clients);
+    case '/config_dump':
+      return { status: 200, contentType: 'application/json', body: renderConfigDump(source) };
+    default:
+      return text(200, listOf(request.isHealthOnly));
+  }
+}
+
+function healthPage(verdict: HealthVerdict, query: URLSearchParams): Page {
+  const status = verdict.isOk ? 200 : 503;
+  if (query.get('format') === 'json') return { ...json(verdict), status };
+  return text(status, `${verdict.isOk ? 'ok' : 'not ok'}: ${verdict.reason}\n`);
+}
+
+function isSet(query: URLSearchParams, name: string): boolean {
+  return query.has(name) && query.get(name) !== 'false';
+}
+
+function listOf(isHealthOnly: boolean): string {
+  const shown = [...pages].filter(([path]) => !isHealthOnly || path.startsWith('/healthz/') || path === '/metrics');
+  return `weir admin\n${shown.map(([path, what]) => `${path.padEnd(18)} ${what}\n`).join('')}`;
+}
+
+function text(status: number, body: string): Page {
+  return { status, contentType: 'text/plain; charset=utf-8', body: [body] };
+}
+
+function json(value: unknown): Page {
+  return { status: 200, contentType: 'application/json', body: [`${JSON.stringify(value, undefined, 2)}\n`] };
+}

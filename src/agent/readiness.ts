@@ -1,0 +1,46 @@
+import type { AgentReport, HealthVerdict } from '../admin/source.ts';
+
+export interface ReadinessSettings {
+  /** How long an agent without clients may stay unready for want of an upstream, in ms. */
+  readonly readyGraceMs: number;
+  /** Demand a live upstream stream, too. */
+  readonly isStrict: boolean;
+}
+
+/** Whether the agent listens. It waits for no client and no control plane: a pod's startupProbe would deadlock on them. */
+export function startedVerdict(report: AgentReport): HealthVerdict {
+  if (report.isListening) return { isOk: true, reason: 'listening' };
+  return { isOk: false, reason: report.isDraining ? 'draining' : 'not listening yet' };
+}
+
+/**
+ * Whether the agent is of use. Without clients: something can be served, or upstream answers, or the grace is over. With clients: what
+ * they asked for is complete. A control plane that goes away changes nothing, or an outage would take every pod out of service.
+ */
+export function readyVerdict(report: AgentReport, settings: ReadinessSettings): HealthVerdict {
+  const started = startedVerdict(report);
+  if (!started.isOk) return started;
+  const isConnected = report.upstreams.some(upstream => upstream.phase === 'open');
+  if (settings.isStrict && !isConnected) {
+    const error = report.upstreams.find(upstream => upstream.lastError !== undefined)?.lastError;
+    return { isOk: false, reason: `no stream to the control plane${error === undefined ? '' : ` (${error})`}` };
+  }
+  if (report.clients.length === 0) {
+    if (report.types.some(type => type.state === 'known')) return { isOk: true, reason: 'configuration is cached' };
+    if (isConnected) return { isOk: true, reason: 'connected to the control plane' };
+    const waitedMs = report.nowWallMs - report.startedWallMs;
+    if (waitedMs >= settings.readyGraceMs)
+      return { isOk: true, reason: 'no client yet, and the grace period has passed' };
+    return {
+      isOk: false,
+      reason: `no client and no control plane yet (grace ends in ${settings.readyGraceMs - waitedMs} ms)`,
+    };
+  }
+  for (const client of report.clients) {
+    const waiting = client.types.filter(type => !type.isComplete).map(type => type.shortName);
+    if (waiting.length > 0) {
+      return { isOk: false, reason: `client '${client.nodeId}' still waits for ${waiting.join(', ')}` };
+    }
+  }
+  return { isOk: true, reason: `${report.clients.length} client streams have what they asked for` };
+}

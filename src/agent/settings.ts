@@ -1,0 +1,389 @@
+import { type Address, formatAddress, isLocalOnly, parseAddress } from '../xds/address.ts';
+
+/** Everything that can be set, resolved. */
+export interface Settings {
+  readonly upstream: readonly Address[];
+  readonly upstreamVariant: 'auto' | 'delta' | 'sotw';
+  readonly listen: readonly Address[];
+  readonly socketMode: number;
+  readonly cacheDir: string | undefined;
+  readonly admin: Address;
+  readonly health: readonly Address[];
+  readonly nodeId: string | undefined;
+  readonly nodeCluster: string | undefined;
+  readonly nodeRegion: string | undefined;
+  readonly nodeZone: string | undefined;
+  readonly nodeSubZone: string | undefined;
+  readonly nodeMetadata: Readonly<Record<string, unknown>> | undefined;
+  readonly nodeSharing: 'refuse' | 'shared';
+  readonly nodeExtensions: 'keep' | 'drop';
+  readonly ack: 'clients' | 'receipt';
+  readonly ackWaitMs: number;
+  readonly lingerMs: number;
+  readonly drainTimeoutMs: number;
+  readonly readyGraceMs: number;
+  readonly reconnectBaseMs: number;
+  readonly reconnectMaxMs: number;
+  readonly completeQuietMs: number;
+  readonly absentQuietMs: number;
+  readonly absentTimeoutMs: number;
+  readonly removalHoldMs: number;
+  readonly warmHoldMs: number;
+  readonly requestBytesMax: number;
+  readonly responseBytesMax: number;
+  readonly responseBytesInFlightMax: number;
+  readonly clientStreamsMax: number;
+  readonly clientStreamsPerConnectionMax: number;
+  readonly namesPerTypeMax: number;
+  readonly nameBytesMax: number;
+  readonly typesPerStreamMax: number;
+  readonly resourcesPerTypeMax: number;
+  readonly idleResourcesMax: number;
+  readonly clientProgressTimeoutMs: number;
+  readonly firstRequestTimeoutMs: number;
+  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly logFormat: 'auto' | 'json' | 'pretty';
+}
+
+/** The value, or a sentence that says what is wrong with the text. */
+export type Parsed<T> = { readonly value: T } | { readonly error: string };
+
+/** One row of the settings table: help, documentation and validation are made of it. */
+export interface SettingSpec<K extends keyof Settings = keyof Settings> {
+  readonly key: K;
+  /** Heading in the help and the reference. */
+  readonly group: SettingGroup;
+  /** What stands for the value in the help, such as `ADDR`. */
+  readonly placeholder: string;
+  readonly help: string;
+  /** When to change it; empty where the help says it all. */
+  readonly when: string;
+  /** The default as a user would write it; undefined when there is none. */
+  readonly fallback: string | undefined;
+  readonly parse: (text: string) => Parsed<Settings[K]>;
+  /** A list: the flag may be repeated, the value may have commas. */
+  readonly isList?: boolean;
+}
+
+export type SettingGroup = 'Addresses' | 'Identity' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
+
+type Rows = { readonly [K in keyof Settings]: Omit<SettingSpec<K>, 'key'> };
+
+const rows: Rows = {
+  upstream: {
+    group: 'Addresses',
+    placeholder: 'ADDR',
+    isList: true,
+    help: 'Control plane, host:port or unix:/path. Several are tried in turn.',
+    when: '',
+    fallback: undefined,
+    parse: addresses,
+  },
+  listen: {
+    group: 'Addresses',
+    placeholder: 'ADDR',
+    isList: true,
+    help: 'Where local clients connect, host:port or unix:/path.',
+    when: 'Prefer a Unix socket: file mode and directory protect it.',
+    fallback: '127.0.0.1:15910',
+    parse: addresses,
+  },
+  socketMode: {
+    group: 'Addresses',
+    placeholder: 'OCTAL',
+    help: 'File mode of the Unix sockets that local clients use.',
+    when: 'Envoy runs as another user than Weir: 0660 with a common group.',
+    fallback: '0600',
+    parse: text => {
+      if (/^[0-7]{3,4}$/.test(text)) return { value: Number.parseInt(text, 8) };
+      return { error: 'is no file mode such as 0600' };
+    },
+  },
+  admin: {
+    group: 'Addresses',
+    placeholder: 'ADDR',
+    help: 'Admin pages: health, /metrics, /config_dump. Loopback or a socket only.',
+    when: '',
+    fallback: '127.0.0.1:15920',
+    parse: text => {
+      const parsed = parseAddress(text);
+      if ('error' in parsed) return { error: parsed.error };
+      if (isLocalOnly(parsed)) return { value: parsed };
+      return {
+        error: `must be loopback or a socket, not ${text}; --health serves probes and metrics on other addresses`,
+      };
+    },
+  },
+  health: {
+    group: 'Addresses',
+    placeholder: 'ADDR',
+    isList: true,
+    help: 'Further addresses for /healthz/* and /metrics only, such as the pod IP.',
+    when: 'kubelet or Prometheus have to reach the agent.',
+    fallback: '',
+    parse: text => (text === '' ? { value: [] } : addresses(text)),
+  },
+  cacheDir: {
+    group: 'Addresses',
+    placeholder: 'DIR',
+    help: 'Directory of the agent. In this version it holds the admin socket only; the disk cache comes later.',
+    when: '',
+    fallback: undefined,
+    parse: text => (text === '' ? { error: 'is empty' } : { value: text }),
+  },
+  nodeId: {
+    group: 'Identity',
+    placeholder: 'ID',
+    help: 'node.id for the control plane. Without it the first client’s Node is used.',
+    when: 'The control plane must see one identity whatever connects.',
+    fallback: undefined,
+    parse: nonEmpty,
+  },
+  nodeCluster: identityRow('NAME', 'node.cluster for the control plane; needs a node id.'),
+  nodeRegion: identityRow('NAME', 'node.locality.region; needs a node id.'),
+  nodeZone: identityRow('NAME', 'node.locality.zone; needs a node id.'),
+  nodeSubZone: identityRow('NAME', 'node.locality.sub_zone; needs a node id.'),
+  nodeMetadata: {
+    group: 'Identity',
+    placeholder: 'JSON',
+    help: 'node.metadata as a JSON object; needs a node id.',
+    when: '',
+    fallback: undefined,
+    parse: text => {
+      try {
+        const value: unknown = JSON.parse(text);
+        if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { value: { ...value } };
+      } catch {
+        // Said below: the parser's own words quote the text, which may hold anything.
+      }
+      return { error: 'is no JSON object such as {"region":"eu"}' };
+    },
+  },
+  nodeSharing: {
+    group: 'Identity',
+    placeholder: 'MODE',
+    help: 'refuse: one node only, others are told why. shared: all clients see the same configuration.',
+    when: 'Several nodes may see the same configuration, by your own choice: shared.',
+    fallback: 'refuse',
+    parse: text => {
+      if (text !== 'stream-per-node') return oneOf('refuse', 'shared')(text);
+      return { error: 'is not there yet (it comes in a later version); use refuse or shared' };
+    },
+  },
+  nodeExtensions: {
+    group: 'Identity',
+    placeholder: 'keep|drop',
+    help: 'Whether Envoy’s list of its extensions, about 60 kB, is sent to the control plane.',
+    when: 'The control plane does not look at it: drop.',
+    fallback: 'keep',
+    parse: oneOf('keep', 'drop'),
+  },
+  upstreamVariant: {
+    group: 'Behaviour',
+    placeholder: 'auto|delta|sotw',
+    help: 'Variant spoken upstream. auto: Delta, or SotW if the server does not know Delta.',
+    when: '',
+    fallback: 'auto',
+    parse: oneOf('auto', 'delta', 'sotw'),
+  },
+  ack: {
+    group: 'Behaviour',
+    placeholder: 'clients|receipt',
+    help: 'Answer the control plane after the clients have, or on receipt.',
+    when: 'receipt hides the clients’ rejections from the control plane.',
+    fallback: 'clients',
+    parse: oneOf('clients', 'receipt'),
+  },
+  ackWaitMs: {
+    ...millis('Behaviour', 'Longest wait for the clients’ answers.', '1s', 10_000, 0),
+    when: 'Envoy holds its answer back while clusters warm, so an answer must not be waited for without end.',
+  },
+  lingerMs: {
+    ...millis('Behaviour', 'How long names stay subscribed after their last client left.', '1m', 86_400_000, 0),
+    when: 'Longer than an Envoy restart takes.',
+  },
+  drainTimeoutMs: millis('Behaviour', 'How long a stop may take before connections are cut.', '5s', 600_000, 0),
+  readyGraceMs: millis(
+    'Behaviour',
+    'After this time an agent without client or control plane is ready.',
+    '30s',
+    3_600_000,
+    0,
+  ),
+  reconnectBaseMs: millis('Behaviour', 'Upper bound of the first delay before connecting again.', '500ms', 60_000, 1),
+  reconnectMaxMs: millis('Behaviour', 'Upper bound of every delay before connecting again.', '30s', 3_600_000, 1),
+  completeQuietMs: millis(
+    'Protocol timing',
+    'Least silence that ends a first Delta answer, which may come in parts.',
+    '100ms',
+    10_000,
+    1,
+  ),
+  absentQuietMs: millis(
+    'Protocol timing',
+    'Silence after which an unanswered name may be taken for missing.',
+    '200ms',
+    60_000,
+    1,
+  ),
+  absentTimeoutMs: millis('Protocol timing', 'The resource timer of xDS.', '15s', 600_000, 1),
+  removalHoldMs: millis(
+    'Protocol timing',
+    'How long removals of clusters wait for listeners and routes.',
+    '100ms',
+    10_000,
+    0,
+  ),
+  warmHoldMs: millis(
+    'Protocol timing',
+    'How long listeners and routes wait for endpoints of new clusters.',
+    '1s',
+    10_000,
+    0,
+  ),
+  requestBytesMax: bytes('Largest request from a client.', '16MiB'),
+  responseBytesMax: bytes('Largest response from the control plane.', '256MiB'),
+  responseBytesInFlightMax: bytes('Bytes on their way to all clients together.', '64MiB'),
+  clientStreamsMax: count('Client streams open at once.', '4096', 1_000_000),
+  clientStreamsPerConnectionMax: count('Streams on one client connection.', '2048', 1_000_000),
+  namesPerTypeMax: count('Names that one stream may ask for of one type.', '100000', 10_000_000),
+  nameBytesMax: bytes('Longest resource name, version or nonce in a request.', '4KiB'),
+  typesPerStreamMax: count('Types on one client stream.', '64', 10_000),
+  resourcesPerTypeMax: count('Resources in one response.', '1000000', 100_000_000),
+  idleResourcesMax: count('Resources kept that nobody subscribes at the moment.', '10000', 10_000_000),
+  clientProgressTimeoutMs: millis(
+    'Limits',
+    'A client that takes nothing for so long is cut off.',
+    '30s',
+    3_600_000,
+    100,
+  ),
+  firstRequestTimeoutMs: millis('Limits', 'A client that says nothing for so long is cut off.', '10s', 3_600_000, 100),
+  logLevel: {
+    group: 'Logs',
+    placeholder: 'LEVEL',
+    help: 'trace, debug, info, warn, error or silent.',
+    when: '',
+    fallback: 'info',
+    parse: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
+  },
+  logFormat: {
+    group: 'Logs',
+    placeholder: 'auto|json|pretty',
+    help: 'JSON lines, or readable ones (auto: readable on a terminal).',
+    when: '',
+    fallback: 'auto',
+    parse: oneOf('auto', 'json', 'pretty'),
+  },
+};
+
+/** The settings table, in the order of the documentation. */
+export const settingSpecs: readonly SettingSpec[] = Object.entries(rows).map(
+  // The key and its row belong together by the type of `rows`; entries() forgets it.
+  ([key, row]) => ({ key, ...row }) as unknown as SettingSpec,
+);
+
+/** Name in kebab-case without unit: `lingerMs` is `linger`, since its value carries the unit. */
+function plainName(key: string): string {
+  return key.replace(/Ms$/, '').replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+}
+
+/** The flag of a setting, such as `--node-id`. */
+export function flagOf(key: keyof Settings): string {
+  return `--${plainName(key)}`;
+}
+
+/** The environment variable of a setting, such as `WEIR_NODE_ID`. */
+export function environmentOf(key: keyof Settings): string {
+  return `WEIR_${plainName(key).replaceAll('-', '_').toUpperCase()}`;
+}
+
+/** The key of a setting in the YAML file, such as `node.id` or `nodeSharing`. */
+export function fileKeyOf(key: keyof Settings): string {
+  const nested = /^node(Id|Cluster|Metadata)$/.exec(key)?.[1];
+  if (nested !== undefined) return `node.${nested.toLowerCase()}`;
+  const locality = /^node(Region|Zone|SubZone)$/.exec(key)?.[1];
+  if (locality !== undefined) return `node.locality.${locality[0]?.toLowerCase()}${locality.slice(1)}`;
+  return key.replace(/Ms$/, '');
+}
+
+function addresses(text: string): Parsed<readonly Address[]> {
+  const value: Address[] = [];
+  for (const part of text.split(',')) {
+    const parsed = parseAddress(part.trim());
+    if ('error' in parsed) return { error: parsed.error };
+    const written = formatAddress(parsed);
+    if (parsed.kind === 'unix' || parsed.port !== 0) {
+      if (value.some(one => formatAddress(one) === written)) return { error: `names ${written} twice` };
+    }
+    value.push(parsed);
+  }
+  return { value };
+}
+
+function nonEmpty(text: string): Parsed<string> {
+  return text === '' ? { error: 'is empty' } : { value: text };
+}
+
+function identityRow(placeholder: string, help: string): Omit<SettingSpec<'nodeCluster'>, 'key'> {
+  return { group: 'Identity', placeholder, help, when: '', fallback: undefined, parse: nonEmpty };
+}
+
+function oneOf<const T extends string>(...values: readonly T[]): (text: string) => Parsed<T> {
+  return text => {
+    const value = values.find(one => one === text);
+    return value === undefined ? { error: `must be one of ${values.join(', ')}` } : { value };
+  };
+}
+
+function millis(
+  group: SettingGroup,
+  help: string,
+  fallback: string,
+  max: number,
+  min: number,
+): Omit<SettingSpec<'lingerMs'>, 'key'> {
+  return { group, placeholder: 'TIME', help, when: '', fallback, parse: text => duration(text, min, max) };
+}
+
+function bytes(help: string, fallback: string): Omit<SettingSpec<'requestBytesMax'>, 'key'> {
+  return { group: 'Limits', placeholder: 'SIZE', help, when: '', fallback, parse: size };
+}
+
+function count(help: string, fallback: string, max: number): Omit<SettingSpec<'clientStreamsMax'>, 'key'> {
+  const parse = (text: string): Parsed<number> => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= 1 && value <= max) return { value };
+    return { error: `must be a whole number from 1 to ${max}` };
+  };
+  return { group: 'Limits', placeholder: 'N', help, when: '', fallback, parse };
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, '': 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+function duration(text: string, min: number, max: number): Parsed<number> {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text);
+  const unit = unitMs[match?.[2] ?? 'none'];
+  if (!match || unit === undefined) return { error: 'is no time such as 500ms, 10s or 1m' };
+  const value = Math.round(Number(match[1]) * unit);
+  return value >= min && value <= max ? { value } : { error: `must be from ${min} ms to ${max} ms` };
+}
+
+const unitBytes: Readonly<Record<string, number>> = {
+  '': 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+const sizeMax = 2 ** 31 - 1;
+
+function size(text: string): Parsed<number> {
+  const match = /^(\d+)(kB|MB|GB|KiB|MiB|GiB|)$/.exec(text);
+  const unit = unitBytes[match?.[2] ?? 'none'];
+  if (!match || unit === undefined) return { error: 'is no size such as 4096, 64kB or 16MiB' };
+  const value = Number(match[1]) * unit;
+  return value >= 1 && value <= sizeMax ? { value } : { error: `must be from 1 byte to ${sizeMax} bytes` };
+}
