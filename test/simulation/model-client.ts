@@ -130,7 +130,11 @@ export class ModelClient {
         if (state.held.get(name)?.serial !== one.serial) for (const ref of one.refs) this.warming.add(ref);
       }
     }
-    if (this.manner.variant === 'sotw' && traitsOf(typeUrl).isFullState) state.held.clear();
+    if (this.manner.variant === 'sotw' && traitsOf(typeUrl).isFullState) {
+      // What a whole list lacks is gone: a partial one would be seen here.
+      for (const name of state.held.keys()) if (!incoming.has(name)) this.removals.push({ typeUrl, name });
+      state.held.clear();
+    }
     for (const [name, one] of incoming) state.held.set(name, one);
     for (const name of removed) state.held.delete(name);
   }

@@ -214,7 +214,7 @@ export class World {
         break;
       case 'close_client':
         // No model client breaks a rule or stops reading for long, so none may be sent away; upstream's loss is no reason either.
-        assert.fail(`stream ${effect.streamId} was closed: ${effect.code} ${effect.message}`);
+        throw new Error(`stream ${effect.streamId} was closed: ${effect.code} ${effect.message}`);
       case 'note': {
         const line = describe(effect.note);
         if (line) this.#say(`${line.level} ${line.message} ${JSON.stringify(line.fields)}`);
@@ -224,8 +224,9 @@ export class World {
   }
 
   #toAgent(streamId: number, messages: readonly Buffer[]): void {
-    for (const bytes of messages) {
-      this.#inOrder(`down ${streamId}`, this.upstreamDelayMs, () => {
+    for (const [index, bytes] of messages.entries()) {
+      // The parts of one answer leave together, so they arrive close to each other.
+      this.#inOrder(`down ${streamId}`, index === 0 ? this.upstreamDelayMs : 0, () => {
         const stream = this.#streams.get(streamId);
         if (!stream) return;
         this.#say(`agent received ${summary(bytes, stream.variant)}`);
@@ -265,7 +266,7 @@ export class World {
   /** A pipe keeps the order of what goes through it. */
   #inOrder(pipe: string, delayMsMax: number, act: () => void): void {
     const earliest = this.#pipes.get(pipe) ?? 0;
-    const at = Math.max(earliest, this.nowMs + this.random.below(delayMsMax + 1));
+    const at = Math.max(earliest + this.random.below(20), this.nowMs + this.random.below(delayMsMax + 1));
     this.#pipes.set(pipe, at);
     this.after(at - this.nowMs, act);
   }

@@ -1,0 +1,230 @@
+import assert from 'node:assert/strict';
+import { Core, type CoreSettings } from '../../src/agent/core.ts';
+import type { CoreEvent, Note } from '../../src/agent/events.ts';
+import type { Entry } from '../../src/cache/entry.ts';
+import type { IdleTier } from '../../src/cache/idle-tier.ts';
+import { message, nested, text, uint } from '../../src/demo/proto.ts';
+import { clusterType } from '../../src/xds/type-urls.ts';
+import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
+import {
+  decodeTestRequest,
+  decodeTestResponse,
+  encodeTestRequest,
+  encodeTestResponse,
+  type TestRequest,
+  type TestResource,
+  type TestResponse,
+} from './messages.ts';
+import { SeededRandom } from './random.ts';
+
+/** Settings of production, for a core that a test drives by hand. */
+export const harnessSettings: CoreSettings = {
+  addresses: ['test:1'],
+  variant: 'delta',
+  reconnectBaseMs: 500,
+  reconnectMaxMs: 30_000,
+  resourcesMax: 100_000,
+  completeQuietMs: 100,
+  absentQuietMs: 200,
+  absentTimeoutMs: 15_000,
+  lingerMs: 60_000,
+  namesMax: 100_000,
+  nameBytesMax: 4_096,
+  typesMax: 64,
+  removalHoldMs: 100,
+  warmHoldMs: 1_000,
+  nodeSharing: 'shared',
+  dropExtensions: false,
+  node: undefined,
+  ack: 'clients',
+  ackWaitMs: 1_000,
+  clientStreamsMax: 64,
+  responseBytesInFlightMax: 64 * 1024 * 1024,
+  clientProgressTimeoutMs: 30_000,
+  firstRequestTimeoutMs: 10_000,
+};
+
+/** A resource body with a name and a payload; a Cluster takes its endpoints by EDS. */
+export function body(typeUrl: TypeUrl, name: string, payload = 1): Buffer {
+  const isCluster = typeUrl === clusterType;
+  return message(text(1, name), ...(isCluster ? [uint(2, 3), nested(3, text(2, ''))] : []), uint(60, payload));
+}
+
+/** Resources named `names`, all with the same payload and the version of that number. */
+export function resources(typeUrl: TypeUrl, names: readonly string[], payload = 1): TestResource[] {
+  return names.map(name => ({ name, version: String(payload), body: body(typeUrl, name, payload) }));
+}
+
+/** A client stream under the test's hand: what it is sent arrives in `inbox`, and unless told otherwise it takes it at once. */
+export class HarnessClient {
+  readonly variant: Variant;
+  readonly streamId: number;
+  readonly inbox: TestResponse[] = [];
+  /** Status the stream was ended with. */
+  closed: { readonly code: number; readonly message: string } | undefined;
+  isReading = true;
+  #isFirst = true;
+  readonly #harness: CoreHarness;
+  readonly #nodeId: string;
+
+  constructor(harness: CoreHarness, variant: Variant, nodeId: string) {
+    this.#harness = harness;
+    this.variant = variant;
+    this.#nodeId = nodeId;
+    this.streamId = harness.core.newStreamId();
+    harness.post({ kind: 'client_opened', streamId: this.streamId, variant, listener: 'test', fixedType: undefined });
+  }
+
+  send(request: TestRequest): void {
+    const nodeId = this.#isFirst ? this.#nodeId : undefined;
+    this.#isFirst = false;
+    const bytes = encodeTestRequest({ nodeId, ...request }, this.variant);
+    this.#harness.post({ kind: 'client_request', streamId: this.streamId, bytes });
+  }
+
+  /** Accepts a response; a SotW client repeats its names. */
+  ack({ typeUrl, version, nonce }: TestResponse, names: readonly string[] = []): void {
+    this.send({ typeUrl, version, nonce, names });
+  }
+
+  /** The only message of a type since the last look. */
+  only(typeUrl: TypeUrl): TestResponse {
+    const found = this.take(typeUrl);
+    assert.equal(found.length, 1, `messages of ${typeUrl}`);
+    return found[0] as TestResponse; // Its presence was asserted in the line before.
+  }
+
+  /** All messages of a type since the last look. */
+  take(typeUrl: TypeUrl): TestResponse[] {
+    const found = this.inbox.filter(one => one.typeUrl === typeUrl);
+    for (const one of found) this.inbox.splice(this.inbox.indexOf(one), 1);
+    return found;
+  }
+
+  /** Takes what was held back. */
+  read(): void {
+    this.isReading = true;
+    this.#harness.post({ kind: 'client_writable', streamId: this.streamId });
+  }
+
+  leave(): void {
+    this.#harness.post({ kind: 'client_closed', streamId: this.streamId });
+  }
+}
+
+/** The core with a scripted control plane and clients, on a clock that the test moves. */
+export class CoreHarness {
+  readonly core: Core;
+  nowMs = 0;
+  readonly notes: Note[] = [];
+  /** Requests that reached the control plane on the present stream, undrained. */
+  readonly requests: ReturnType<typeof decodeTestRequest>[] = [];
+  /** The upstream stream that is open or asked for. */
+  upstream: { readonly streamId: number; readonly variant: Variant; isOpen: boolean } | undefined;
+  isUpstreamUp = true;
+  readonly #clients = new Map<number, HarnessClient>();
+  #nonces = 0;
+
+  constructor(settings: Partial<CoreSettings> = {}) {
+    this.core = new Core({ ...harnessSettings, ...settings }, memoryTier(), new SeededRandom(1).next);
+  }
+
+  client(variant: Variant, nodeId = 'node'): HarnessClient {
+    const client = new HarnessClient(this, variant, nodeId);
+    this.#clients.set(client.streamId, client);
+    return client;
+  }
+
+  /** Lets time pass, with every deadline at its moment. */
+  advance(ms: number): void {
+    const end = this.nowMs + ms;
+    for (let deadline = this.core.nextDeadlineMs(); deadline <= end; deadline = this.core.nextDeadlineMs()) {
+      this.nowMs = Math.max(this.nowMs, deadline);
+      this.post({ kind: 'tick' });
+    }
+    this.nowMs = end;
+  }
+
+  /** The control plane sends a response; returns its nonce. */
+  respond(typeUrl: TypeUrl, parts: Partial<TestResponse> = {}): string {
+    assert.ok(this.upstream?.isOpen, 'an upstream stream is open');
+    const nonce = parts.nonce ?? `up${++this.#nonces}`;
+    const response = { typeUrl, version: `v${this.#nonces}`, resources: [], removed: [], ...parts, nonce };
+    const { streamId, variant } = this.upstream;
+    this.post({ kind: 'upstream_response', streamId, bytes: encodeTestResponse(response, variant) });
+    return nonce;
+  }
+
+  /** The upstream stream breaks. */
+  cut(): void {
+    if (!this.upstream) return;
+    const { streamId } = this.upstream;
+    this.upstream = undefined;
+    this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'cut' });
+  }
+
+  /** Requests of a type since the last look. */
+  asked(typeUrl: TypeUrl): ReturnType<typeof decodeTestRequest>[] {
+    const found = this.requests.filter(one => one.typeUrl === typeUrl);
+    for (const one of found) this.requests.splice(this.requests.indexOf(one), 1);
+    return found;
+  }
+
+  post(event: CoreEvent): void {
+    const queue: CoreEvent[] = [event];
+    for (let next = queue.shift(); next; next = queue.shift()) {
+      for (const effect of this.core.handle(next, { monotonicMs: this.nowMs, wallMs: 1_000_000 + this.nowMs })) {
+        switch (effect.kind) {
+          case 'open_upstream': {
+            const { streamId, variant } = effect;
+            if (this.isUpstreamUp) {
+              this.upstream = { streamId, variant, isOpen: true };
+              this.requests.length = 0;
+              queue.push({ kind: 'upstream_opened', streamId });
+            } else queue.push({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
+            break;
+          }
+          case 'send_upstream':
+            this.requests.push(decodeTestRequest(effect.bytes, this.upstream?.variant ?? 'delta'));
+            queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
+            break;
+          case 'close_upstream':
+            if (this.upstream?.streamId === effect.streamId) this.upstream = undefined;
+            break;
+          case 'send_client': {
+            const client = this.#clients.get(effect.streamId);
+            if (!client) break;
+            client.inbox.push(decodeTestResponse(effect.bytes, client.variant));
+            if (client.isReading) queue.push({ kind: 'client_writable', streamId: effect.streamId });
+            break;
+          }
+          case 'close_client': {
+            const client = this.#clients.get(effect.streamId);
+            if (client) client.closed = { code: effect.code, message: effect.message };
+            break;
+          }
+          case 'note':
+            this.notes.push(effect.note);
+            break;
+        }
+      }
+    }
+  }
+}
+
+/** Names in a response, sorted. */
+export function namesOf(response: TestResponse): string[] {
+  return response.resources.map(one => one.name).sort();
+}
+
+function memoryTier(): IdleTier {
+  const entries = new Map<string, Entry>();
+  return {
+    put: (key, entry) => void entries.set(key, entry),
+    get: key => entries.get(key),
+    delete: key => void entries.delete(key),
+    get size() {
+      return entries.size;
+    },
+  };
+}
