@@ -17,6 +17,8 @@ export interface CoreSettings extends ViewSettings, ClientSettings, IdentitySett
   /** Longest wait for the clients' answers, in ms (R98). */
   readonly ackWaitMs: number;
   readonly clientStreamsMax: number;
+  /** Types that a view keeps, whoever asked for them. */
+  readonly viewTypesMax: number;
   /** Bytes on their way to all clients together; a stream past it waits for its turn. */
   readonly responseBytesInFlightMax: number;
   /** A client that takes nothing for so long is cut off, in ms (R122). */
@@ -137,6 +139,12 @@ export class Core {
     }
     const view = client.view ?? this.#attach(client, request, clock);
     if (!view) return;
+    const { viewTypesMax } = this.#settings;
+    if (!view.types.has(request.typeUrl) && view.types.size >= viewTypesMax) {
+      const reason = `clients ask for more than ${viewTypesMax} types (setting typesPerViewMax)`;
+      this.#cut(client, grpcCode.resourceExhausted, reason, clock);
+      return;
+    }
     const type = view.type(request.typeUrl);
     // On-demand discovery over SotW names clusters and means to keep the rest; only Envoy is known to (R96).
     const isSticky = client.identity?.userAgentName === 'envoy';

@@ -150,6 +150,7 @@ function coreSettings(settings: Settings): CoreSettings {
     namesMax: settings.namesPerTypeMax,
     nameBytesMax: settings.nameBytesMax,
     typesMax: settings.typesPerStreamMax,
+    viewTypesMax: settings.typesPerViewMax,
     removalHoldMs: settings.removalHoldMs,
     warmHoldMs: settings.warmHoldMs,
     nodeSharing: settings.nodeSharing,

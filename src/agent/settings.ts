@@ -37,6 +37,7 @@ export interface Settings {
   readonly namesPerTypeMax: number;
   readonly nameBytesMax: number;
   readonly typesPerStreamMax: number;
+  readonly typesPerViewMax: number;
   readonly resourcesPerTypeMax: number;
   readonly idleResourcesMax: number;
   readonly clientProgressTimeoutMs: number;
@@ -83,10 +84,18 @@ const rows: Rows = {
     group: 'Addresses',
     placeholder: 'ADDR',
     isList: true,
-    help: 'Where local clients connect, host:port or unix:/path.',
+    help: 'Where local clients connect: loopback host:port or unix:/path.',
     when: 'Prefer a Unix socket: file mode and directory protect it.',
     fallback: '127.0.0.1:15910',
-    parse: addresses,
+    parse: text => {
+      const parsed = addresses(text);
+      if ('error' in parsed) return parsed;
+      // Configuration and keys would go over the network in the clear (R124).
+      const open = parsed.value.find(address => !isLocalOnly(address));
+      return open
+        ? { error: `must be loopback or a socket: ${formatAddress(open)} can be reached from outside` }
+        : parsed;
+    },
   },
   socketMode: {
     group: 'Addresses',
@@ -249,6 +258,7 @@ const rows: Rows = {
   namesPerTypeMax: count('Names that one stream may ask for of one type.', '100000', 10_000_000),
   nameBytesMax: bytes('Longest resource name, version or nonce in a request.', '4KiB'),
   typesPerStreamMax: count('Types on one client stream.', '64', 10_000),
+  typesPerViewMax: count('Types that all clients together may ask for.', '256', 10_000),
   resourcesPerTypeMax: count('Resources in one response.', '1000000', 100_000_000),
   idleResourcesMax: count('Resources kept that nobody subscribes at the moment.', '10000', 10_000_000),
   clientProgressTimeoutMs: millis(

@@ -110,7 +110,10 @@ export class TypeInterest {
    *
    * @param canWildcardEnd upstream can be told so; else the wildcard goes on lingering
    */
-  expire(nowMs: number, canWildcardEnd: boolean): { readonly names: readonly string[]; readonly isWildcardEnded: boolean } {
+  expire(
+    nowMs: number,
+    canWildcardEnd: boolean,
+  ): { readonly names: readonly string[]; readonly isWildcardEnded: boolean } {
     const names: string[] = [];
     for (const [name, deadline] of this.#lingering) {
       if (deadline > nowMs) break;

@@ -393,7 +393,7 @@ export class Session {
   #newSubscription(typeUrl: TypeUrl, interest: Interest, held: HeldState): Subscription {
     const traits = traitsOf(typeUrl);
     return this.#variant === 'sotw'
-      ? new SotwSubscription(typeUrl, traits, interest)
+      ? new SotwSubscription(typeUrl, traits, interest, held)
       : new DeltaSubscription(typeUrl, traits, interest, held);
   }
 

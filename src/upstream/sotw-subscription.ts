@@ -1,6 +1,6 @@
 import type { TypeTraits } from '../xds/type-urls.ts';
 import { type Nonce, type RpcStatus, type TypeUrl, wildcardName } from '../xds/types.ts';
-import type { Interest } from './interest.ts';
+import type { HeldState, Interest } from './interest.ts';
 import type { NextRequest, ReceivedList, Subscription } from './subscription.ts';
 
 /**
@@ -17,6 +17,7 @@ export class SotwSubscription implements Subscription {
   readonly #typeUrl: TypeUrl;
   readonly #traits: TypeTraits;
   readonly #interest: Interest;
+  readonly #held: HeldState;
   #isAsked = false;
   #wereNamesSent = false;
   #isWildcardAsked = false;
@@ -41,10 +42,11 @@ export class SotwSubscription implements Subscription {
   readonly #doubtful = new Set<string>();
   #mustRenew = false;
 
-  constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest) {
+  constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest, held: HeldState) {
     this.#typeUrl = typeUrl;
     this.#traits = traits;
     this.#interest = interest;
+    this.#held = held;
   }
 
   added(names: readonly string[], nowMs: number): void {
@@ -86,9 +88,11 @@ export class SotwSubscription implements Subscription {
     if (this.#doubtful.size > 0) for (const name of names) if (this.#interest.has(name)) this.#doubtful.delete(name);
     if (!this.#traits.isFullState) return { isWhole: false, removed: [] };
     if (this.#isWildcardAsked) return { isWhole: true, removed: [] };
-    // Without wildcard only a name that was listed before is known to be gone: this response may answer an older request (R78).
+    // Without wildcard only a name that was listed before is known to be gone: this response may answer an older request (R78). The first one
+    // of a stream answers a request that held every name from before.
     const listed = new Set(names);
-    const removed = [...(this.#namesListed ?? [])].filter(name => !listed.has(name) && this.#interest.has(name));
+    const before = this.#namesListed ?? [...this.#namesSent].filter(name => this.#held.has(name));
+    const removed = [...before].filter(name => !listed.has(name) && this.#interest.has(name));
     this.#namesListed = listed;
     return { isWhole: false, removed };
   }

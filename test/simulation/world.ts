@@ -26,6 +26,7 @@ const settings: CoreSettings = {
   namesMax: 1_000,
   nameBytesMax: 256,
   typesMax: 8,
+  viewTypesMax: 256,
   removalHoldMs: 100,
   warmHoldMs: 1_000,
   nodeSharing: 'shared',

@@ -31,6 +31,7 @@ export const harnessSettings: CoreSettings = {
   namesMax: 100_000,
   nameBytesMax: 4_096,
   typesMax: 64,
+  viewTypesMax: 256,
   removalHoldMs: 100,
   warmHoldMs: 1_000,
   nodeSharing: 'shared',
