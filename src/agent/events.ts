@@ -1,28 +1,11 @@
+import type { ClientEvent } from '../local-ads/server.ts';
+import type { ChannelEvent } from '../upstream/channel.ts';
 import type { SessionNote, UpstreamEffect } from '../upstream/session.ts';
 import type { StreamGroup } from '../xds/type-urls.ts';
 import type { TypeUrl, Variant, ViewKey } from '../xds/types.ts';
 
 /** Everything that can happen to the core: past tense, a closed union. Events of streams that ended are passed over. */
-export type CoreEvent =
-  | {
-      readonly kind: 'client_opened';
-      readonly streamId: number;
-      readonly variant: Variant;
-      /** Local address the client came to. */
-      readonly listener: string;
-      /** Type of a per-type service, undefined on ADS (R129). */
-      readonly fixedType: TypeUrl | undefined;
-    }
-  | { readonly kind: 'client_request'; readonly streamId: number; readonly bytes: Buffer }
-  /** The last message to the client has left: its write callback came. */
-  | { readonly kind: 'client_writable'; readonly streamId: number }
-  | { readonly kind: 'client_closed'; readonly streamId: number }
-  | { readonly kind: 'upstream_opened'; readonly streamId: number }
-  | { readonly kind: 'upstream_writable'; readonly streamId: number }
-  | { readonly kind: 'upstream_response'; readonly streamId: number; readonly bytes: Buffer }
-  | { readonly kind: 'upstream_closed'; readonly streamId: number; readonly code: number; readonly message: string }
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'drain_requested' };
+export type CoreEvent = ClientEvent | ChannelEvent | { readonly kind: 'tick' } | { readonly kind: 'drain_requested' };
 
 /** Everything the core can want: imperative, a closed union, done in order before the next event. */
 export type CoreEffect =

@@ -3,7 +3,8 @@ import type { TypeStore } from '../cache/store.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import type { AnswerShelf } from './answer-shelf.ts';
-import { NonceBook, type SentMessage } from './nonce-book.ts';
+import { NonceBook } from './nonce-book.ts';
+import { RefusedChanges } from './refused-changes.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
 import { WaitingRemovals } from './waiting-removals.ts';
 
@@ -53,12 +54,7 @@ export class ClientType {
   /** Delta: owed names that are answered as removed when they do not exist, whoever says so (R17). */
   readonly #owedRemovals = new Set<string>();
   #owesWildcard = false;
-  /**
-   * Names of changes that the client rejected with their message. In a difference they are sent again with the next change of any, and
-   * not before: the same content is never repeated on a stream (R97). In a list they count as changed until one is accepted.
-   */
-  readonly #refused = new Set<string>();
-  readonly #lateWarms: string[] = [];
+  readonly #refused: RefusedChanges;
   /** Delta: versions the client brought along, each until it was compared (R93). */
   #brought: Map<string, string> | undefined;
   /** Removals of clusters and endpoints waiting for the listeners and routes of the same batch (R86). */
@@ -81,6 +77,7 @@ export class ClientType {
     this.subscription = new ClientSubscription(traits, isWildcardSticky);
     this.#sentRevision = source.store.revision;
     this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
+    this.#refused = new RefusedChanges(source.store, this.#isList);
   }
 
   /** Revision the client is level with, for trimming the store's history. */
@@ -150,14 +147,14 @@ export class ClientType {
   answered(nonce: Nonce | '', status: RpcStatus | undefined): Verdict | undefined {
     const sent = this.#nonces.answered(nonce, status);
     if (!sent) return undefined;
-    if (status) this.#noteRefusal(sent);
-    else if (this.#refused.size > 0) this.#noteAcceptance(sent);
+    if (!status) this.#refused.accepted(sent);
+    else if (this.#refused.refused(sent)) this.#oweRefused();
     return { typeUrl: this.typeUrl, fromRevision: sent.fromRevision, toRevision: sent.toRevision, status };
   }
 
-  /** Endpoints to be sent again because an older list was refused after this one had left. */
+  /** Endpoints to be sent again because an older list was refused after the accepted one had left. */
   takeLateWarms(): string[] {
-    return this.#lateWarms.splice(0);
+    return this.#refused.takeLateWarms();
   }
 
   /** Whether a change of these names will be sent to this client. */
@@ -230,7 +227,7 @@ export class ClientType {
   #list(news: readonly Entry[]): Message {
     const { store } = this.#source;
     const changed = [...news];
-    for (const name of this.#refused) {
+    for (const name of this.#refused.names()) {
       const entry = store.get(name);
       if (entry && !news.includes(entry)) changed.push(entry);
     }
@@ -276,36 +273,13 @@ export class ClientType {
     return names;
   }
 
-  #noteRefusal({ names, removed, toRevision }: SentMessage): void {
-    const { store } = this.#source;
-    for (const name of [...names, ...removed]) this.#refused.add(name);
-    if (this.#isList) return;
-    const isSuperseded =
-      names.some(name => (store.get(name)?.revision ?? Infinity) > toRevision) ||
-      removed.some(name => (store.get(name)?.revision ?? 0) > toRevision);
-    // What was wrong has changed while the answer was on its way: no later change may come to take the others along.
-    if (isSuperseded) this.#oweRefused();
-  }
-
-  #noteAcceptance({ names, removed }: SentMessage): void {
-    for (const name of [...names, ...removed]) this.#refused.delete(name);
-    if (!this.#isList) return;
-    // The list left before an older one was refused: what it holds of those changes is accepted now, and has to be warmed after it.
-    for (const name of this.#refused) {
-      const endpoints = this.typeUrl === clusterType ? this.#source.store.get(name)?.endpointName : undefined;
-      if (endpoints !== undefined) this.#lateWarms.push(endpoints);
-    }
-    this.#refused.clear();
-  }
-
   #oweRefused(): void {
-    for (const name of this.#refused) {
+    for (const name of this.#refused.take()) {
       if (!this.subscription.covers(name)) continue;
       this.owe(name);
       // A removal was rejected along with the rest.
       if (!this.#source.store.get(name)) this.#owedRemovals.add(name);
     }
-    this.#refused.clear();
   }
 
   #nextDelta(nowMs: number, removalHoldMs: number): Message | undefined {

@@ -4,16 +4,19 @@ import type { TypeUrl, Variant } from '../xds/types.ts';
 import { discoveryServices } from './services.ts';
 import { bindPrivately, claimSocketPath } from './unix-socket.ts';
 
-/** What happens on client streams. */
+/** What happens on client streams; each belongs to the stream whose number it carries. */
 export type ClientEvent =
   | {
       readonly kind: 'client_opened';
       readonly streamId: number;
       readonly variant: Variant;
+      /** Local address the client came to. */
       readonly listener: string;
+      /** Type of a per-type service, undefined on ADS (R129). */
       readonly fixedType: TypeUrl | undefined;
     }
   | { readonly kind: 'client_request'; readonly streamId: number; readonly bytes: Buffer }
+  /** The last message to the client has left: its write callback came. */
   | { readonly kind: 'client_writable'; readonly streamId: number }
   | { readonly kind: 'client_closed'; readonly streamId: number };
 

@@ -10,6 +10,7 @@ import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
+import { VariantChoice } from './variant-choice.ts';
 
 /** What a session wants done; the core runs it in order. */
 export type UpstreamEffect =
@@ -67,11 +68,6 @@ type Phase =
   | { readonly kind: 'open'; readonly streamId: number; isWriting: boolean; isNodeSent: boolean; hasResponse: boolean }
   | { readonly kind: 'backoff'; readonly untilMs: number };
 
-/** A server that does not know Delta is asked for it again after this time. */
-const deltaRetryMs = 3_600_000;
-/** UNIMPLEMENTED answers in a row that make a server one without Delta: one could be a proxy in between. */
-const unimplementedMax = 2;
-
 /**
  * One stream to the control plane for one (view, group): phases, variant, reconnection, and one subscription per type.
  *
@@ -81,15 +77,12 @@ export class Session {
   readonly group: StreamGroup;
   readonly #settings: SessionSettings;
   readonly #backoff: Backoff;
+  readonly #variant: VariantChoice;
   readonly #node: Buffer;
   readonly #newStreamId: () => number;
   readonly #types = new Map<TypeUrl, TypeLink>();
   readonly #notes: SessionNote[] = [];
   #phase: Phase = { kind: 'idle' };
-  #variant: Variant;
-  #unimplementedCount = 0;
-  /** When a server in SotW fallback is asked for Delta again. */
-  #deltaRetryAtMs = Infinity;
   #addressIndex = 0;
   #phaseSinceWallMs = 0;
   #identifier = '';
@@ -105,7 +98,7 @@ export class Session {
     this.#node = node;
     this.#newStreamId = newStreamId;
     this.#backoff = new Backoff(settings.reconnectBaseMs, settings.reconnectMaxMs, random);
-    this.#variant = settings.variant === 'sotw' ? 'sotw' : 'delta';
+    this.#variant = new VariantChoice(settings.variant);
   }
 
   get phase(): 'idle' | 'connecting' | 'open' | 'backoff' {
@@ -116,7 +109,7 @@ export class Session {
   get status() {
     return {
       phase: this.#phase.kind,
-      variant: this.#variant,
+      variant: this.#variant.current,
       address: this.#address,
       identifier: this.#identifier,
       sinceWallMs: this.#phaseSinceWallMs,
@@ -213,8 +206,11 @@ export class Session {
     const hadResponse = this.#phase.kind === 'open' && this.#phase.hasResponse;
     this.#lastError = `${status.code}: ${status.message}`;
     if (!hadResponse) {
+      if (this.#variant.failed(status.code, nowMs)) {
+        this.#noteVariant(`${this.#address} answers Delta with UNIMPLEMENTED`);
+        this.#backoff.reset();
+      }
       this.#addressIndex++;
-      this.#noteUnimplemented(status, nowMs);
     }
     const delay = this.#backoff.nextDelayMs();
     this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
@@ -239,9 +235,9 @@ export class Session {
     if (!this.#phase.hasResponse) {
       this.#phase.hasResponse = true;
       this.#backoff.reset();
-      this.#unimplementedCount = 0;
+      this.#variant.confirmed();
     }
-    const decoded = decodeResponse(bytes, this.#variant, this.#settings.resourcesMax);
+    const decoded = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
     const link = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
     if ('error' in decoded) {
       if (!link || decoded.nonce === '') {
@@ -310,7 +306,7 @@ export class Session {
   nextDeadlineMs(): number {
     if (this.#phase.kind === 'backoff') return this.#isAnythingWanted() ? this.#phase.untilMs : Infinity;
     if (this.#phase.kind !== 'open') return Infinity;
-    let deadline = this.#deltaRetryAtMs;
+    let deadline = this.#variant.deltaRetryAtMs;
     for (const { subscription, tracker } of this.#types.values()) {
       deadline = Math.min(deadline, tracker.nextDeadlineMs());
       if (!this.#phase.isWriting) deadline = Math.min(deadline, subscription.nextDeadlineMs());
@@ -332,15 +328,14 @@ export class Session {
     const streamId = this.#newStreamId();
     this.#phase = { kind: 'connecting', streamId };
     this.#phaseSinceWallMs = wallMs;
-    this.#notes.push({ kind: 'stream_opening', variant: this.#variant, address: this.#address });
-    return [{ kind: 'open_upstream', streamId, variant: this.#variant, address: this.#address }];
+    this.#notes.push({ kind: 'stream_opening', variant: this.#variant.current, address: this.#address });
+    return [{ kind: 'open_upstream', streamId, variant: this.#variant.current, address: this.#address }];
   }
 
   #write(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
-    if (this.#deltaRetryAtMs <= nowMs) {
-      // One more refusal is enough now: the count starts just below the limit.
-      this.#unimplementedCount = unimplementedMax - 1;
-      this.#setVariant('delta', 'an hour has passed in the SotW fallback');
+    if (this.#variant.deltaRetryAtMs <= nowMs) {
+      this.#variant.retryDelta();
+      this.#noteVariant('an hour has passed in the SotW fallback');
       return this.#recycle(phase.streamId, 'to try the Delta variant again', wallMs);
     }
     if (phase.isWriting) return [];
@@ -374,25 +369,13 @@ export class Session {
     return [{ kind: 'close_upstream', streamId }, ...this.#open(wallMs)];
   }
 
-  #noteUnimplemented(status: RpcStatus, nowMs: number): void {
-    if (this.#settings.variant !== 'auto' || this.#variant !== 'delta') return;
-    // Only a status from the server itself says what the server can: an unreachable one says nothing.
-    this.#unimplementedCount = status.code === grpcCode.unimplemented ? this.#unimplementedCount + 1 : 0;
-    if (this.#unimplementedCount < unimplementedMax) return;
-    this.#deltaRetryAtMs = nowMs + deltaRetryMs;
-    this.#setVariant('sotw', `${this.#address} answers Delta with UNIMPLEMENTED`);
-    this.#backoff.reset();
-  }
-
-  #setVariant(variant: Variant, reason: string): void {
-    this.#variant = variant;
-    if (variant === 'delta') this.#deltaRetryAtMs = Infinity;
-    this.#notes.push({ kind: 'variant_changed', variant, reason });
+  #noteVariant(reason: string): void {
+    this.#notes.push({ kind: 'variant_changed', variant: this.#variant.current, reason });
   }
 
   #newSubscription(typeUrl: TypeUrl, interest: Interest, held: HeldState): Subscription {
     const traits = traitsOf(typeUrl);
-    return this.#variant === 'sotw'
+    return this.#variant.current === 'sotw'
       ? new SotwSubscription(typeUrl, traits, interest, held)
       : new DeltaSubscription(typeUrl, traits, interest, held);
   }
