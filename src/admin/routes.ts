@@ -9,14 +9,18 @@ export interface HealthSource {
   ready(isStrict: boolean): HealthVerdict;
 }
 
+/** A request for an admin page. */
 export interface PageRequest {
   readonly method: string;
-  /** Path with query, as in the request line. */
+  /** Path with query, as in the request line; anything at all, since a client wrote it. */
   readonly url: string;
+  /** The Accept header; empty without one. */
+  readonly accept: string;
   /** Only health and metrics may be seen here. */
   readonly isHealthOnly: boolean;
 }
 
+/** The answer to it; the body is taken piece by piece and may be left untaken. */
 export interface Page {
   readonly status: number;
   readonly contentType: string;
@@ -28,7 +32,7 @@ const pages: ReadonlyMap<string, string> = new Map([
   ['/', 'this list'],
   ['/healthz/live', 'the process answers'],
   ['/healthz/started', 'it listens'],
-  ['/healthz/ready', 'it is of use; ?strict: and has a live upstream; ?format=json'],
+  ['/healthz/ready', 'it is of use; ?strict: and has a live upstream (health pages: ?format=json or Accept)'],
   ['/metrics', 'Prometheus metrics'],
   ['/status', 'types, clients and upstream as JSON'],
   ['/clients', 'client streams as JSON'],
@@ -37,19 +41,23 @@ const pages: ReadonlyMap<string, string> = new Map([
 
 /** Answers one admin request. Reads only: nothing here changes the agent. */
 export function answer(request: PageRequest, source: AdminSource, health: HealthSource): Page {
-  const { pathname, searchParams } = new URL(request.url, 'http://admin');
+  // Not as a base: `//host/path` would then be a URL of another host, and `//` none at all.
+  const target = URL.parse(request.url.startsWith('/') ? `http://admin${request.url}` : request.url);
+  if (!target) return text(400, 'the request target is no URL\n');
+  const { pathname, searchParams } = target;
   const isAllowed = !request.isHealthOnly || pathname.startsWith('/healthz/') || pathname === '/metrics';
   if (!pages.has(pathname) || !isAllowed) return text(404, `no such page\n${listOf(request.isHealthOnly)}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     return { ...text(405, 'only GET and HEAD\n'), headers: { allow: 'GET, HEAD' } };
   }
+  const isJson = searchParams.get('format') === 'json' || request.accept.includes('application/json');
   switch (pathname) {
     case '/healthz/live':
-      return healthPage(health.live(), searchParams);
+      return healthPage(health.live(), isJson);
     case '/healthz/started':
-      return healthPage(health.started(), searchParams);
+      return healthPage(health.started(), isJson);
     case '/healthz/ready':
-      return healthPage(health.ready(isSet(searchParams, 'strict')), searchParams);
+      return healthPage(health.ready(isSet(searchParams, 'strict')), isJson);
     case '/metrics':
       return {
         status: 200,
@@ -67,9 +75,9 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
   }
 }
 
-function healthPage(verdict: HealthVerdict, query: URLSearchParams): Page {
+function healthPage(verdict: HealthVerdict, isJson: boolean): Page {
   const status = verdict.isOk ? 200 : 503;
-  if (query.get('format') === 'json') return { ...json(verdict), status };
+  if (isJson) return { ...json(verdict), status };
   return text(status, `${verdict.isOk ? 'ok' : 'not ok'}: ${verdict.reason}\n`);
 }
 

@@ -1,11 +1,13 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { answer, type HealthSource } from './routes.ts';
 import type { AdminSource } from './source.ts';
 
+/** What the admin pages show, and where. */
 export interface AdminServerOptions {
   readonly source: AdminSource;
   /** Where all pages are. Loopback or sockets only: the settings see to that. */
@@ -17,9 +19,11 @@ export interface AdminServerOptions {
   readonly onError: (error: unknown, url: string) => void;
 }
 
+/** Admin pages that are being served. */
 export interface AdminServer {
   /** The addresses of all pages, with real ports. */
   readonly addresses: readonly Address[];
+  /** Stops listening and cuts open connections; may be called again. */
   close(): Promise<void>;
 }
 
@@ -75,29 +79,47 @@ async function respond(
 ): Promise<void> {
   request.resume();
   const method = request.method ?? '';
-  const page = answer({ method, url: request.url ?? '/', isHealthOnly }, source, health);
+  const accept = request.headers.accept ?? '';
+  const page = answer({ method, url: request.url ?? '/', accept, isHealthOnly }, source, health);
   response.writeHead(page.status, { 'content-type': page.contentType, 'cache-control': 'no-store', ...page.headers });
   if (method === 'HEAD') response.end();
   else await pipeline(Readable.from(page.body), response);
 }
 
 async function listen(server: Server, address: Address): Promise<Address> {
-  // Only this agent's own directory holds its admin socket, so what is left there is its own.
-  if (address.kind === 'unix' && lstatSync(address.path, { throwIfNoEntry: false })?.isSocket())
-    unlinkSync(address.path);
+  const refused = address.kind === 'unix' ? await claim(address.path) : undefined;
+  if (refused !== undefined) throw new Error(`cannot serve ${formatAddress(address)}: ${refused}`);
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(new Error(`cannot serve ${formatAddress(address)}`, { cause: error })));
-    server.listen(
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
-      resolve,
-    );
+    if (address.kind === 'tcp') server.listen({ host: address.host, port: address.port }, resolve);
+    else {
+      // Private from its first moment. Node binds a path within the call, so nothing else runs under this mask.
+      const previous = process.umask(0o177);
+      server.listen({ path: address.path }, resolve);
+      process.umask(previous);
+    }
   });
-  if (address.kind === 'unix') {
-    chmodSync(address.path, 0o600);
-    return address;
-  }
+  if (address.kind === 'unix') return address;
   const bound = server.address();
   return { ...address, port: typeof bound === 'object' && bound ? bound.port : address.port };
+}
+
+/** Removes a socket file that a dead process left; says why the path cannot be used if nobody else may touch it (R112). */
+async function claim(path: string): Promise<string | undefined> {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found) return undefined;
+  if (!found.isSocket()) return 'the path exists and is no socket; choose another or remove it';
+  const isAnswered = await new Promise<boolean>(resolve => {
+    const socket = connect(path, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Only a refusal proves that nobody is there.
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
+  });
+  if (isAnswered) return 'another process serves it; stop that one or choose another path';
+  unlinkSync(path);
+  return undefined;
 }
 
 function closeServer(server: Server): Promise<void> {

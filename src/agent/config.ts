@@ -5,8 +5,16 @@ export interface ConfigSources {
   /** Values by flag, such as `--node-id`; a repeated flag has its values joined by commas. */
   readonly flags: ReadonlyMap<string, string>;
   readonly environment: ReadonlyMap<string, string>;
-  /** Parsed YAML file; undefined without one. */
-  readonly file: { readonly name: string; readonly content: unknown } | undefined;
+  readonly file: ConfigFile | undefined;
+}
+
+/** A parsed YAML file. */
+export interface ConfigFile {
+  readonly name: string;
+  /** Plain data. Numbers outside the metadata stand as they were written, since `0600` and `007` mean something else as numbers. */
+  readonly content: unknown;
+  /** Line of a dotted key, counted from 1; undefined when it is not known. */
+  readonly lineOf: (key: string) => number | undefined;
 }
 
 /** Settings, or everything that is wrong, at once. */
@@ -21,6 +29,11 @@ interface Found {
 /** Environment variables that start alike but are not settings. */
 const otherVariables: ReadonlySet<string> = new Set(['WEIR_CONFIG', 'WEIR_ENVOY', 'WEIR_REQUIRE_ENVOY', 'WEIR_SCRIPT']);
 const prefix = 'WEIR_';
+/**
+ * Variables that Kubernetes sets in every pod for each Service of the namespace: a Service `weir` gives WEIR_SERVICE_HOST and WEIR_PORT, a
+ * Service `weir-webhook` gives WEIR_WEBHOOK_PORT_443_TCP (Kubernetes "Accessing Services from a Pod", environment variables).
+ */
+const serviceLink = /_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$/;
 
 /** Resolves all settings from all sources. Every problem names its source and what is allowed; none hides another. */
 export function resolveSettings(sources: ConfigSources): Resolution {
@@ -28,18 +41,20 @@ export function resolveSettings(sources: ConfigSources): Resolution {
   const fileValues = readFile(sources.file, problems);
   checkEnvironment(sources.environment, problems);
   const settings: Partial<Record<keyof Settings, unknown>> = {};
+  const given = new Set<keyof Settings>();
   for (const spec of settingSpecs) {
     const found = find(spec, sources, fileValues);
     if (!found) {
       settings[spec.key] = undefined;
       continue;
     }
+    given.add(spec.key);
     const parsed = spec.parse(found.text);
-    if ('error' in parsed) problems.push(`${found.from} ${parsed.error}${echo(spec, found.text)}`);
+    if ('error' in parsed) problems.push(`${found.from} ${parsed.error}${echo(spec, found.text, parsed.error)}`);
     else settings[spec.key] = parsed.value;
   }
   const resolved = settings as unknown as Settings; // Every key of the table was set, by its own parser.
-  problems.push(...checkTogether(resolved, problems.length === 0));
+  problems.push(...checkTogether(resolved, given));
   return problems.length > 0 ? { problems } : { settings: resolved };
 }
 
@@ -67,22 +82,24 @@ function find(spec: SettingSpec, sources: ConfigSources, file: ReadonlyMap<strin
   if (fromEnvironment) return { text: fromEnvironment, from: variable };
   const key = fileKeyOf(spec.key);
   const fromFile = file.get(key);
-  if (fromFile !== undefined) return { text: fromFile, from: `${sources.file?.name ?? 'file'}: ${key}` };
+  if (fromFile !== undefined && sources.file) return { text: fromFile, from: placeOf(sources.file, key) };
   return spec.fallback === undefined ? undefined : { text: spec.fallback, from: `default of ${flag}` };
 }
 
-function checkTogether(settings: Settings, isComplete: boolean): string[] {
+/** What only shows when settings are seen together. A setting whose own value is wrong is given all the same. */
+function checkTogether(settings: Settings, given: ReadonlySet<keyof Settings>): string[] {
   const problems: string[] = [];
-  if (settings.upstream === undefined && isComplete) {
+  if (!given.has('upstream')) {
     problems.push('no control plane is given: set --upstream host:port or unix:/path (WEIR_UPSTREAM, upstream:)');
   }
-  if (settings.nodeId === undefined) {
+  if (!given.has('nodeId')) {
     for (const key of ['nodeCluster', 'nodeRegion', 'nodeZone', 'nodeSubZone', 'nodeMetadata'] as const) {
-      if (settings[key] !== undefined)
+      if (given.has(key))
         problems.push(`${flagOf(key)} needs ${flagOf('nodeId')}: without an id the first client’s Node is used`);
     }
   }
-  if (isComplete && settings.reconnectBaseMs > settings.reconnectMaxMs) {
+  // False when one of them could not be read: undefined compares to nothing.
+  if (settings.reconnectBaseMs > settings.reconnectMaxMs) {
     problems.push(`${flagOf('reconnectBaseMs')} must not be above ${flagOf('reconnectMaxMs')}`);
   }
   return problems;
@@ -91,9 +108,9 @@ function checkTogether(settings: Settings, isComplete: boolean): string[] {
 function checkEnvironment(environment: ReadonlyMap<string, string>, problems: string[]): void {
   const known = settingSpecs.map(spec => environmentOf(spec.key));
   for (const name of environment.keys()) {
-    if (name.startsWith(prefix) && !known.includes(name) && !otherVariables.has(name)) {
-      problems.push(`${name} is no setting${suggestion(nearest(name, known))}`);
-    }
+    if (!name.startsWith(prefix) || known.includes(name) || otherVariables.has(name) || serviceLink.test(name))
+      continue;
+    problems.push(`${name} is no setting${suggestion(nearest(name, known))}`);
   }
 }
 
@@ -106,20 +123,31 @@ function readFile(file: ConfigSources['file'], problems: string[]): ReadonlyMap<
     return values;
   }
   const known = settingSpecs.map(spec => fileKeyOf(spec.key));
-  walk(file.content, '');
+  walk(file, file.content, '');
   return values;
 
-  function walk(record: Readonly<Record<string, unknown>>, path: string): void {
+  function walk(from: ConfigFile, record: Readonly<Record<string, unknown>>, path: string): void {
     for (const [name, value] of Object.entries(record)) {
       const key = path + name;
+      const isGroup = known.some(one => one.startsWith(`${key}.`));
       if (known.includes(key)) {
         const text = textOf(value);
-        if (text === undefined) problems.push(`${file?.name}: ${key} has no usable value`);
+        if (text === undefined) problems.push(`${placeOf(from, key)} has no usable value`);
         else values.set(key, text);
-      } else if (isRecord(value) && known.some(one => one.startsWith(`${key}.`))) walk(value, `${key}.`);
-      else problems.push(`${file?.name}: ${key} is no setting${suggestion(nearest(key, known))}`);
+      } else if (isGroup && isRecord(value)) walk(from, value, `${key}.`);
+      else if (isGroup)
+        problems.push(
+          `${placeOf(from, key)} has no settings below it, such as ${key}.${known.find(one => one.startsWith(`${key}.`))?.slice(key.length + 1)}`,
+        );
+      else problems.push(`${placeOf(from, key)} is no setting${suggestion(nearest(key, known))}`);
     }
   }
+}
+
+/** `weir.yaml:3: node.id`, as an editor finds it. */
+function placeOf(file: ConfigFile, key: string): string {
+  const line = file.lineOf(key);
+  return `${file.name}:${line === undefined ? '' : `${line}:`} ${key}`;
 }
 
 /** A YAML value as it would stand in a flag. */
@@ -137,9 +165,9 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Metadata may hold anything, so its text is not repeated. */
-function echo(spec: SettingSpec, text: string): string {
-  if (spec.key === 'nodeMetadata' || text.length > 100) return '';
+/** The value, unless the error quotes it already. Metadata may hold anything, so its text is not repeated. */
+function echo(spec: SettingSpec, text: string, error: string): string {
+  if (spec.key === 'nodeMetadata' || text.length > 100 || error.includes(text)) return '';
   return ` (given: '${text}')`;
 }
 

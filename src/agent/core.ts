@@ -205,6 +205,7 @@ export class Core {
     if (status) {
       const { streamId } = client;
       this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
+      if (verdict.isProvisional) return;
       const late = type.ledger.lateTarget(verdict);
       if (late !== undefined)
         type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });

@@ -11,6 +11,7 @@ export interface Logger {
   error(fields: LogFields, message: string): void;
 }
 
+/** How to log; `auto` is pretty on a terminal and JSON elsewhere. */
 export interface LogOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly format: 'auto' | 'json' | 'pretty';
@@ -23,7 +24,13 @@ export interface LogOptions {
  * synchronously, so that the last line before an end is not lost.
  */
 export async function createLogger(options: LogOptions): Promise<Logger> {
-  const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  const settings = {
+    level: options.level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    // The word, not pino's number: log collectors know `"level":"warn"`.
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
   const isPretty = options.format === 'pretty' || (options.format === 'auto' && options.isTty);
   if (!isPretty) return adapt(pino(settings, pino.destination({ dest: 1, sync: true })));
   // In the process itself: a worker transport cannot be found from a bundle.

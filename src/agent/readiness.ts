@@ -1,5 +1,6 @@
 import type { AgentReport, HealthVerdict } from '../admin/source.ts';
 
+/** What readiness depends on besides the report. */
 export interface ReadinessSettings {
   /** How long an agent without clients may stay unready for want of an upstream, in ms. */
   readonly readyGraceMs: number;
@@ -25,7 +26,9 @@ export function readyVerdict(report: AgentReport, settings: ReadinessSettings): 
     const error = report.upstreams.find(upstream => upstream.lastError !== undefined)?.lastError;
     return { isOk: false, reason: `no stream to the control plane${error === undefined ? '' : ` (${error})`}` };
   }
-  if (report.clients.length === 0) {
+  // A stream that has not asked for anything yet says nothing about what is served.
+  const clients = report.clients.filter(client => client.types.length > 0);
+  if (clients.length === 0) {
     if (report.types.some(type => type.state === 'known')) return { isOk: true, reason: 'configuration is cached' };
     if (isConnected) return { isOk: true, reason: 'connected to the control plane' };
     const waitedMs = report.nowWallMs - report.startedWallMs;
@@ -36,11 +39,11 @@ export function readyVerdict(report: AgentReport, settings: ReadinessSettings): 
       reason: `no client and no control plane yet (grace ends in ${settings.readyGraceMs - waitedMs} ms)`,
     };
   }
-  for (const client of report.clients) {
+  for (const client of clients) {
     const waiting = client.types.filter(type => !type.isComplete).map(type => type.shortName);
     if (waiting.length > 0) {
       return { isOk: false, reason: `client '${client.nodeId}' still waits for ${waiting.join(', ')}` };
     }
   }
-  return { isOk: true, reason: `${report.clients.length} client streams have what they asked for` };
+  return { isOk: true, reason: `what the clients asked for is complete (streams: ${clients.length})` };
 }

@@ -1,4 +1,5 @@
 import { type Address, formatAddress, isLocalOnly, parseAddress } from '../xds/address.ts';
+import { addresses, duration, nonEmpty, oneOf, type Parsed, size, wholeNumber } from './setting-values.ts';
 
 /** Everything that can be set, resolved. */
 export interface Settings {
@@ -46,9 +47,6 @@ export interface Settings {
   readonly logFormat: 'auto' | 'json' | 'pretty';
 }
 
-/** The value, or a sentence that says what is wrong with the text. */
-export type Parsed<T> = { readonly value: T } | { readonly error: string };
-
 /** One row of the settings table: help, documentation and validation are made of it. */
 export interface SettingSpec<K extends keyof Settings = keyof Settings> {
   readonly key: K;
@@ -66,6 +64,7 @@ export interface SettingSpec<K extends keyof Settings = keyof Settings> {
   readonly isList?: boolean;
 }
 
+/** Heading of a group of settings, in the order of the reference. */
 export type SettingGroup = 'Addresses' | 'Identity' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
 
 type Rows = { readonly [K in keyof Settings]: Omit<SettingSpec<K>, 'key'> };
@@ -85,7 +84,7 @@ const rows: Rows = {
     placeholder: 'ADDR',
     isList: true,
     help: 'Where local clients connect: loopback host:port or unix:/path.',
-    when: 'Prefer a Unix socket: file mode and directory protect it.',
+    when: 'The clients can use a Unix socket, which file mode and directory protect.',
     fallback: '127.0.0.1:15910',
     parse: text => {
       const parsed = addresses(text);
@@ -104,7 +103,8 @@ const rows: Rows = {
     when: 'Envoy runs as another user than Weir: 0660 with a common group.',
     fallback: '0600',
     parse: text => {
-      if (/^[0-7]{3,4}$/.test(text)) return { value: Number.parseInt(text, 8) };
+      const digits = /^(?:0o)?([0-7]{3,4})$/.exec(text)?.[1];
+      if (digits !== undefined) return { value: Number.parseInt(digits, 8) };
       return { error: 'is no file mode such as 0600' };
     },
   },
@@ -199,22 +199,22 @@ const rows: Rows = {
     group: 'Behaviour',
     placeholder: 'clients|receipt',
     help: 'Answer the control plane after the clients have, or on receipt.',
-    when: 'receipt hides the clients’ rejections from the control plane.',
+    when: 'The control plane must not wait for clients: receipt, which hides their rejections from it.',
     fallback: 'clients',
     parse: oneOf('clients', 'receipt'),
   },
   ackWaitMs: {
     ...millis('Behaviour', 'Longest wait for the clients’ answers.', '1s', 10_000, 0),
-    when: 'Envoy holds its answer back while clusters warm, so an answer must not be waited for without end.',
+    when: 'Clusters warm slowly, so that Envoy answers late, and the control plane should hear its word.',
   },
   lingerMs: {
     ...millis('Behaviour', 'How long names stay subscribed after their last client left.', '1m', 86_400_000, 0),
-    when: 'Longer than an Envoy restart takes.',
+    when: 'Envoy takes longer than this to restart.',
   },
   drainTimeoutMs: millis('Behaviour', 'How long a stop may take before connections are cut.', '5s', 600_000, 0),
   readyGraceMs: millis(
     'Behaviour',
-    'After this time an agent without client or control plane is ready.',
+    'When an agent without client or upstream is ready all the same.',
     '30s',
     3_600_000,
     0,
@@ -317,33 +317,8 @@ export function fileKeyOf(key: keyof Settings): string {
   return key.replace(/Ms$/, '');
 }
 
-function addresses(text: string): Parsed<readonly Address[]> {
-  const value: Address[] = [];
-  for (const part of text.split(',')) {
-    const parsed = parseAddress(part.trim());
-    if ('error' in parsed) return { error: parsed.error };
-    const written = formatAddress(parsed);
-    if (parsed.kind === 'unix' || parsed.port !== 0) {
-      if (value.some(one => formatAddress(one) === written)) return { error: `names ${written} twice` };
-    }
-    value.push(parsed);
-  }
-  return { value };
-}
-
-function nonEmpty(text: string): Parsed<string> {
-  return text === '' ? { error: 'is empty' } : { value: text };
-}
-
 function identityRow(placeholder: string, help: string): Omit<SettingSpec<'nodeCluster'>, 'key'> {
   return { group: 'Identity', placeholder, help, when: '', fallback: undefined, parse: nonEmpty };
-}
-
-function oneOf<const T extends string>(...values: readonly T[]): (text: string) => Parsed<T> {
-  return text => {
-    const value = values.find(one => one === text);
-    return value === undefined ? { error: `must be one of ${values.join(', ')}` } : { value };
-  };
 }
 
 function millis(
@@ -361,39 +336,5 @@ function bytes(help: string, fallback: string): Omit<SettingSpec<'requestBytesMa
 }
 
 function count(help: string, fallback: string, max: number): Omit<SettingSpec<'clientStreamsMax'>, 'key'> {
-  const parse = (text: string): Parsed<number> => {
-    const value = Number(text);
-    if (/^\d+$/.test(text) && value >= 1 && value <= max) return { value };
-    return { error: `must be a whole number from 1 to ${max}` };
-  };
-  return { group: 'Limits', placeholder: 'N', help, when: '', fallback, parse };
-}
-
-const unitMs: Readonly<Record<string, number>> = { ms: 1, '': 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
-function duration(text: string, min: number, max: number): Parsed<number> {
-  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text);
-  const unit = unitMs[match?.[2] ?? 'none'];
-  if (!match || unit === undefined) return { error: 'is no time such as 500ms, 10s or 1m' };
-  const value = Math.round(Number(match[1]) * unit);
-  return value >= min && value <= max ? { value } : { error: `must be from ${min} ms to ${max} ms` };
-}
-
-const unitBytes: Readonly<Record<string, number>> = {
-  '': 1,
-  kB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-};
-const sizeMax = 2 ** 31 - 1;
-
-function size(text: string): Parsed<number> {
-  const match = /^(\d+)(kB|MB|GB|KiB|MiB|GiB|)$/.exec(text);
-  const unit = unitBytes[match?.[2] ?? 'none'];
-  if (!match || unit === undefined) return { error: 'is no size such as 4096, 64kB or 16MiB' };
-  const value = Number(match[1]) * unit;
-  return value >= 1 && value <= sizeMax ? { value } : { error: `must be from 1 byte to ${sizeMax} bytes` };
+  return { group: 'Limits', placeholder: 'N', help, when: '', fallback, parse: text => wholeNumber(text, max) };
 }

@@ -1,8 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { resolveSettings } from '../agent/config.ts';
-import { AgentError, exitCodes } from '../agent/errors.ts';
 import { environmentOf, fileKeyOf, flagOf, type Settings, settingSpecs } from '../agent/settings.ts';
+import { readConfigFile } from './config-file.ts';
 
 /** Adds a flag for every setting, grouped as in the table, and `--config`. */
 export function addSettingFlags(command: Command): void {
@@ -40,7 +39,7 @@ export async function readSettings(
   const environment = new Map<string, string>();
   for (const [name, value] of Object.entries(process.env)) if (value !== undefined) environment.set(name, value);
   const fileName = typeof options['config'] === 'string' ? options['config'] : environment.get('WEIR_CONFIG');
-  const file = fileName ? { name: fileName, content: await readYaml(fileName) } : undefined;
+  const file = fileName ? await readConfigFile(fileName) : undefined;
   return resolveSettings({ flags, environment, file });
 }
 
@@ -50,7 +49,22 @@ export function settingsReference(): string {
     '# Configuration',
     '',
     'Made from the settings table by `npm run docs`; do not edit. A flag beats the environment variable, which beats the key in',
-    'the YAML file (`--config FILE`), which beats the default. Unknown keys are an error.',
+    'the YAML file (`--config FILE` or `WEIR_CONFIG`), which beats the default. Unknown flags, `WEIR_…` variables and keys are an error',
+    'that names the nearest right one; `weir validate` takes what `weir run` takes and lists all problems at once.',
+    '',
+    '- `ADDR` is `host:port`, `[v6]:port` or `unix:/path`. Where several are allowed, repeat the flag, write commas, or a YAML list.',
+    '- `TIME` is `500ms`, `10s`, `1m`, `1h`, or a number of milliseconds. `SIZE` is `64kB`, `16MiB`, `1GB`, or a number of bytes.',
+    '- An empty environment variable counts as not set. Dotted keys are nested:',
+    '',
+    '```yaml',
+    'upstream: control-plane.example:18000',
+    'listen: [unix:/run/weir/xds.sock, 127.0.0.1:15910]',
+    'node:',
+    '  id: sidecar-1',
+    '  locality:',
+    '    zone: eu-1a',
+    'ackWait: 500ms',
+    '```',
     '',
   ];
   for (const group of new Set(settingSpecs.map(spec => spec.group))) {
@@ -71,20 +85,4 @@ export function settingsReference(): string {
 /** The property under which commander keeps a flag. */
 function optionName(flag: string): string {
   return flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-async function readYaml(fileName: string): Promise<unknown> {
-  let text: string;
-  try {
-    text = readFileSync(fileName, 'utf8');
-  } catch (error) {
-    throw new AgentError(`cannot read the configuration ${fileName}`, { cause: error, exitCode: exitCodes.usage });
-  }
-  // Loaded only when a file is given: the parser costs 4 MiB.
-  const { parse } = await import('yaml');
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new AgentError(`${fileName} is no valid YAML`, { cause: error, exitCode: exitCodes.usage });
-  }
 }

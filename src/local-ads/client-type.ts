@@ -25,6 +25,8 @@ export interface Verdict {
   readonly toRevision: number;
   /** Undefined for an ACK. */
   readonly status: RpcStatus | undefined;
+  /** The message held what upstream had removed already; the next one, without it, gets the verdict that counts. */
+  readonly isProvisional: boolean;
 }
 
 /** A message ready to be written. */
@@ -149,7 +151,8 @@ export class ClientType {
     if (!sent) return undefined;
     if (!status) this.#refused.accepted(sent);
     else if (this.#refused.refused(sent)) this.#oweRefused();
-    return { typeUrl: this.typeUrl, fromRevision: sent.fromRevision, toRevision: sent.toRevision, status };
+    const { fromRevision, toRevision, isProvisional } = sent;
+    return { typeUrl: this.typeUrl, fromRevision, toRevision, status, isProvisional };
   }
 
   /** Endpoints to be sent again because an older list was refused after the accepted one had left. */
@@ -385,7 +388,14 @@ export class ClientType {
     });
     const changed = parts.changed ?? parts.entries;
     const names = changed.map(entry => entry.name);
-    this.#nonces.sent(nonce, { fromRevision: this.#sentRevision, toRevision, versionInfo, names, removed });
+    this.#nonces.sent(nonce, {
+      fromRevision: this.#sentRevision,
+      toRevision,
+      versionInfo,
+      names,
+      removed,
+      isProvisional: kept.length > 0,
+    });
     this.#sentRevision = toRevision;
     return {
       bytes,

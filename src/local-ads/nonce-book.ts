@@ -8,6 +8,8 @@ export interface SentMessage {
   /** Names whose content was news in this message. */
   readonly names: readonly string[];
   readonly removed: readonly string[];
+  /** The list still holds what upstream removed, so a rejection may be about that. */
+  readonly isProvisional: boolean;
 }
 
 /** Unanswered messages remembered; a client that answers none of so many is odd enough to be forgotten about. */

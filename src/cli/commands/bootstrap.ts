@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { type Address, formatAddress, parseAddress } from '../../xds/address.ts';
 
@@ -15,8 +16,16 @@ interface EnvoyOptions {
 export async function printEnvoyBootstrap(options: EnvoyOptions): Promise<number> {
   const isDelta = pick('--variant', options.variant, ['delta', 'sotw']) === 'delta';
   const format = pick('--format', options.format, ['yaml', 'json']);
-  if (!/^\d+(\.\d+)?$/.test(options.fetchTimeout)) {
+  // protobuf's JSON form of a Duration: at most nine digits behind the point.
+  if (!/^\d{1,9}(\.\d{1,9})?$/.test(options.fetchTimeout)) {
     throw usage(`--fetch-timeout must be a number of seconds (given: '${options.fetchTimeout}')`);
+  }
+  const listen = read('--listen', options.listen);
+  const admin = read('--admin', options.admin);
+  if (admin.kind === 'tcp' && isIP(admin.host) === 0) {
+    throw usage(
+      `--admin must be an IP address and port, or unix:/path: Envoy binds to no name (given: '${options.admin}')`,
+    );
   }
   const source = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: `${options.fetchTimeout}s` };
   const bootstrap = {
@@ -45,7 +54,8 @@ export async function printEnvoyBootstrap(options: EnvoyOptions): Promise<number
       clusters: [
         {
           name: 'xds-grpc',
-          type: 'STATIC',
+          // Envoy refuses a name in a static cluster.
+          type: listen.kind === 'tcp' && isIP(listen.host) === 0 ? 'STRICT_DNS' : 'STATIC',
           connect_timeout: '1s',
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -55,12 +65,12 @@ export async function printEnvoyBootstrap(options: EnvoyOptions): Promise<number
           },
           load_assignment: {
             cluster_name: 'xds-grpc',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: envoyAddress(read('--listen', options.listen)) } }] }],
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: envoyAddress(listen) } }] }],
           },
         },
       ],
     },
-    admin: { address: envoyAddress(read('--admin', options.admin)) },
+    admin: { address: envoyAddress(admin) },
   };
   if (format === 'json') console.log(JSON.stringify(bootstrap, undefined, 2));
   else console.log((await import('yaml')).stringify(bootstrap, { aliasDuplicateObjects: false }).trimEnd());
@@ -79,8 +89,8 @@ export async function printGrpcBootstrap(options: GrpcOptions): Promise<number> 
   const bootstrap = {
     xds_servers: [
       {
-        // Three slashes: the form with an absolute path of gRPC's naming document.
-        server_uri: address.kind === 'unix' ? `unix://${address.path}` : formatAddress(address),
+        // Three slashes for an absolute path; a relative one has no such form (gRPC "Name Resolution").
+        server_uri: formatAddress(address).replace(/^unix:\//, 'unix:///'),
         channel_creds: [{ type: 'insecure' }],
         server_features: ['xds_v3'],
       },

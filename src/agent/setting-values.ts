@@ -1,0 +1,70 @@
+import { type Address, formatAddress, parseAddress } from '../xds/address.ts';
+
+/** The value, or a sentence that says what is wrong with the text. */
+export type Parsed<T> = { readonly value: T } | { readonly error: string };
+
+/** Addresses with commas between them, none twice, except for port 0, which is another port each time. */
+export function addresses(text: string): Parsed<readonly Address[]> {
+  const value: Address[] = [];
+  for (const part of text.split(',')) {
+    const parsed = parseAddress(part.trim());
+    if ('error' in parsed) return { error: parsed.error };
+    const written = formatAddress(parsed);
+    if (parsed.kind === 'unix' || parsed.port !== 0) {
+      if (value.some(one => formatAddress(one) === written)) return { error: `names ${written} twice` };
+    }
+    value.push(parsed);
+  }
+  return { value };
+}
+
+/** Any text but none. */
+export function nonEmpty(text: string): Parsed<string> {
+  return text === '' ? { error: 'is empty' } : { value: text };
+}
+
+/** A reader of one of a few words. */
+export function oneOf<const T extends string>(...values: readonly T[]): (text: string) => Parsed<T> {
+  return text => {
+    const value = values.find(one => one === text);
+    return value === undefined ? { error: `must be one of ${values.join(', ')}` } : { value };
+  };
+}
+
+/** A whole number from 1 to `max`, in digits. */
+export function wholeNumber(text: string, max: number): Parsed<number> {
+  const value = Number(text);
+  if (/^\d+$/.test(text) && value >= 1 && value <= max) return { value };
+  return { error: `must be a whole number from 1 to ${max}` };
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, '': 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** A time such as `500ms`, `10s` or plain milliseconds; in ms, from `min` to `max`. */
+export function duration(text: string, min: number, max: number): Parsed<number> {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|)$/.exec(text);
+  const unit = unitMs[match?.[2] ?? 'none'];
+  if (!match || unit === undefined) return { error: 'is no time such as 500ms, 10s or 1m' };
+  const value = Math.round(Number(match[1]) * unit);
+  return value >= min && value <= max ? { value } : { error: `must be from ${min} ms to ${max} ms` };
+}
+
+const unitBytes: Readonly<Record<string, number>> = {
+  '': 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+};
+const sizeMax = 2 ** 31 - 1;
+
+/** A size such as `64kB`, `16MiB` or plain bytes; in bytes, from 1 to what one buffer can hold. */
+export function size(text: string): Parsed<number> {
+  const match = /^(\d+)(kB|MB|GB|KiB|MiB|GiB|)$/.exec(text);
+  const unit = unitBytes[match?.[2] ?? 'none'];
+  if (!match || unit === undefined) return { error: 'is no size such as 4096, 64kB or 16MiB' };
+  const value = Number(match[1]) * unit;
+  return value >= 1 && value <= sizeMax ? { value } : { error: `must be from 1 byte to ${sizeMax} bytes` };
+}
