@@ -35,6 +35,8 @@ export class TypeStore {
   updatedWallMs: number | undefined;
   /** Encoded bodies held here, in bytes. */
   bytes = 0;
+  /** Moves with every change of the held set, also with those that no client hears of and that therefore take no revision. */
+  generation = 0;
   readonly #idle: IdleTier;
   readonly #idlePrefix: string;
   readonly #entries = new Map<string, Entry>();
@@ -247,6 +249,7 @@ export class TypeStore {
     this.#tombstones.delete(resource.name);
     this.#absent.delete(resource.name);
     this.#entries.set(resource.name, entry);
+    this.generation++;
     this.bytes += any.length;
     this.#setDigest?.add(entry.name, entry.digest);
     this.#stamp(resource.name);
@@ -263,6 +266,7 @@ export class TypeStore {
 
   #drop(entry: Entry): void {
     this.#entries.delete(entry.name);
+    this.generation++;
     this.bytes -= entry.any.length;
     this.#setDigest?.remove(entry.name, entry.digest);
   }

@@ -21,8 +21,8 @@ const slots = 4;
  */
 export class AnswerShelf {
   readonly #store: TypeStore;
-  #recent: { readonly plan: AnswerPlan; readonly bytes: WeakRef<Buffer> }[] = [];
-  #whole: { readonly revision: number; readonly resources: WeakRef<Buffer> } | undefined;
+  #recent: { readonly plan: AnswerPlan; readonly generation: number; readonly bytes: WeakRef<Buffer> }[] = [];
+  #whole: { readonly generation: number; readonly resources: WeakRef<Buffer> } | undefined;
 
   constructor(store: TypeStore) {
     this.#store = store;
@@ -30,12 +30,14 @@ export class AnswerShelf {
 
   /** Encoded response for the plan; not to be changed by the caller. */
   encode(plan: AnswerPlan): Buffer {
-    for (const { plan: known, bytes } of this.#recent) {
-      const shared = isSame(known, plan) ? bytes.deref() : undefined;
+    // A whole list is named by its revision alone, which names that are dropped without a word do not move.
+    const { generation } = this.#store;
+    for (const { plan: known, generation: made, bytes } of this.#recent) {
+      const shared = made === generation && isSame(known, plan) ? bytes.deref() : undefined;
       if (shared) return shared;
     }
     const encoded = this.#encode(plan);
-    this.#recent = [{ plan, bytes: new WeakRef(encoded) }, ...this.#recent.slice(0, slots - 1)];
+    this.#recent = [{ plan, generation, bytes: new WeakRef(encoded) }, ...this.#recent.slice(0, slots - 1)];
     return encoded;
   }
 
@@ -55,12 +57,13 @@ export class AnswerShelf {
   }
 
   #wholeResources(): Buffer {
-    const held = this.#whole?.revision === this.#store.revision ? this.#whole.resources.deref() : undefined;
+    const { generation } = this.#store;
+    const held = this.#whole?.generation === generation ? this.#whole.resources.deref() : undefined;
     if (held) return held;
     const anys: Buffer[] = [];
     for (const entry of this.#store.entries()) anys.push(entry.any);
     const resources = encodeSotwResources(anys);
-    this.#whole = { revision: this.#store.revision, resources: new WeakRef(resources) };
+    this.#whole = { generation, resources: new WeakRef(resources) };
     return resources;
   }
 }

@@ -280,4 +280,18 @@ describe('serving', () => {
     assert.deepEqual(namesOf(client.only(clusterType)), ['a']);
     assert.ok(!harness.notes.some(note => note.kind === 'client_nack'));
   });
+
+  test('R62: a whole list is never taken from what was held before the wildcard ended (seed 93690)', () => {
+    const harness = new CoreHarness({ lingerMs: 1_000 });
+    const first = withClusters(harness, 'sotw', ['a', 'b']);
+    first.leave();
+    harness.advance(2_000);
+    const second = harness.client('sotw');
+    second.send({ typeUrl: clusterType });
+    harness.advance(100);
+    harness.respond(clusterType, {});
+    harness.advance(200);
+    const { resources: sent } = second.only(clusterType);
+    assert.deepEqual(sent, []);
+  });
 });

@@ -1,0 +1,338 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { renderConfigDump } from '../../src/admin/config-dump.ts';
+import { renderMetrics } from '../../src/admin/metrics.ts';
+import { answer, type HealthSource, type PageRequest } from '../../src/admin/routes.ts';
+import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
+import type { AdminSource, AgentReport, MetricSample, ResourceReport, TypeReport } from '../../src/admin/source.ts';
+import type { Address } from '../../src/xds/address.ts';
+
+const clusterType = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
+const secretType = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+const meshType = 'networking.istio.io/v1/VirtualService';
+
+function typeWith(shortName: string, typeUrl: string): TypeReport {
+  return {
+    viewKey: 'view',
+    typeUrl,
+    shortName,
+    state: 'known',
+    source: 'upstream',
+    versionInfo: 'v7',
+    resources: 1,
+    bytes: 3,
+    updatedWallMs: Date.UTC(2026, 0, 2),
+    isWildcardWanted: true,
+    namesWanted: 0,
+    namesMissing: 0,
+    idleResources: 0,
+  };
+}
+
+/** A source with the types given; each holds the resources given for its URL. */
+function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<string, readonly ResourceReport[]>>) {
+  const fixed = { startedWallMs: 1, nowWallMs: 2, isListening: true, isDraining: false, upstreams: [], clients: [] };
+  const report: AgentReport = { ...fixed, types };
+  const samples: MetricSample[] = [{ name: 'up', kind: 'gauge', help: 'Is up.', labels: [], value: 1 }];
+  const source: AdminSource = {
+    report: () => report,
+    resources: (viewKey, typeUrl) => (viewKey === 'view' ? (resources[typeUrl] ?? []) : []),
+    metrics: () => samples,
+  };
+  return source;
+}
+
+const emptySource = sourceWith([], {});
+const health: HealthSource = {
+  live: () => ({ isOk: true, reason: 'alive' }),
+  started: () => ({ isOk: false, reason: 'not yet' }),
+  ready: isStrict => ({ isOk: !isStrict, reason: isStrict ? 'no upstream' : 'fine' }),
+};
+
+function get(url: string, change: Partial<PageRequest> = {}) {
+  const page = answer({ method: 'GET', url, accept: '', isHealthOnly: false, ...change }, emptySource, health);
+  return { status: page.status, contentType: page.contentType, headers: page.headers, text: [...page.body].join('') };
+}
+
+test('a health page is 200 or 503 with the reason, as text or as JSON', () => {
+  assert.deepEqual([get('/healthz/live').status, get('/healthz/live').text], [200, 'ok: alive\n']);
+  assert.deepEqual([get('/healthz/started').status, get('/healthz/started').text], [503, 'not ok: not yet\n']);
+  const asked = [get('/healthz/started?format=json'), get('/healthz/started', { accept: 'application/json' })];
+  for (const { status, contentType, text } of asked) {
+    assert.equal(status, 503);
+    assert.equal(contentType, 'application/json');
+    assert.deepEqual(JSON.parse(text), { isOk: false, reason: 'not yet' });
+  }
+});
+
+test('ready is strict only when asked to be', () => {
+  assert.equal(get('/healthz/ready').status, 200);
+  for (const query of ['?strict', '?strict=true', '?format=json&strict=1']) {
+    assert.equal(get(`/healthz/ready${query}`).status, 503, query);
+  }
+  assert.equal(get('/healthz/ready?strict=false').status, 200);
+});
+
+test('an unknown page is 404 with the list of those that are there', () => {
+  for (const url of ['/nothing', '/healthz', '/healthz/', '//', '//evil/healthz/live', '/metrics/']) {
+    const { status, text } = get(url);
+    assert.equal(status, 404, url);
+    assert.match(text, /^\/config_dump /m);
+  }
+  assert.equal(get('/').status, 200);
+  for (const path of get('/').text.matchAll(/^(\/\S*) /gm)) assert.notEqual(get(path[1] ?? '').status, 404, path[1]);
+});
+
+test('only GET and HEAD are answered, and what is no URL is refused', () => {
+  const posted = get('/status', { method: 'POST' });
+  assert.equal(posted.status, 405);
+  assert.deepEqual(posted.headers, { allow: 'GET, HEAD' });
+  assert.equal(get('/status', { method: 'HEAD' }).status, 200);
+  assert.equal(get('*', { method: 'OPTIONS' }).status, 400);
+});
+
+test('an address for health shows health and metrics, and nothing of the configuration', () => {
+  const seen = (url: string) => get(url, { isHealthOnly: true });
+  for (const url of ['/healthz/live', '/healthz/ready', '/metrics']) assert.notEqual(seen(url).status, 404, url);
+  for (const url of ['/', '/status', '/clients', '/config_dump', '/healthz/../config_dump']) {
+    assert.equal(seen(url).status, 404, url);
+    assert.doesNotMatch(seen(url).text, /config_dump/);
+  }
+});
+
+test('metrics have HELP and TYPE once a name, and labels cannot break out', () => {
+  const text = renderMetrics([
+    { name: 'a_total', kind: 'counter', help: 'Back\\slash\nline.', labels: [['type', 'CDS']], value: 1 },
+    { name: 'b', kind: 'gauge', help: 'B.', labels: [], value: 0.5 },
+    {
+      name: 'a_total',
+      kind: 'counter',
+      help: 'Other.',
+      labels: [
+        ['type', 'x"\\\n'],
+        ['k', 'v'],
+      ],
+      value: 2,
+    },
+  ]);
+  assert.equal(
+    text,
+    '# HELP weir_a_total Back\\\\slash\\nline.\n# TYPE weir_a_total counter\n' +
+      'weir_a_total{type="CDS"} 1\nweir_a_total{type="x\\"\\\\\\n",k="v"} 2\n' +
+      '# HELP weir_b B.\n# TYPE weir_b gauge\nweir_b 0.5\n',
+  );
+});
+
+test('the dump has Envoy’s shape, without bodies', () => {
+  const cluster = { name: 'a"b', version: '1', bytes: 3, digest: 'abc' };
+  const types = [typeWith('CDS', clusterType), typeWith(meshType, meshType)];
+  const source = sourceWith(types, { [clusterType]: [cluster, { ...cluster, name: 'c' }] });
+  const { configs } = JSON.parse([...renderConfigDump(source)].join(''));
+  assert.equal(configs.length, 2);
+  assert.equal(configs[0]['@type'], 'type.googleapis.com/envoy.admin.v3.ClustersConfigDump');
+  assert.equal(configs[0].version_info, 'v7');
+  const shown = { version_info: '1', bytes: 3, digest: 'abc', last_updated: '2026-01-02T00:00:00.000Z' };
+  assert.deepEqual(configs[0].dynamic_active_clusters, [
+    { name: 'a"b', ...shown },
+    { name: 'c', ...shown },
+  ]);
+  assert.equal(configs[1].type_url, meshType);
+  assert.deepEqual(configs[1].resources, []);
+  assert.deepEqual(JSON.parse([...renderConfigDump(emptySource)].join('')), { configs: [] });
+});
+
+test('of a secret the dump shows the name only, also of a kind that has no short name', () => {
+  const otherType = 'type.googleapis.com/envoy.api.v2.auth.Secret';
+  const secret = { name: 'tls', version: 'version-of-key', bytes: 1_704, digest: 'digest-of-key' };
+  const source = sourceWith([typeWith('SDS', secretType), typeWith(otherType, otherType)], {
+    [secretType]: [secret],
+    [otherType]: [secret],
+  });
+  const text = [...renderConfigDump(source)].join('');
+  assert.equal(text.match(/"name":"tls"/g)?.length, 2);
+  assert.doesNotMatch(text, /-of-key|1704/);
+});
+
+test('the dump is made a piece at a time', () => {
+  const taken: string[] = [];
+  const source: AdminSource = {
+    ...sourceWith([typeWith('CDS', clusterType)], {}),
+    *resources() {
+      for (const name of ['a', 'b', 'c']) {
+        taken.push(name);
+        yield { name, version: '', bytes: 0, digest: '' };
+      }
+    },
+  };
+  const pieces = renderConfigDump(source);
+  while (taken.length === 0) pieces.next();
+  assert.deepEqual(taken, ['a']);
+});
+
+interface Reply {
+  readonly response: IncomingMessage;
+  readonly text: string;
+}
+
+async function fetchFrom(address: Address, options: RequestOptions): Promise<Reply> {
+  const where = address.kind === 'unix' ? { socketPath: address.path } : { host: address.host, port: address.port };
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  request({ ...where, agent: false, ...options }, resolve)
+    .on('error', reject)
+    .end();
+  const response = await promise;
+  return { response, text: await textOf(response) };
+}
+
+const free: Address = { kind: 'tcp', host: '127.0.0.1', port: 0 };
+
+async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'weir-admin-'));
+  try {
+    await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Serves for the time of a test; errors of pages are collected. */
+async function withServer(
+  change: Partial<AdminServerOptions>,
+  use: (server: AdminServer, first: Address, errors: unknown[]) => Promise<void>,
+): Promise<void> {
+  const errors: unknown[] = [];
+  const server = await createAdminServer({
+    source: emptySource,
+    addresses: [free],
+    healthAddresses: [],
+    health,
+    onError: error => errors.push(error),
+    ...change,
+  });
+  try {
+    const [first] = server.addresses;
+    assert.ok(first);
+    await use(server, first, errors);
+  } finally {
+    await server.close();
+  }
+}
+
+test('pages are served over HTTP, HEAD without a body, a great dump whole', async () => {
+  const names = Array.from({ length: 5_000 }, (_, index) => ({
+    name: `cluster-${index}`,
+    version: '1',
+    bytes: 400,
+    digest: 'd',
+  }));
+  const source = sourceWith([typeWith('CDS', clusterType)], { [clusterType]: names });
+  await withServer({ source }, async (_server, address, errors) => {
+    const dump = await fetchFrom(address, { path: '/config_dump' });
+    assert.equal(dump.response.statusCode, 200);
+    assert.equal(JSON.parse(dump.text).configs[0].dynamic_active_clusters.length, 5_000);
+    const head = await fetchFrom(address, { path: '/config_dump', method: 'HEAD' });
+    assert.deepEqual([head.response.statusCode, head.text], [200, '']);
+    const json = await fetchFrom(address, { path: '/healthz/live', headers: { accept: 'application/json' } });
+    assert.equal(json.response.headers['content-type'], 'application/json');
+    assert.equal(json.response.headers['cache-control'], 'no-store');
+    assert.deepEqual(errors, []);
+  });
+});
+
+test('a page that fails is reported, and the next one works', async () => {
+  let isBroken = true;
+  const source: AdminSource = {
+    ...emptySource,
+    report() {
+      if (isBroken) throw new Error('broken report');
+      return emptySource.report();
+    },
+  };
+  await withServer({ source }, async (_server, address, errors) => {
+    await assert.rejects(fetchFrom(address, { path: '/status' }), /socket hang up|ECONNRESET/);
+    assert.match(String(errors[0]), /broken report/);
+    isBroken = false;
+    assert.equal((await fetchFrom(address, { path: '/status' })).response.statusCode, 200);
+  });
+});
+
+test('an admin socket is for its owner only, and a live one is never taken away', async () => {
+  await withFolder(async folder => {
+    const path = join(folder, 'admin.sock');
+    const addresses: Address[] = [{ kind: 'unix', path }];
+    const maskBefore = process.umask(0);
+    try {
+      await withServer({ addresses }, async (_server, address) => {
+        assert.equal(statSync(path).mode & 0o777, 0o600);
+        assert.equal(process.umask(), 0);
+        const second = withServer({ addresses }, async () => assert.fail('two agents serve one socket'));
+        await assert.rejects(second, /cannot serve unix:.*another process serves it/);
+        assert.equal((await fetchFrom(address, { path: '/healthz/live' })).text, 'ok: alive\n');
+      });
+    } finally {
+      process.umask(maskBefore);
+    }
+    assert.equal(existsSync(path), false);
+  });
+});
+
+test('the socket of a dead process gives way, another file does not', async () => {
+  await withFolder(async folder => {
+    const path = join(folder, 'admin.sock');
+    const addresses: Address[] = [{ kind: 'unix', path }];
+    // A process that is killed leaves its socket behind.
+    const program = `require('node:net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
+    assert.equal(spawnSync(process.execPath, ['-e', program, path]).signal, 'SIGKILL');
+    assert.ok(existsSync(path));
+    await withServer({ addresses }, async (_server, address) => {
+      assert.equal((await fetchFrom(address, { path: '/healthz/live' })).response.statusCode, 200);
+    });
+    writeFileSync(path, 'precious');
+    await assert.rejects(
+      withServer({ addresses }, async () => {}),
+      /is no socket/,
+    );
+    assert.equal(readFileSync(path, 'utf8'), 'precious');
+  });
+});
+
+test('an address that is taken is named, and nothing stays open', async () => {
+  await withServer({}, async (_server, taken) => {
+    assert.ok(taken.kind === 'tcp');
+    const attempt = createAdminServer({
+      source: emptySource,
+      addresses: [free],
+      healthAddresses: [taken],
+      health,
+      onError: () => {},
+    });
+    await assert.rejects(attempt, (error: unknown) => {
+      assert.ok(error instanceof Error);
+      assert.equal(error.message, `cannot serve 127.0.0.1:${taken.port}`);
+      assert.match(String(error.cause), /EADDRINUSE/);
+      return true;
+    });
+  });
+});
+
+test('close does not wait for a client that keeps its connection', { timeout: 10_000 }, async () => {
+  await withServer({}, async (server, address) => {
+    assert.ok(address.kind === 'tcp');
+    const socket = connect(address.port, address.host);
+    const ended = once(socket, 'close');
+    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    const [reply] = await once(socket, 'data');
+    assert.match(String(reply), /^HTTP\/1.1 200 OK/);
+    await server.close();
+    await ended;
+    await assert.rejects(fetchFrom(address, { path: '/' }), /ECONNREFUSED/);
+  });
+});
