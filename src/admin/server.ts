@@ -1,8 +1,7 @@
-import { lstatSync, unlinkSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { answer, type HealthSource } from './routes.ts';
 import type { AdminSource } from './source.ts';
@@ -87,7 +86,7 @@ async function respond(
 }
 
 async function listen(server: Server, address: Address): Promise<Address> {
-  const refused = address.kind === 'unix' ? await claim(address.path) : undefined;
+  const refused = address.kind === 'unix' ? await claimSocketPath(address.path) : undefined;
   if (refused !== undefined) throw new Error(`cannot serve ${formatAddress(address)}: ${refused}`);
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(new Error(`cannot serve ${formatAddress(address)}`, { cause: error })));
@@ -102,24 +101,6 @@ async function listen(server: Server, address: Address): Promise<Address> {
   if (address.kind === 'unix') return address;
   const bound = server.address();
   return { ...address, port: typeof bound === 'object' && bound ? bound.port : address.port };
-}
-
-/** Removes a socket file that a dead process left; says why the path cannot be used if nobody else may touch it (R112). */
-async function claim(path: string): Promise<string | undefined> {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (!found) return undefined;
-  if (!found.isSocket()) return 'the path exists and is no socket; choose another or remove it';
-  const isAnswered = await new Promise<boolean>(resolve => {
-    const socket = connect(path, () => {
-      socket.destroy();
-      resolve(true);
-    });
-    // Only a refusal proves that nobody is there.
-    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'));
-  });
-  if (isAnswered) return 'another process serves it; stop that one or choose another path';
-  unlinkSync(path);
-  return undefined;
 }
 
 function closeServer(server: Server): Promise<void> {

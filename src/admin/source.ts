@@ -81,6 +81,7 @@ export interface ResourceReport {
   readonly digest: string;
 }
 
+/** The whole agent at one moment. */
 export interface AgentReport {
   readonly startedWallMs: number;
   readonly nowWallMs: number;
@@ -106,6 +107,7 @@ export interface HealthVerdict {
   readonly reason: string;
 }
 
+/** Where the admin pages get everything they show. */
 export interface AdminSource {
   report(): AgentReport;
   /** Cached resources of a type in a view, in no particular order. */

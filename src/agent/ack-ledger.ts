@@ -1,4 +1,4 @@
-import type { Verdict } from '../local-ads/client-type.ts';
+import type { Verdict } from '../local-ads/nonce-book.ts';
 import { grpcCode, type Nonce, type RpcStatus } from '../xds/types.ts';
 
 /** An upstream response whose verdict is due. */

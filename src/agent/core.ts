@@ -1,6 +1,6 @@
 import type { IdleTier } from '../cache/idle-tier.ts';
 import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
-import type { Verdict } from '../local-ads/client-type.ts';
+import type { Verdict } from '../local-ads/nonce-book.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
 import { type Clock, grpcCode, type TypeUrl, type ViewKey } from '../xds/types.ts';

@@ -43,22 +43,37 @@ export function* resourcesOf(core: Core, viewKey: string, typeUrl: string): Gene
   }
 }
 
-/** Gauges of the core's state. */
+/** Gauges of the core's state. All types that share a label, and all views, make one sample. */
 export function* gauges(core: Core, nowWallMs: number): Generator<MetricSample> {
+  const sums = new Map<
+    string,
+    { resources: number; bytes: number; missing: number; idle: number; ageSeconds: number }
+  >();
   let isConnected = 0;
   let clients = 0;
   for (const view of core.views()) {
     for (const session of view.sessions()) if (session.isOpen) isConnected = 1;
     for (const { typeUrl, store, interest } of view.types.values()) {
-      const labels = [['type', labelOf(typeUrl)]] as const;
-      yield gauge('resources', 'Resources that are served.', store.size, labels);
-      yield gauge('cache_bytes', 'Encoded size of those resources.', store.bytes, labels);
-      yield gauge('names_missing', 'Names asked for that do not exist.', store.absentCount, labels);
-      yield gauge('idle_resources', 'Names that linger without a subscriber.', interest.lingeringCount, labels);
+      const label = labelOf(typeUrl);
+      const sum = sums.get(label) ?? { resources: 0, bytes: 0, missing: 0, idle: 0, ageSeconds: -1 };
+      sums.set(label, sum);
+      sum.resources += store.size;
+      sum.bytes += store.bytes;
+      sum.missing += store.absentCount;
+      sum.idle += interest.lingeringCount;
       if (store.updatedWallMs !== undefined) {
-        const age = (nowWallMs - store.updatedWallMs) / 1000;
-        yield gauge('config_age_seconds', 'Time since the newest response of the type.', age, labels);
+        sum.ageSeconds = Math.max(sum.ageSeconds, (nowWallMs - store.updatedWallMs) / 1000);
       }
+    }
+  }
+  for (const [label, sum] of sums) {
+    const labels = [['type', label]] as const;
+    yield gauge('resources', 'Resources that are served.', sum.resources, labels);
+    yield gauge('cache_bytes', 'Encoded size of those resources.', sum.bytes, labels);
+    yield gauge('names_missing', 'Names asked for that do not exist.', sum.missing, labels);
+    yield gauge('idle_resources', 'Names that linger without a subscriber.', sum.idle, labels);
+    if (sum.ageSeconds >= 0) {
+      yield gauge('config_age_seconds', 'Time since the newest response, of the oldest type.', sum.ageSeconds, labels);
     }
   }
   for (const client of core.clients()) if (client.view) clients++;

@@ -133,7 +133,7 @@ export function startTraffic(target: () => HostPort | undefined, ratePerSecond: 
     counts,
     stop: async () => {
       clearInterval(timer);
-      // At most inFlightMax, and each ends by its own timeout.
+      // bounded: at most inFlightMax, and each ends by its own timeout.
       await Promise.all(inFlight);
       agent.destroy();
       return counts();

@@ -1,7 +1,8 @@
 import { endpointType, listenerType, routeType, traitsOf } from '../xds/type-urls.ts';
 import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
 import { decodeDeltaRequest, decodeSotwRequest, type RequestLimits } from '../xds/wire-request.ts';
-import { ClientType, type Message, type TypeSource, type Verdict } from './client-type.ts';
+import { ClientType, type Message, type TypeSource } from './client-type.ts';
+import type { Verdict } from './nonce-book.ts';
 import type { SubscriptionChange } from './subscription.ts';
 
 /** Limits and timing of one client stream. */

@@ -3,7 +3,7 @@ import type { TypeStore } from '../cache/store.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import type { AnswerShelf } from './answer-shelf.ts';
-import { NonceBook } from './nonce-book.ts';
+import { NonceBook, type Verdict } from './nonce-book.ts';
 import { RefusedChanges } from './refused-changes.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
 import { WaitingRemovals } from './waiting-removals.ts';
@@ -16,17 +16,6 @@ export interface TypeSource {
   readonly noncePrefix: string;
   /** Upstream's newest `version_info`, shown to Delta clients as `system_version_info` (R6). */
   upstreamVersion: string;
-}
-
-/** A client's word on content between two store revisions. */
-export interface Verdict {
-  readonly typeUrl: TypeUrl;
-  readonly fromRevision: number;
-  readonly toRevision: number;
-  /** Undefined for an ACK. */
-  readonly status: RpcStatus | undefined;
-  /** The message held what upstream had removed already; the next one, without it, gets the verdict that counts. */
-  readonly isProvisional: boolean;
 }
 
 /** A message ready to be written. */

@@ -1,4 +1,4 @@
-import type { Nonce, RpcStatus } from '../xds/types.ts';
+import type { Nonce, RpcStatus, TypeUrl } from '../xds/types.ts';
 
 /** A message as the client will speak of it. */
 export interface SentMessage {
@@ -9,6 +9,17 @@ export interface SentMessage {
   readonly names: readonly string[];
   readonly removed: readonly string[];
   /** The list still holds what upstream removed, so a rejection may be about that. */
+  readonly isProvisional: boolean;
+}
+
+/** A client's word on content between two store revisions. */
+export interface Verdict {
+  readonly typeUrl: TypeUrl;
+  readonly fromRevision: number;
+  readonly toRevision: number;
+  /** Undefined for an ACK. */
+  readonly status: RpcStatus | undefined;
+  /** The message held what upstream had removed already; the next one, without it, gets the verdict that counts. */
   readonly isProvisional: boolean;
 }
 

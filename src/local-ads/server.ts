@@ -1,8 +1,8 @@
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition, status } from '@grpc/grpc-js';
+import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import type { TypeUrl, Variant } from '../xds/types.ts';
 import { discoveryServices } from './services.ts';
-import { bindPrivately, claimSocketPath } from './unix-socket.ts';
 
 /** What happens on client streams; each belongs to the stream whose number it carries. */
 export type ClientEvent =

@@ -140,7 +140,7 @@ describe('rulebook', () => {
     assert.deepEqual(client.only(clusterType).removed, ['ghost']);
   });
 
-  test('T14 R16: Delta: a name that is subscribed again is sent again', () => {
+  test('T14 R16 R76: Delta: a name that is subscribed again is sent again', () => {
     const harness = new CoreHarness();
     const client = synced(harness, 'delta', ['a']);
     client.send({ typeUrl: endpointType, names: ['a'] });

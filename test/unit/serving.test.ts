@@ -81,7 +81,7 @@ describe('serving', () => {
     );
   });
 
-  test('R90: an empty version that a client brings proves nothing', () => {
+  test('R89 R90: an empty version that a client brings proves nothing', () => {
     const harness = new CoreHarness();
     const client = harness.client('delta');
     client.send({ typeUrl: clusterType, initialVersions: new Map([['a', '']]) });
@@ -136,7 +136,7 @@ describe('serving', () => {
     assert.deepEqual(namesOf(client.only(listenerType)), ['a', 'b']);
   });
 
-  test('R23 R115: Delta: a name that upstream answers with silence is reported missing once the set is known without it', () => {
+  test('R19 R23 R95 R115: Delta: a name that upstream answers with silence is reported missing once the set is known without it', () => {
     const harness = new CoreHarness();
     const client = withClusters(harness, 'delta', ['a']);
     client.send({ typeUrl: endpointType, names: ['a', 'ghost'] });

@@ -1,0 +1,46 @@
+import { chmodSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build } from 'esbuild';
+
+// `npm run build [-- --out FILE]`: all of Weir in one file, dist/weir.cjs, that needs Node.js 24 and nothing else.
+
+const repository = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** The version that package.json gives; it becomes part of the file, which has no package.json beside it. */
+function ownVersion(): string {
+  const parsed: unknown = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+  if (typeof parsed === 'object' && parsed !== null && 'version' in parsed && typeof parsed.version === 'string') {
+    return parsed.version;
+  }
+  throw new Error('package.json has no version; the bundle cannot say which one it is');
+}
+
+const { values } = parseArgs({ options: { out: { type: 'string', default: join(repository, 'dist', 'weir.cjs') } } });
+const outfile = resolve(values.out);
+const startMs = performance.now();
+await build({
+  absWorkingDir: repository,
+  entryPoints: ['src/cli/main.ts'],
+  outfile,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  // CommonJS: grpc-js and pino use require() for parts of Node, which an ES module would need a shim for.
+  format: 'cjs',
+  define: { WEIR_VERSION: JSON.stringify(ownVersion()), 'import.meta.url': 'bundleUrl' },
+  banner: {
+    js: '#!/usr/bin/env node\n"use strict";const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
+  },
+  // On one line an uncaught error would print the whole program; names stay, so that a stack can be read.
+  minifyWhitespace: true,
+  minifySyntax: true,
+  lineLimit: 200,
+  legalComments: 'none',
+  logLevel: 'warning',
+});
+chmodSync(outfile, 0o755);
+const kilobytes = Math.round(statSync(outfile).size / 1000);
+const milliseconds = Math.round(performance.now() - startMs);
+process.stdout.write(`${relative(process.cwd(), outfile)}: ${kilobytes} kB, built in ${milliseconds} ms\n`);

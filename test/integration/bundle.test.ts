@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+describe('the one-file bundle', { concurrency: 1 }, () => {
+  // Outside the clone: nothing that the bundle forgot to take along can be found from there.
+  const folder = mkdtempSync(join(tmpdir(), 'weir-bundle-'));
+  const bundle = join(folder, 'weir.cjs');
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  function runNode(...args: string[]) {
+    return spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+  }
+
+  before(() => {
+    const { status, stderr } = runNode(join(repository, 'scripts', 'build.ts'), '--out', bundle);
+    assert.equal(status, 0, stderr);
+    assert.equal(stderr, '', 'the bundler warned');
+  });
+
+  test('can be executed and has no line that would bury an error message', () => {
+    accessSync(bundle, constants.X_OK);
+    const lines = readFileSync(bundle, 'utf8').split('\n');
+    assert.equal(lines[0], '#!/usr/bin/env node');
+    // The bundler breaks near its limit, between tokens; long strings of libraries pass it. Minified it would be 60,000 and more.
+    assert.ok(Math.max(...lines.map(line => line.length)) < 4000, 'an uncaught error would print a line without end');
+  });
+
+  test('says the version of package.json', () => {
+    const manifest: unknown = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'));
+    const { status, stdout, stderr } = runNode(bundle, '--version');
+    assert.equal(status, 0, stderr);
+    assert.ok(typeof manifest === 'object' && manifest !== null && 'version' in manifest);
+    assert.equal(stdout, `${manifest.version}\n`);
+  });
+
+  test('validate accepts a configuration file, which needs what is loaded only then', () => {
+    const file = join(folder, 'good.yaml');
+    writeFileSync(file, 'upstream: 127.0.0.1:18000\n');
+    const { status, stdout, stderr } = runNode(bundle, 'validate', '--config', file);
+    assert.equal(status, 0, stdout + stderr);
+  });
+
+  test('validate names an unknown key and ends with 2', () => {
+    const file = join(folder, 'bad.yaml');
+    writeFileSync(file, 'upstream: 127.0.0.1:18000\nlisen: 127.0.0.1:15910\n');
+    const { status, stdout, stderr } = runNode(bundle, 'validate', '--config', file);
+    assert.equal(status, 2, stdout + stderr);
+    assert.match(stdout + stderr, /lisen/);
+  });
+});
