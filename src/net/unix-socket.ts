@@ -9,8 +9,8 @@ import { connect } from 'node:net';
 export async function claimSocketPath(path: string): Promise<string | undefined> {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found) return undefined;
-  if (!found.isSocket()) return `${path} exists and is no socket; choose another path or remove it`;
-  if (await isAnswered(path)) return `another process serves ${path}; stop it or choose another path`;
+  if (!found.isSocket()) return 'the path exists and is no socket; choose another or remove it';
+  if (await isAnswered(path)) return 'another process serves it; stop that one or choose another path';
   unlinkSync(path);
   return undefined;
 }
