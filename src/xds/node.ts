@@ -94,7 +94,7 @@ export function nodeForUpstream(bytes: Buffer, dropExtensions: boolean): Buffer 
   let fieldStart = 0;
   while (walk.next()) {
     const isExtension = walk.field === 9 && dropExtensions;
-    const isTtlFeature = walk.field === 10 && walk.text() === 'xds.config.supports-resource-ttl';
+    const isTtlFeature = walk.field === 10 && walk.wireType === 2 && walk.text() === 'xds.config.supports-resource-ttl';
     if (!isExtension && !isTtlFeature) kept.push(bytes.subarray(fieldStart, walk.end));
     fieldStart = walk.end;
   }
