@@ -350,7 +350,7 @@ export class Core {
         const ms = this.#settings.clientProgressTimeoutMs;
         const reason = `the client took nothing for ${ms} ms (setting clientProgressTimeoutMs)`;
         this.#cut(client, grpcCode.resourceExhausted, reason, clock);
-      } else if (client.stream.nextDeadlineMs() <= now) this.#flush(client, clock);
+      } else if (!client.isWriting && client.stream.nextDeadlineMs() <= now) this.#flush(client, clock);
       else this.#expect(client.nextDeadlineMs());
     }
   }

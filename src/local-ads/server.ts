@@ -1,4 +1,12 @@
-import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition, status } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  status,
+} from '@grpc/grpc-js';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import type { TypeUrl, Variant } from '../xds/types.ts';
@@ -35,6 +43,20 @@ const asIs = (bytes: Buffer): Buffer => bytes;
 /** The first request of an Envoy is 61 kB, near the 64 KiB default window (R58, R121). */
 const flowControlWindow = 1024 * 1024;
 
+/**
+ * grpc-js itself refuses a request that is too large, before it is read. The setting is added to its words, since they reach the client
+ * and nobody else.
+ */
+const nameTheSetting: ServerInterceptor = (_method, call) => {
+  const send = call.sendStatus.bind(call);
+  call.sendStatus = ended => {
+    const isTooLarge = ended.code === status.RESOURCE_EXHAUSTED && ended.details?.includes('larger than');
+    send(isTooLarge ? { ...ended, details: `${ended.details} (setting requestBytesMax)` } : ended);
+  };
+  // The type wants the class, but only what the interface has is used; a wrapper would cost something for each message.
+  return call as ServerInterceptingCall;
+};
+
 /** The gRPC shell towards local clients: discovery services on any number of addresses, messages as bytes in both directions. */
 export class LocalServer {
   readonly #settings: ServerSettings;
@@ -56,7 +78,7 @@ export class LocalServer {
    * @throws Error that says which address cannot be used and why
    */
   async listen(address: Address): Promise<Address> {
-    const name = formatAddress(address);
+    let name = formatAddress(address);
     const server = new Server({
       'grpc.max_receive_message_length': this.#settings.requestBytesMax,
       'grpc.max_send_message_length': -1,
@@ -65,6 +87,7 @@ export class LocalServer {
       // A client whose machine vanished is noticed; ours are local, so pings cost nothing.
       'grpc.keepalive_time_ms': 60_000,
       'grpc.keepalive_timeout_ms': 20_000,
+      interceptors: [nameTheSetting],
     });
     for (const service of discoveryServices) {
       const definition: Record<string, unknown> = {};
@@ -86,7 +109,9 @@ export class LocalServer {
     if (address.kind === 'tcp') {
       const port = await bind(server, name);
       this.#servers.push(server);
-      return { ...address, port };
+      const bound = { ...address, port };
+      name = formatAddress(bound);
+      return bound;
     }
     const obstacle = await claimSocketPath(address.path);
     if (obstacle !== undefined) throw new Error(obstacle);
@@ -148,7 +173,11 @@ function bind(server: Server, target: string): Promise<number> {
 
 function stopServer(server: Server, deadlineMs: number): Promise<void> {
   return new Promise(resolve => {
-    const timer = setTimeout(() => server.forceShutdown(), deadlineMs);
+    const timer = setTimeout(() => {
+      server.forceShutdown();
+      // Not on its callback: Node.js still waits for a peer that does not read, once the session was asked to close in good order.
+      resolve();
+    }, deadlineMs);
     server.tryShutdown(() => {
       clearTimeout(timer);
       resolve();

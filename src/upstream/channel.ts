@@ -77,7 +77,10 @@ export class UpstreamChannels {
     });
     // The status event follows in every case and carries the same; without a listener an error would be thrown.
     call.on('error', () => {});
-    call.on('status', ended => this.#ended(streamId, ended.code, ended.details));
+    call.on('status', ended => {
+      const isTooLarge = ended.code === status.RESOURCE_EXHAUSTED && ended.details.startsWith('Received message');
+      this.#ended(streamId, ended.code, isTooLarge ? `${ended.details} (setting responseBytesMax)` : ended.details);
+    });
     this.#awaitReady(streamId, client, Date.now() + connectTimeoutMs);
   }
 

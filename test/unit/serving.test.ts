@@ -190,6 +190,18 @@ describe('serving', () => {
     assert.match(client.closed?.message ?? '', /clientProgressTimeoutMs/);
   });
 
+  test('R122: a client that stops in the middle of a warming cluster is cut off too', () => {
+    const harness = new CoreHarness();
+    const client = withClusters(harness, 'delta', ['a']);
+    client.send({ typeUrl: endpointType, names: ['a'] });
+    harness.respond(endpointType, { resources: resources(endpointType, ['a']) });
+    harness.respond(clusterType, { resources: resources(clusterType, ['new']) });
+    client.isReading = false;
+    harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
+    harness.advance(60_000);
+    assert.match(client.closed?.message ?? '', /clientProgressTimeoutMs/);
+  });
+
   test('R122: past the budget of bytes in flight a stream waits for its turn, and gets it', () => {
     const harness = new CoreHarness({ responseBytesInFlightMax: 1 });
     const one = withClusters(harness, 'sotw', ['a'], 'one');
