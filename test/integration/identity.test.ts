@@ -98,7 +98,7 @@ describe('identity', () => {
     ['keep', false],
     ['drop', true],
   ] as const) {
-    test(`R68 R58: node-extensions ${mode}: Envoy's extensions ${isShorter ? 'stay here' : 'go upstream'}`, async t => {
+    test(`R68: node-extensions ${mode}: Envoy's extensions ${isShorter ? 'stay here' : 'go upstream'}`, async t => {
       const controlPlane = new RawControlPlane(t);
       const { address } = await startTestAgent(t, await controlPlane.start(), { 'node-extensions': mode });
       const extension = message(texts(1, ['envoy.filters.http.router']), bytes(2, Buffer.alloc(2_000)));

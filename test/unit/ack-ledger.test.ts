@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { AckLedger, quote } from '../../src/agent/ack-ledger.ts';
+import { endpointType } from '../../src/xds/type-urls.ts';
+import type { Nonce } from '../../src/xds/types.ts';
+
+const waitMs = 1_000;
+const nonce = (text: string) => text as Nonce;
+const refusal = (message: string) => ({ code: 3, message });
+
+/** A client's word on what lies between two revisions. */
+function word(fromRevision: number, toRevision: number, error?: string) {
+  const status = error === undefined ? undefined : refusal(error);
+  return { typeUrl: endpointType, fromRevision, toRevision, status, isProvisional: false };
+}
+
+/** A ledger with response `n1` of revision 1, on which these streams will speak. */
+function opened(...voters: number[]): AckLedger {
+  const ledger = new AckLedger();
+  ledger.open(nonce('n1'), 0, 1, voters, waitMs);
+  return ledger;
+}
+
+describe('the ledger of verdicts', () => {
+  test('R98: all clients accepted: ACK at once', () => {
+    const ledger = opened(1, 2);
+    ledger.vote(1, 'a', word(0, 1));
+    assert.deepEqual(ledger.take(0), []);
+    ledger.vote(2, 'b', word(0, 1));
+    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined }]);
+    assert.equal(ledger.nextDeadlineMs(), Infinity);
+  });
+
+  test('R98: nobody concerned: ACK at once; one who leaves is not waited for', () => {
+    assert.equal(opened().take(0).length, 1);
+    const ledger = opened(1);
+    ledger.left(1);
+    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined }]);
+  });
+
+  test('R98: the wait ends, with what was said until then', () => {
+    const [silent, torn] = [opened(1), opened(1, 2)];
+    torn.vote(2, 'b', word(0, 1, 'no'));
+    assert.equal(silent.nextDeadlineMs(), waitMs);
+    assert.deepEqual(silent.take(waitMs - 1), []);
+    assert.equal(silent.take(waitMs)[0]?.status, undefined);
+    assert.match(torn.take(waitMs)[0]?.status?.message ?? '', /node b: no/);
+  });
+
+  test('R98: one word on several responses at once counts for each, answered in their order', () => {
+    const ledger = opened(1);
+    ledger.open(nonce('n2'), 1, 2, [1], waitMs);
+    ledger.vote(1, 'a', word(0, 2, 'bad'));
+    assert.deepEqual(
+      ledger.take(0).map(({ nonce, status }) => [nonce, status?.message]),
+      [
+        ['n1', 'node a: bad'],
+        ['n2', 'node a: bad'],
+      ],
+    );
+  });
+
+  test('R100: a rejection after the ACK is about that response, unless another is open or it was older', () => {
+    const ledger = opened(1);
+    ledger.take(waitMs);
+    assert.equal(ledger.lateTarget(word(0, 1, 'late')), 'n1');
+    assert.equal(ledger.lateTarget(word(0, 1)), undefined, 'an ACK is no rejection');
+    assert.equal(ledger.lateTarget(word(5, 6, 'of something else')), undefined);
+    ledger.open(nonce('n2'), 1, 2, [1], 2 * waitMs);
+    assert.equal(ledger.lateTarget(word(0, 1, 'late')), undefined);
+  });
+
+  test('R101: a NACK says who and why, for a few clients, in a bounded text', () => {
+    const many = Array.from({ length: 6 }, (_, at) => ({
+      streamId: at,
+      nodeId: `n${at}`,
+      status: refusal('x'.repeat(2_000)),
+    }));
+    const { code, message } = quote(many);
+    assert.equal(code, 3);
+    assert.ok(message.startsWith('node n0: xxx') && message.length <= 4_097);
+    assert.match(quote(many.map(one => ({ ...one, status: refusal('y') }))).message, /node n3: y; and 2 more clients$/);
+  });
+
+  test('R130: content that was refused stays refused until its refuser accepts it or leaves', () => {
+    for (const relents of ['accepts', 'leaves'] as const) {
+      const ledger = opened(1, 2);
+      ledger.vote(1, 'a', word(0, 1, 'no'));
+      ledger.vote(2, 'b', word(0, 1));
+      ledger.take(0);
+      assert.equal(ledger.refusalAt(1)?.message, 'node a: no');
+      assert.equal(ledger.refusalAt(2), undefined, 'other content');
+      ledger.vote(2, 'b', word(0, 1));
+      assert.ok(ledger.refusalAt(1), 'who accepted it before changes nothing');
+      if (relents === 'accepts') ledger.vote(1, 'a', word(0, 1));
+      else ledger.left(1);
+      assert.equal(ledger.refusalAt(1), undefined);
+    }
+  });
+
+  test('R131: nothing is said on a new stream about the old one, but refused content is known again', () => {
+    const ledger = opened(1);
+    ledger.vote(1, 'a', word(0, 1, 'no'));
+    ledger.take(0);
+    ledger.open(nonce('n2'), 1, 2, [1], waitMs);
+    ledger.clear();
+    assert.deepEqual(ledger.take(waitMs), []);
+    assert.equal(ledger.lateTarget(word(0, 1, 'late')), undefined);
+    assert.ok(ledger.refusalAt(1));
+  });
+});

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { describe as describeNote } from '../../src/agent/notes.ts';
+import { clusterType, secretType } from '../../src/xds/type-urls.ts';
+
+const nack = { kind: 'client_nack', streamId: 1, nodeId: 'node' } as const;
+
+describe('log lines', () => {
+  test('R101: a rejection is quoted to a bounded length, that of a secret not at all', () => {
+    const long = describeNote({ ...nack, typeUrl: clusterType, message: 'x'.repeat(10_000) });
+    assert.ok(long && long.level === 'warn' && long.message.length < 400);
+    assert.match(long.message, /^client rejected CDS: xxx/);
+    for (const note of [
+      { ...nack, typeUrl: secretType, message: 'hunter2' },
+      { kind: 'upstream_answered', typeUrl: secretType, verdict: 'nack', reason: 'hunter2' } as const,
+    ]) {
+      assert.doesNotMatch(JSON.stringify(describeNote(note)), /hunter2/);
+    }
+  });
+
+  test('a stream that ends well is no warning, one that breaks is, with its code and the next attempt', () => {
+    const lost = (code: number) =>
+      describeNote({
+        kind: 'upstream',
+        group: 'main',
+        note: { kind: 'stream_lost', code, message: code === 0 ? '' : 'gone', retryInMs: 7 },
+      });
+    assert.equal(lost(0)?.level, 'info');
+    assert.deepEqual(lost(14), {
+      level: 'warn',
+      message: "control plane's stream ended: gone",
+      fields: { code: 14, retryInMs: 7, group: 'main' },
+    });
+  });
+
+  test('of a thousand missing names a few are told, and how many there are', () => {
+    const names = Array.from({ length: 1_000 }, (_, at) => `name-${at}-${'x'.repeat(500)}`);
+    const line = describeNote({ kind: 'names_missing', typeUrl: clusterType, names, reason: 'timeout' });
+    assert.equal(line?.fields['count'], 1_000);
+    assert.ok(JSON.stringify(line).length < 1_000);
+  });
+
+  test('what happens with every message is not logged', () => {
+    assert.equal(describeNote({ kind: 'client_sent', bytes: 1 }), undefined);
+  });
+});
