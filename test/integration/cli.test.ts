@@ -9,12 +9,11 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 import { flagOf, settingSpecs } from '../../src/agent/settings.ts';
 import { stopOnSignals } from '../../src/cli/commands/run.ts';
-import { skipWithout, testEnvoy, weirCommand } from '../support/envoy.ts';
+import { weirCommand } from '../support/envoy.ts';
 
 const [node = '', ...script] = weirCommand;
 // What the caller has set for Weir must not reach the processes under test.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WEIR_')));
-const envoy = testEnvoy();
 
 /** Runs a command to its end. */
 function weir(args: readonly string[], variables: Readonly<Record<string, string>> = {}) {
@@ -131,28 +130,6 @@ test('bootstrap refuses what no client could use', () => {
     const { status, stdout, stderr } = weir(['bootstrap', ...args]);
     assert.deepEqual([status, stdout], [2, ''], args.join(' '));
     assert.match(stderr, why);
-  }
-});
-
-test('the real Envoy accepts every form of the bootstrap', { skip: skipWithout(envoy) }, () => {
-  const forms = [
-    ['--format', 'yaml', '--fetch-timeout', '15'],
-    ['--format', 'json', '--listen', 'unix:/run/weir.sock', '--variant', 'sotw'],
-    ['--format', 'yaml', '--listen', 'localhost:15910', '--admin', 'unix:/run/envoy.sock'],
-    ['--format', 'json', '--listen', '[::1]:15910', '--admin', '[::1]:15000'],
-  ];
-  const folder = mkdtempSync(join(tmpdir(), 'weir-cli-'));
-  try {
-    for (const form of forms) {
-      const path = join(folder, `bootstrap.${form[1]}`);
-      writeFileSync(path, weir(['bootstrap', 'envoy', ...form]).stdout);
-      const args = ['--mode', 'validate', '-c', path, '--use-dynamic-base-id', '--log-level', 'warn'];
-      const { status, stdout, stderr } = spawnSync(envoy ?? '', args, { encoding: 'utf8', timeout: 60_000 });
-      assert.equal(status, 0, `${form.join(' ')}: ${stdout}${stderr}`);
-      assert.match(stdout, /OK/);
-    }
-  } finally {
-    rmSync(folder, { recursive: true });
   }
 });
 
