@@ -1,6 +1,17 @@
 import type { ClientStream } from '../local-ads/client-stream.ts';
 import type { NodeIdentity } from '../xds/node.ts';
+import { grpcCode, type RpcStatus } from '../xds/types.ts';
 import type { View } from './view.ts';
+
+/** How long a client may take, or be left without an answer. */
+export interface ClientPatience {
+  /** A client that takes nothing for so long is cut off, in ms (R122). */
+  readonly clientProgressTimeoutMs: number;
+  /** A client that says nothing for so long after connecting is cut off, in ms. */
+  readonly firstRequestTimeoutMs: number;
+  /** A gRPC client that could not be told anything for so long, with the control plane away, is sent off, in ms (R94). */
+  readonly grpcUnansweredTimeoutMs: number;
+}
 
 /** One connected client stream as the core keeps it: whose it is, and whether a message is on its way. */
 export class Client {
@@ -11,7 +22,10 @@ export class Client {
   readonly connectedWallMs: number;
   #view: View | undefined;
   #identity: NodeIdentity | undefined;
+  readonly #patience: ClientPatience;
   readonly #firstRequestByMs: number;
+  /** gRPC clients: when to look whether there is still nothing to tell; Infinity once there was. */
+  #answerByMs = Infinity;
   /** Size of the message on its way, and when it has to have left. */
   #writing: { readonly bytes: number; readonly byMs: number } | undefined;
 
@@ -20,13 +34,15 @@ export class Client {
     listener: string,
     stream: ClientStream,
     connectedWallMs: number,
-    firstRequestByMs: number,
+    nowMs: number,
+    patience: ClientPatience,
   ) {
     this.streamId = streamId;
     this.listener = listener;
     this.stream = stream;
     this.connectedWallMs = connectedWallMs;
-    this.#firstRequestByMs = firstRequestByMs;
+    this.#patience = patience;
+    this.#firstRequestByMs = nowMs + patience.firstRequestTimeoutMs;
   }
 
   /** The view it may see; undefined before its first request. */
@@ -42,13 +58,16 @@ export class Client {
     return this.#writing !== undefined;
   }
 
-  attach(view: View, identity: NodeIdentity): void {
+  attach(view: View, identity: NodeIdentity, nowMs: number): void {
     this.#view = view;
     this.#identity = identity;
+    // Envoy is left waiting instead: its own timers decide, and a closed stream costs it a back-off (R94).
+    if (identity.userAgentName.startsWith('gRPC')) this.#answerByMs = nowMs + this.#patience.grpcUnansweredTimeoutMs;
   }
 
-  writing(bytes: number, byMs: number): void {
-    this.#writing = { bytes, byMs };
+  writing(bytes: number, nowMs: number): void {
+    this.#writing = { bytes, byMs: nowMs + this.#patience.clientProgressTimeoutMs };
+    this.#answerByMs = Infinity;
   }
 
   /** The message has left; returns its size in bytes, 0 when there was none. */
@@ -58,17 +77,40 @@ export class Client {
     return bytes;
   }
 
-  /** What the client should have done by now and has not (R122). */
-  overdue(nowMs: number): 'first-request' | 'progress' | undefined {
-    if (!this.#view && this.#firstRequestByMs <= nowMs) return 'first-request';
-    if (this.#writing && this.#writing.byMs <= nowMs) return 'progress';
-    return undefined;
+  /** The status to end the stream with, if the client's time or ours is over; undefined while it is not. */
+  overdue(nowMs: number): RpcStatus | undefined {
+    const { firstRequestTimeoutMs, clientProgressTimeoutMs } = this.#patience;
+    if (!this.#view && this.#firstRequestByMs <= nowMs) {
+      return exhausted(`no request came within ${firstRequestTimeoutMs} ms (setting firstRequestTimeoutMs)`);
+    }
+    if (this.#writing && this.#writing.byMs <= nowMs) {
+      return exhausted(`the client took nothing for ${clientProgressTimeoutMs} ms (setting clientProgressTimeoutMs)`);
+    }
+    return this.#answerByMs <= nowMs ? this.#unanswered(nowMs) : undefined;
   }
 
   /** When to look at this client again, on the monotonic clock in ms. */
   nextDeadlineMs(): number {
     if (!this.#view) return this.#firstRequestByMs;
     // With a message on its way nothing else can be written, whatever its time.
-    return this.#writing?.byMs ?? this.stream.nextDeadlineMs();
+    return this.#writing?.byMs ?? Math.min(this.stream.nextDeadlineMs(), this.#answerByMs);
   }
+
+  /**
+   * A gRPC client takes 15 s of silence on a name for its not being there and fails its calls for good; a stream that ends without a word
+   * it takes for a passing trouble (R37, R94).
+   */
+  #unanswered(nowMs: number): RpcStatus | undefined {
+    for (const { typeUrl, isComplete } of this.stream.types()) {
+      if (isComplete || this.#view?.type(typeUrl).session.isOpen) continue;
+      const message = 'the control plane cannot be reached, and nothing of what was asked for is known';
+      return { code: grpcCode.unavailable, message };
+    }
+    this.#answerByMs = nowMs + this.#patience.grpcUnansweredTimeoutMs;
+    return undefined;
+  }
+}
+
+function exhausted(message: string): RpcStatus {
+  return { code: grpcCode.resourceExhausted, message };
 }

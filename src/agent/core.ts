@@ -4,14 +4,14 @@ import type { Verdict } from '../local-ads/nonce-book.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
 import { type Clock, grpcCode, type TypeUrl, type ViewKey } from '../xds/types.ts';
-import { Client } from './client.ts';
+import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
 import { IdentityPolicy, type IdentitySettings } from './identity.ts';
 import { type Change, type TypeView, View, type ViewSettings } from './view.ts';
 
 /** Everything the core is told once. */
-export interface CoreSettings extends ViewSettings, ClientSettings, IdentitySettings {
+export interface CoreSettings extends ViewSettings, ClientSettings, ClientPatience, IdentitySettings {
   /** When the control plane is answered: after the clients, or on receipt (R98, R99). */
   readonly ack: 'clients' | 'receipt';
   /** Longest wait for the clients' answers, in ms (R98). */
@@ -21,10 +21,6 @@ export interface CoreSettings extends ViewSettings, ClientSettings, IdentitySett
   readonly viewTypesMax: number;
   /** Bytes on their way to all clients together; a stream past it waits for its turn. */
   readonly responseBytesInFlightMax: number;
-  /** A client that takes nothing for so long is cut off, in ms (R122). */
-  readonly clientProgressTimeoutMs: number;
-  /** A client that says nothing for so long after connecting is cut off, in ms. */
-  readonly firstRequestTimeoutMs: number;
 }
 
 /**
@@ -126,9 +122,9 @@ export class Core {
       return;
     }
     const stream = new ClientStream(event.variant, this.#settings, event.fixedType);
-    const deadlineMs = clock.monotonicMs + this.#settings.firstRequestTimeoutMs;
-    this.#clients.add(new Client(streamId, event.listener, stream, clock.wallMs, deadlineMs));
-    this.#expect(deadlineMs);
+    const client = new Client(streamId, event.listener, stream, clock.wallMs, clock.monotonicMs, this.#settings);
+    this.#clients.add(client);
+    this.#expect(client.nextDeadlineMs());
   }
 
   #clientRequest(client: Client, bytes: Buffer, clock: Clock): void {
@@ -174,7 +170,7 @@ export class Core {
       this.#views.set(viewKey, view);
       this.#note({ kind: 'view_opened', viewKey, nodeId: admission.identity.id, replaces: replaced });
     }
-    client.attach(view, admission.identity);
+    client.attach(view, admission.identity, clock.monotonicMs);
     this.#note({
       kind: 'client_attached',
       streamId: client.streamId,
@@ -311,7 +307,7 @@ export class Core {
     }
     const bytes = client.stream.next(clock.monotonicMs);
     if (bytes) {
-      client.writing(bytes.length, clock.monotonicMs + this.#settings.clientProgressTimeoutMs);
+      client.writing(bytes.length, clock.monotonicMs);
       this.#bytesInFlight += bytes.length;
       this.#effects.push({ kind: 'send_client', streamId: client.streamId, bytes });
       this.#note({ kind: 'client_sent', bytes: bytes.length });
@@ -338,18 +334,8 @@ export class Core {
     }
     for (const client of [...this.#clients]) {
       const overdue = client.overdue(now);
-      if (overdue === 'first-request') {
-        const ms = this.#settings.firstRequestTimeoutMs;
-        this.#cut(
-          client,
-          grpcCode.resourceExhausted,
-          `no request came within ${ms} ms (setting firstRequestTimeoutMs)`,
-          clock,
-        );
-      } else if (overdue === 'progress') {
-        const ms = this.#settings.clientProgressTimeoutMs;
-        const reason = `the client took nothing for ${ms} ms (setting clientProgressTimeoutMs)`;
-        this.#cut(client, grpcCode.resourceExhausted, reason, clock);
+      if (overdue) {
+        this.#cut(client, overdue.code, overdue.message, clock);
       } else if (!client.isWriting && client.stream.nextDeadlineMs() <= now) this.#flush(client, clock);
       else this.#expect(client.nextDeadlineMs());
     }

@@ -172,6 +172,7 @@ function coreSettings(settings: Settings): CoreSettings {
     responseBytesInFlightMax: settings.responseBytesInFlightMax,
     clientProgressTimeoutMs: settings.clientProgressTimeoutMs,
     firstRequestTimeoutMs: settings.firstRequestTimeoutMs,
+    grpcUnansweredTimeoutMs: settings.grpcUnansweredTimeoutMs,
   };
 }
 

@@ -30,6 +30,7 @@ export interface Settings {
   readonly absentTimeoutMs: number;
   readonly removalHoldMs: number;
   readonly warmHoldMs: number;
+  readonly grpcUnansweredTimeoutMs: number;
   readonly requestBytesMax: number;
   readonly responseBytesMax: number;
   readonly responseBytesInFlightMax: number;
@@ -249,6 +250,13 @@ const rows: Rows = {
     '1s',
     10_000,
     0,
+  ),
+  grpcUnansweredTimeoutMs: millis(
+    'Protocol timing',
+    'When a gRPC client that nothing can be told, with the control plane away, is sent off to try again.',
+    '5s',
+    14_000,
+    100,
   ),
   requestBytesMax: bytes('Largest request from a client.', '16MiB'),
   responseBytesMax: bytes('Largest response from the control plane.', '256MiB'),

@@ -2,6 +2,7 @@ import type { DeltaRequest } from '../xds/discovery.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import { type Nonce, type RpcStatus, type TypeUrl, wildcardName } from '../xds/types.ts';
 import type { HeldState, Interest } from './interest.ts';
+import { NackDelay } from './nack-delay.ts';
 import type { NextRequest, Subscription } from './subscription.ts';
 
 const noVersions: ReadonlyMap<string, string> = new Map();
@@ -23,7 +24,9 @@ export class DeltaSubscription implements Subscription {
   readonly #refetch = new Set<string>();
   /** Responses without an answer yet. */
   readonly #open = new Set<Nonce>();
-  readonly #answers: { nonce: Nonce; status: RpcStatus | undefined }[] = [];
+  /** Answers to be written, oldest first; only the newest one may have to wait (R130). */
+  #answers: { readonly nonce: Nonce; readonly status: RpcStatus | undefined; readonly notBeforeMs: number }[] = [];
+  readonly #nackDelay = new NackDelay();
   #newestNonce: Nonce | undefined;
   #isNewestRefused = false;
 
@@ -66,9 +69,12 @@ export class DeltaSubscription implements Subscription {
     return { isWhole: false, removed: [] };
   }
 
-  answer(nonce: Nonce, status: RpcStatus | undefined): void {
+  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
     if (!this.#open.delete(nonce)) return;
-    this.#answers.push({ nonce, status });
+    if (!status) this.#nackDelay.reset();
+    // A server that repeats refused content without waiting for our word gets it once for all repetitions.
+    if (isRepeat) this.#answers = this.#answers.filter(answer => answer.notBeforeMs <= nowMs);
+    this.#answers.push({ nonce, status, notBeforeMs: status ? nowMs + this.#nackDelay.next(isRepeat) : nowMs });
     if (status && nonce === this.#newestNonce) this.#isNewestRefused = true;
   }
 
@@ -76,7 +82,7 @@ export class DeltaSubscription implements Subscription {
     // Legal by R6, and go-control-plane does not resend in Delta (R100), but once per nonce is enough.
     if (nonce !== this.#newestNonce || this.#open.has(nonce) || this.#isNewestRefused) return false;
     this.#isNewestRefused = true;
-    this.#answers.push({ nonce, status });
+    this.#answers.push({ nonce, status, notBeforeMs: 0 });
     return true;
   }
 
@@ -100,12 +106,13 @@ export class DeltaSubscription implements Subscription {
   }
 
   nextDeadlineMs(): number {
-    return Infinity;
+    return this.#answers.reduce((least, { notBeforeMs }) => Math.min(least, notBeforeMs), Infinity);
   }
 
-  next(): NextRequest | undefined {
+  next(nowMs: number): NextRequest | undefined {
     if (!this.#isAsked) return this.#first();
-    const answer = this.#answers.shift();
+    const due = this.#answers.findIndex(({ notBeforeMs }) => notBeforeMs <= nowMs);
+    const [answer] = due < 0 ? [] : this.#answers.splice(due, 1);
     // An answer carries no subscription change and a change no nonce: Istio calls the mixture invalid (R75).
     if (answer) return this.#request({ responseNonce: answer.nonce, errorDetail: answer.status });
     if (this.#refetch.size > 0) {

@@ -58,7 +58,7 @@ interface TypeLink {
   readonly held: HeldState;
   subscription: Subscription;
   tracker: AnswerTracker;
-  /** Error and version of the response refused last, to notice a repetition (R130). */
+  /** Error of the response refused last, to notice a repetition (R130). */
   refused: string | undefined;
 }
 
@@ -247,14 +247,11 @@ export class Session {
         return { received: { kind: 'broken', error: decoded.error }, effects };
       }
       link.subscription.received(decoded.nonce, decoded.versionInfo, []);
-      const isRepeat = link.refused === `${decoded.versionInfo}\n${decoded.error}`;
-      link.refused = `${decoded.versionInfo}\n${decoded.error}`;
-      link.subscription.answer(
-        decoded.nonce,
-        { code: grpcCode.invalidArgument, message: decoded.error },
-        isRepeat,
-        nowMs,
-      );
+      // Whatever version it bears now: a server that sends refused content again may count up.
+      const isRepeat = link.refused === decoded.error;
+      link.refused = decoded.error;
+      const status = { code: grpcCode.invalidArgument, message: decoded.error };
+      link.subscription.answer(decoded.nonce, status, isRepeat, nowMs);
       return { received: { kind: 'refused', typeUrl: link.typeUrl, error: decoded.error }, effects: [] };
     }
     if (decoded.controlPlane !== '') this.#identifier = decoded.controlPlane;

@@ -1,6 +1,7 @@
 import type { TypeTraits } from '../xds/type-urls.ts';
 import { type Nonce, type RpcStatus, type TypeUrl, wildcardName } from '../xds/types.ts';
 import type { HeldState, Interest } from './interest.ts';
+import { NackDelay } from './nack-delay.ts';
 import type { NextRequest, ReceivedList, Subscription } from './subscription.ts';
 
 /**
@@ -8,9 +9,6 @@ import type { NextRequest, ReceivedList, Subscription } from './subscription.ts'
  * of the type (rulebook 5).
  */
 const debounceMs = 20;
-
-const nackDelayFirstMs = 1000;
-const nackDelayMaxMs = 30_000;
 
 /** One type on one SotW stream upstream. A new stream gets a new one and offers no version (R107). */
 export class SotwSubscription implements Subscription {
@@ -33,7 +31,7 @@ export class SotwSubscription implements Subscription {
   /** The newest response while its verdict is open. */
   #open: { readonly nonce: Nonce; readonly versionInfo: string } | undefined;
   #answer: { readonly status: RpcStatus | undefined; readonly notBeforeMs: number } | undefined;
-  #nackDelayMs = 0;
+  readonly #nackDelay = new NackDelay();
   readonly #refetch = new Set<string>();
   /**
    * Names dropped on this stream and not seen since. A server skips a request whose nonce has just become stale, names and all, so it
@@ -101,12 +99,10 @@ export class SotwSubscription implements Subscription {
     if (this.#open?.nonce !== nonce) return;
     if (!status) {
       this.#acceptedVersion = this.#open.versionInfo;
-      this.#nackDelayMs = 0;
-    } else if (isRepeat) {
-      this.#nackDelayMs = Math.min(Math.max(this.#nackDelayMs * 2, nackDelayFirstMs), nackDelayMaxMs);
+      this.#nackDelay.reset();
     }
     this.#open = undefined;
-    this.#answer = { status, notBeforeMs: status && isRepeat ? nowMs + this.#nackDelayMs : nowMs };
+    this.#answer = { status, notBeforeMs: status ? nowMs + this.#nackDelay.next(isRepeat) : nowMs };
   }
 
   refuseLate(): boolean {

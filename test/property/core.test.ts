@@ -114,7 +114,7 @@ describe('core', () => {
           assert.equal(harness.core.bytesInFlight, 0, 'everything in flight is accounted for');
         },
       ),
-      { numRuns: Number(process.env['WEIR_FUZZ_RUNS'] ?? 1_500) },
+      { numRuns: Number(process.env['FUZZ_RUNS'] ?? 1_500) },
     );
   });
 

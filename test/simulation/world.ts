@@ -38,6 +38,7 @@ const settings: CoreSettings = {
   responseBytesInFlightMax: 4_096,
   clientProgressTimeoutMs: 30_000,
   firstRequestTimeoutMs: 10_000,
+  grpcUnansweredTimeoutMs: 5_000,
 };
 
 /** Ticks allowed at one moment: more is a deadline that does not go away. */

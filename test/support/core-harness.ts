@@ -43,6 +43,7 @@ export const harnessSettings: CoreSettings = {
   responseBytesInFlightMax: 64 * 1024 * 1024,
   clientProgressTimeoutMs: 30_000,
   firstRequestTimeoutMs: 10_000,
+  grpcUnansweredTimeoutMs: 5_000,
 };
 
 /** A resource body with a name and a payload; a Cluster takes its endpoints by EDS. */

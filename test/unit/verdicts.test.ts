@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { text } from '../../src/demo/proto.ts';
+import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
+import { grpcCode, type Variant } from '../../src/xds/types.ts';
+import { CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
+import { encodeNode } from '../support/messages.ts';
+
+// Verdicts, refusals and clients that disagree, on the pure core (rulebook 4.6 and the tests of section 6 about them).
+
+const variants: readonly Variant[] = ['sotw', 'delta'];
+const grpcNode = encodeNode('grpc', [text(6, 'gRPC Go')]);
+
+/** Clients of all clusters that hold cluster `a`, acknowledged by each. */
+function holding(harness: CoreHarness, ...kinds: readonly Variant[]): HarnessClient[] {
+  const clients = kinds.map((variant, at) => harness.client(variant, `n${at}`));
+  for (const client of clients) client.send({ typeUrl: clusterType });
+  harness.respond(clusterType, { resources: resources(clusterType, ['a']) });
+  harness.advance(150);
+  for (const client of clients) client.ack(client.only(clusterType));
+  harness.requests.length = 0;
+  return clients;
+}
+
+function reject(client: HarnessClient): void {
+  client.send({ typeUrl: clusterType, nonce: client.only(clusterType).nonce, error: 'bad cluster' });
+}
+
+describe('verdicts', () => {
+  for (const upstream of variants) {
+    for (const variant of variants) {
+      test(`T7 R97 R100: ${upstream} upstream, ${variant} clients: one rejects, the other goes on, upstream hears it once`, () => {
+        const harness = new CoreHarness({ variant: upstream });
+        const [bad, good] = holding(harness, variant, variant);
+        assert.ok(bad && good);
+        const nonce = harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
+        reject(bad);
+        good.ack(good.only(clusterType));
+        harness.advance(60_000);
+        assert.deepEqual([bad.inbox, good.inbox], [[], []], 'nothing is sent again');
+        const nacks = harness.asked(clusterType).filter(one => one.error !== undefined);
+        assert.deepEqual(
+          nacks.map(one => one.nonce),
+          [nonce],
+        );
+        assert.match(nacks[0]?.error ?? '', /^node n0: bad cluster$/);
+        const cold = harness.client(variant, 'cold');
+        cold.send({ typeUrl: clusterType });
+        assert.deepEqual(
+          cold.only(clusterType).resources.map(one => one.body),
+          resources(clusterType, ['a'], 2).map(one => one.body),
+        );
+        harness.respond(clusterType, { resources: resources(clusterType, ['a'], 3) });
+        for (const client of [bad, good, cold])
+          assert.deepEqual(namesOf(client.only(clusterType)), ['a'], 'the repair');
+      });
+    }
+  }
+
+  for (const variant of variants) {
+    test(`T26 R130: a ${variant} server that sends refused content again at once hears a few NACKs a minute`, () => {
+      const harness = new CoreHarness({ variant });
+      const [client] = holding(harness, 'sotw');
+      assert.ok(client);
+      harness.respond(clusterType, { resources: resources(clusterType, ['a', 'a'], 2) });
+      let nacks = 0;
+      const endMs = harness.nowMs + 60_000;
+      while (harness.nowMs < endMs) {
+        for (const request of harness.asked(clusterType)) {
+          if (request.error === undefined) continue;
+          nacks += 1;
+          // As go-control-plane does: the version differs from the newest, so the same goes out at once.
+          harness.respond(clusterType, { resources: resources(clusterType, ['a', 'a'], 2) });
+        }
+        harness.advance(100);
+      }
+      assert.ok(nacks >= 2 && nacks <= 10, `${nacks} NACKs in 60 s`);
+      assert.deepEqual(client.inbox, []);
+    });
+
+    test(`T26 R130: neither does a client’s rejection become a loop with a ${variant} server`, () => {
+      const harness = new CoreHarness({ variant });
+      const [client] = holding(harness, 'sotw');
+      assert.ok(client);
+      harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
+      reject(client);
+      let nacks = 0;
+      const endMs = harness.nowMs + 60_000;
+      while (harness.nowMs < endMs) {
+        for (const request of harness.asked(clusterType)) {
+          if (request.error === undefined) continue;
+          nacks += 1;
+          harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
+        }
+        harness.advance(100);
+      }
+      assert.ok(nacks >= 2 && nacks <= 10, `${nacks} NACKs in 60 s`);
+      assert.deepEqual(client.inbox, [], 'R97: the client is left alone');
+    });
+  }
+
+  test('T27 R70: a wildcard and a client with names on a SotW upstream: one wildcard, and nobody sees an empty list', () => {
+    const harness = new CoreHarness({ variant: 'sotw' });
+    const [everything, named] = [harness.client('sotw', 'a'), harness.client('sotw', 'b')];
+    everything.send({ typeUrl: clusterType });
+    named.send({ typeUrl: clusterType, names: ['one'] });
+    harness.respond(clusterType, { resources: resources(clusterType, ['one', 'two']) });
+    harness.advance(1_000);
+    assert.deepEqual(namesOf(everything.only(clusterType)), ['one', 'two']);
+    assert.deepEqual(namesOf(named.only(clusterType)), ['one']);
+    for (const request of harness.asked(clusterType)) assert.deepEqual(request.names, [], 'the legacy form, ever');
+  });
+
+  for (const upstream of variants) {
+    test(`T28 R108: ${upstream}: an upstream that comes back and sends all again is heard by nobody`, () => {
+      const harness = new CoreHarness({ variant: upstream });
+      const clients = holding(harness, 'sotw', 'delta');
+      for (const client of clients) client.send({ typeUrl: endpointType, names: ['a'] });
+      harness.respond(endpointType, { resources: resources(endpointType, ['a']) });
+      for (const client of clients) client.take(endpointType);
+      harness.cut();
+      harness.advance(60_000);
+      for (const typeUrl of [clusterType, endpointType]) {
+        assert.equal(harness.asked(typeUrl).length, 1, 'asked for again');
+        harness.respond(typeUrl, { version: 'another', resources: resources(typeUrl, ['a']) });
+      }
+      harness.advance(1_000);
+      assert.deepEqual(
+        clients.map(client => client.inbox),
+        [[], []],
+      );
+      const answers = harness.requests.filter(one => one.nonce !== '');
+      assert.deepEqual(
+        answers.map(one => one.error),
+        [undefined, undefined],
+        'acknowledged at once',
+      );
+    });
+  }
+});
+
+describe('clients of gRPC', () => {
+  test('T12 R94: upstream away and nothing known: the stream ends with UNAVAILABLE before 15 s, without a word', () => {
+    const harness = new CoreHarness();
+    harness.isUpstreamUp = false;
+    const grpc = harness.client('sotw');
+    grpc.send({ typeUrl: clusterType, names: ['a'], node: grpcNode });
+    harness.advance(14_000);
+    assert.equal(grpc.closed?.code, grpcCode.unavailable);
+    assert.deepEqual(grpc.inbox, []);
+  });
+
+  test('R94: one that was told something is kept, and so is one whose upstream is only slow', () => {
+    const harness = new CoreHarness();
+    const served = harness.client('sotw');
+    served.send({ typeUrl: clusterType, names: ['a'], node: grpcNode });
+    harness.advance(14_000);
+    assert.equal(served.closed, undefined, 'upstream is there: its silence is its word (R37)');
+    harness.respond(clusterType, { resources: resources(clusterType, ['a']) });
+    served.only(clusterType);
+    harness.isUpstreamUp = false;
+    harness.cut();
+    served.send({ typeUrl: endpointType, names: ['a'] });
+    harness.advance(60_000);
+    assert.equal(served.closed, undefined);
+  });
+
+  test('R94: an Envoy is left waiting: its own timers decide', () => {
+    const harness = new CoreHarness();
+    harness.isUpstreamUp = false;
+    const envoy = harness.client('sotw');
+    envoy.send({ typeUrl: clusterType, node: encodeNode('e', [text(6, 'envoy')]) });
+    harness.advance(120_000);
+    assert.equal(envoy.closed, undefined);
+  });
+});
