@@ -3,6 +3,7 @@ import { delimiter, dirname, join } from 'node:path';
 import type { Variant } from './envelopes.ts';
 import { getJson } from './http-traffic.ts';
 import { makeFolder, type RunningProcess, removeFolder, startProcess, waitFor } from './processes.ts';
+import { xdsClusterName } from './resources.ts';
 
 /** Where an xDS client finds its server. */
 export type XdsAddress =
@@ -57,6 +58,8 @@ export interface EnvoyOptions {
   readonly nodeId: string;
   readonly xds: XdsAddress;
   readonly variant: Variant;
+  /** Without ADS: clusters and listeners each by the service of their type. */
+  readonly isPerType?: boolean;
   /** Metadata of the node, string values. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** How long Envoy waits for clusters and for listeners, in ms. Default: Envoy's 15 s. */
@@ -181,44 +184,45 @@ function bootstrapOf(options: EnvoyOptions): unknown {
     xds.kind === 'unix'
       ? { pipe: { path: xds.path } }
       : { socket_address: { address: xds.host, port_value: xds.port } };
+  const http2 = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  const api = {
+    api_type: options.variant === 'delta' ? 'DELTA_GRPC' : 'GRPC',
+    transport_api_version: 'V3',
+    // The Node is 61 kB; once per stream is enough (R40).
+    set_node_on_first_message_only: true,
+    grpc_services: [
+      // Envoy's own back-off reaches 30 s, far too long for a local agent (R56).
+      {
+        envoy_grpc: {
+          cluster_name: xdsClusterName,
+          retry_policy: { retry_back_off: { base_interval: '0.1s', max_interval: '0.5s' } },
+        },
+      },
+    ],
+  };
   const source = {
-    ads: {},
+    ...(options.isPerType ? { api_config_source: api } : { ads: {} }),
     resource_api_version: 'V3',
     ...(initialFetchTimeoutMs === undefined ? {} : { initial_fetch_timeout: `${initialFetchTimeoutMs / 1000}s` }),
   };
-  const http2 = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
   return {
     node: { id: options.nodeId, cluster: 'weir-demo', metadata: options.metadata ?? {} },
     admin: { address: { socket_address: { address: '127.0.0.1', port_value: 0 } } },
     dynamic_resources: {
-      ads_config: {
-        api_type: options.variant === 'delta' ? 'DELTA_GRPC' : 'GRPC',
-        transport_api_version: 'V3',
-        // The Node is 61 kB; once per stream is enough (R40).
-        set_node_on_first_message_only: true,
-        grpc_services: [
-          // Envoy's own back-off reaches 30 s, far too long for a local agent (R56).
-          {
-            envoy_grpc: {
-              cluster_name: 'xds',
-              retry_policy: { retry_back_off: { base_interval: '0.1s', max_interval: '0.5s' } },
-            },
-          },
-        ],
-      },
+      ...(options.isPerType ? {} : { ads_config: api }),
       cds_config: source,
       lds_config: source,
     },
     static_resources: {
       clusters: [
         {
-          name: 'xds',
+          name: xdsClusterName,
           type: 'STATIC',
           connect_timeout: '1s',
           typed_extension_protocol_options: {
             [http2]: { '@type': `type.googleapis.com/${http2}`, explicit_http_config: { http2_protocol_options: {} } },
           },
-          load_assignment: { cluster_name: 'xds', endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
+          load_assignment: { cluster_name: xdsClusterName, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
         },
       ],
     },

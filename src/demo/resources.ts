@@ -1,3 +1,4 @@
+import type { Variant } from './envelopes.ts';
 import { bytes, duration, type Field, fieldsOf, message, nested, payloadsAt, text, texts, uint } from './proto.ts';
 
 // Encoders for the few Envoy resources that the demo and the e2e tests serve (field numbers: rulebook 1.2 and 1.3 and
@@ -20,8 +21,21 @@ export interface HostPort {
   readonly port: number;
 }
 
-const adsSource = (fetchTimeoutMs: number | undefined): Field[] => [
-  nested(3),
+/** Name of the static cluster in Envoy's bootstrap that leads to its xDS server. */
+export const xdsClusterName = 'xds';
+
+/** Where Envoy is to get what a resource refers to: over ADS, or with the service of its type in one of the variants. */
+export type ConfigOrigin = 'ads' | Variant;
+
+const apiType: Readonly<Record<Variant, number>> = { sotw: 2, delta: 3 };
+
+const originField = (origin: ConfigOrigin): Field =>
+  origin === 'ads'
+    ? nested(3)
+    : nested(2, uint(1, apiType[origin]), nested(4, nested(1, text(1, xdsClusterName))), uint(7, 1), uint(8, 2));
+
+const configSource = (origin: ConfigOrigin = 'ads', fetchTimeoutMs?: number): Field[] => [
+  originField(origin),
   ...(fetchTimeoutMs === undefined ? [] : [duration(4, fetchTimeoutMs)]),
   uint(6, 2),
 ];
@@ -39,14 +53,16 @@ export interface ClusterOptions {
   readonly connectTimeoutMs?: number;
   /** Name under which endpoints are asked for. Default: the cluster's name. */
   readonly serviceName?: string;
+  /** Default: ADS. */
+  readonly origin?: ConfigOrigin;
 }
 
-/** A `Cluster` that gets its endpoints by EDS over ADS. */
+/** A `Cluster` that gets its endpoints by EDS. */
 export function encodeCluster(name: string, options: ClusterOptions = {}): Buffer {
   return message(
     text(1, name),
     uint(2, 3),
-    nested(3, nested(1, ...adsSource(undefined)), text(2, options.serviceName ?? '')),
+    nested(3, nested(1, ...configSource(options.origin)), text(2, options.serviceName ?? '')),
     duration(4, options.connectTimeoutMs ?? 1000),
   );
 }
@@ -61,9 +77,11 @@ export function encodeEndpoints(clusterName: string, endpoints: readonly HostPor
 export interface ListenerOptions {
   /** How long Envoy waits for the routes before it goes on without them, in ms. Default: Envoy's 15 s. */
   readonly routeFetchTimeoutMs?: number;
+  /** Default: ADS. */
+  readonly origin?: ConfigOrigin;
 }
 
-/** A `Listener` with an HTTP connection manager that takes its routes by RDS over ADS. */
+/** A `Listener` with an HTTP connection manager that takes its routes by RDS. */
 export function encodeListener(
   name: string,
   address: HostPort,
@@ -74,7 +92,7 @@ export function encodeListener(
   const managerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
   const manager = message(
     text(2, name),
-    nested(3, nested(1, ...adsSource(options.routeFetchTimeoutMs)), text(2, routeName)),
+    nested(3, nested(1, ...configSource(options.origin, options.routeFetchTimeoutMs)), text(2, routeName)),
     extension(5, 'envoy.filters.http.router', routerType, message()),
   );
   return message(

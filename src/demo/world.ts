@@ -1,5 +1,6 @@
 import type { Bodies } from './control-plane.ts';
 import {
+  type ConfigOrigin,
   encodeCluster,
   encodeEndpoints,
   encodeListener,
@@ -23,6 +24,8 @@ export interface World {
   /** Further listeners, each with routes `NAME-routes` to the same places. */
   readonly moreListeners?: readonly string[];
   readonly listener?: ListenerOptions;
+  /** Where Envoy gets endpoints and routes. Default: ADS. */
+  readonly origin?: ConfigOrigin;
 }
 
 /** Name of the listener that traffic enters by. */
@@ -30,6 +33,7 @@ export const listenerName = 'web';
 
 /** Encodes a world for {@link ControlPlane.publish}. Every listener gets a port of the system's choice in each Envoy. */
 export function encodeWorld(world: World): Bodies {
+  const { origin = 'ads' } = world;
   const anyPort = { host: '127.0.0.1', port: 0 };
   const listeners = [listenerName, ...(world.moreListeners ?? [])];
   const byName = <T>(names: Iterable<T>, nameOf: (item: T) => string, encode: (item: T) => Buffer) =>
@@ -40,7 +44,7 @@ export function encodeWorld(world: World): Bodies {
       byName(
         world.clusters,
         ([name]) => name,
-        ([name, { connectTimeoutMs = 1000 }]) => encodeCluster(name, { connectTimeoutMs }),
+        ([name, { connectTimeoutMs = 1000 }]) => encodeCluster(name, { connectTimeoutMs, origin }),
       ),
     ],
     [
@@ -56,7 +60,7 @@ export function encodeWorld(world: World): Bodies {
       byName(
         listeners,
         name => name,
-        name => encodeListener(name, anyPort, `${name}-routes`, world.listener),
+        name => encodeListener(name, anyPort, `${name}-routes`, { ...world.listener, origin }),
       ),
     ],
     [

@@ -37,6 +37,10 @@ export class DeltaSubscription implements Subscription {
     this.#held = held;
   }
 
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
   added(names: readonly string[]): void {
     if (!this.#isAsked) return;
     for (const name of names) {

@@ -238,7 +238,9 @@ export class Session {
       this.#variant.confirmed();
     }
     const decoded = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
-    const link = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
+    const known = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
+    // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
+    const link = known?.subscription.isAsked ? known : undefined;
     if ('error' in decoded) {
       if (!link || decoded.nonce === '') {
         // Nothing to refuse it by: only the stream itself can say no.
@@ -255,7 +257,6 @@ export class Session {
       return { received: { kind: 'refused', typeUrl: link.typeUrl, error: decoded.error }, effects: [] };
     }
     if (decoded.controlPlane !== '') this.#identifier = decoded.controlPlane;
-    // Nobody asked on this session, so there is no subscription an answer could belong to.
     if (!link) return { received: { kind: 'unasked', typeUrl: decoded.typeUrl }, effects: [] };
     link.refused = undefined;
     const names = decoded.resources.map(resource => resource.name);

@@ -47,6 +47,10 @@ export class SotwSubscription implements Subscription {
     this.#held = held;
   }
 
+  get isAsked(): boolean {
+    return this.#isAsked;
+  }
+
   added(names: readonly string[], nowMs: number): void {
     // Upstream has not heard that the name was dropped meanwhile, and would stay silent on it.
     for (const name of names) if (this.#namesSent.has(name)) this.#refetch.add(name);

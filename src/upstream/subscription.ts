@@ -25,6 +25,8 @@ export interface ReceivedList {
 
 /** One type on one upstream stream, in either variant: it knows what was told and says what to tell next. Its life is the stream's. */
 export interface Subscription {
+  /** Whether upstream was asked for the type on this stream; before, no response can be an answer. */
+  readonly isAsked: boolean;
   /** Names that nobody wanted before are wanted now. */
   added(names: readonly string[], nowMs: number): void;
   /** Names that nobody wants any more. */

@@ -23,6 +23,8 @@ export interface RigOptions {
   readonly upstreamVariant?: 'auto' | 'delta' | 'sotw';
   readonly controlPlane?: ControlPlaneOptions;
   readonly listener?: ListenerOptions;
+  /** Envoys without ADS: each type by its own service. */
+  readonly isPerType?: boolean;
 }
 
 /**
@@ -84,13 +86,14 @@ export class E2eRig implements AsyncDisposable {
   /** What {@link publish} serves, as a new map. */
   world(): Map<string, ReadonlyMap<string, Buffer>> {
     const { clusters, routedTo, moreListeners } = this;
-    const { listener } = this.#options;
+    const { listener, isPerType, variant } = this.#options;
     return new Map(
       encodeWorld({
         clusters,
         routes: routeAllTo(routedTo),
         moreListeners: [...moreListeners],
         ...(listener ? { listener } : {}),
+        ...(isPerType ? { origin: variant } : {}),
       }),
     );
   }
@@ -103,12 +106,13 @@ export class E2eRig implements AsyncDisposable {
 
   /** Starts an Envoy; it need not be LIVE yet. */
   async envoy(more: Partial<EnvoyOptions> = {}): Promise<RunningEnvoy> {
-    const { envoy: binary, variant } = this.#options;
+    const { envoy: binary, variant, isPerType = false } = this.#options;
     const envoy = await startEnvoy({
       binary,
       nodeId: `envoy-${this.#envoys.length}`,
       xds: this.xds(),
       variant,
+      isPerType,
       ...more,
     });
     this.#envoys.push(envoy);

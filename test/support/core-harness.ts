@@ -114,6 +114,9 @@ export class HarnessClient {
   }
 }
 
+/** More ticks than this at one moment are a loop. */
+const ticksMax = 1_000;
+
 /** The core with a scripted control plane and clients, on a clock that the test moves. */
 export class CoreHarness {
   readonly core: Core;
@@ -140,9 +143,12 @@ export class CoreHarness {
   /** Lets time pass, with every deadline at its moment. */
   advance(ms: number): void {
     const end = this.nowMs + ms;
+    let ticks = 0;
     for (let deadline = this.core.nextDeadlineMs(); deadline <= end; deadline = this.core.nextDeadlineMs()) {
+      if (deadline > this.nowMs) ticks = 0;
       this.nowMs = Math.max(this.nowMs, deadline);
       this.post({ kind: 'tick' });
+      assert.ok(++ticks < ticksMax, `the core wants a tick at ${deadline} ms again and again and does nothing with it`);
     }
     this.nowMs = end;
   }

@@ -105,6 +105,15 @@ export function encodeTestResponse(response: TestResponse, variant: Variant, con
   return message(text(1, version), ...wrapped, text(4, typeUrl), text(5, nonce), texts(6, removed), identifier);
 }
 
+/** Name in a body; empty when the body is no message, which of an unknown type it need not be. */
+function nameIn(body: Buffer): string {
+  try {
+    return textOf(fieldsOf(body), 1);
+  } catch {
+    return '';
+  }
+}
+
 export function decodeTestResponse(buffer: Buffer, variant: Variant): TestResponse {
   const fields = fieldsOf(buffer);
   const isDelta = variant === 'delta';
@@ -112,8 +121,7 @@ export function decodeTestResponse(buffer: Buffer, variant: Variant): TestRespon
     const outer = fieldsOf(payload);
     const any = isDelta ? fieldsOf(payloadsOf(outer, 2)[0] ?? Buffer.alloc(0)) : outer;
     const body = payloadsOf(any, 2)[0] ?? Buffer.alloc(0);
-    const inBody = textOf(fieldsOf(body), 1);
-    const name = isDelta ? textOf(outer, 3) : inBody;
+    const name = isDelta ? textOf(outer, 3) : nameIn(body);
     return { name, version: isDelta ? textOf(outer, 1) : '', body, anyType: textOf(any, 1) };
   });
   return {

@@ -144,4 +144,25 @@ describe('upstream session', () => {
     harness.advance(60_000);
     assert.deepEqual(harness.asked(endpointType)[0]?.unsubscribe, ['a']);
   });
+
+  for (const variant of ['sotw', 'delta'] as const) {
+    test(`R82 R131: ${variant}: what comes for a type not asked for on this stream is neither answered nor kept`, () => {
+      const harness = new CoreHarness({ variant });
+      const client = harness.client('sotw');
+      client.send({ typeUrl: clusterType });
+      client.send({ typeUrl: endpointType, names: [] });
+      harness.requests.length = 0;
+      harness.respond(endpointType, { resources: resources(endpointType, ['a']) });
+      harness.advance(1_000);
+      assert.deepEqual(harness.asked(endpointType), []);
+      client.send({ typeUrl: endpointType, names: ['a'] });
+      assert.deepEqual(client.take(endpointType), []);
+      harness.advance(1_000);
+      assert.deepEqual(
+        harness.asked(endpointType).map(one => [one.nonce, one.error]),
+        [['', undefined]],
+        'the first request of the type carries nothing',
+      );
+    });
+  }
 });
