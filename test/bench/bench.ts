@@ -1,0 +1,191 @@
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
+import { documentOf, machineLine } from './document.ts';
+import { type LabFigures, measureWithLab } from './lab.ts';
+import { measure } from './measured-run.ts';
+import { type BenchOptions, benchHelp, readOptions } from './options.ts';
+import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
+import { plotOf } from './plot.ts';
+import { figureTable, labTable, short, textOf } from './table.ts';
+import type { Measured } from './targets.ts';
+
+/** Longest build of the bundle, in ms. */
+const buildMsMax = 60_000;
+
+/** Says on stderr what is being done: one line that is written over, or a line per run where nothing can be. */
+class Progress {
+  readonly #total: number;
+  readonly #startMs = performance.now();
+  #done = 0;
+
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  begin(what: string): void {
+    this.#done += 1;
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${this.#position()} ${what} …`);
+  }
+
+  end(what: string, outcome: string): void {
+    const line = `${this.#position()} ${what}: ${outcome}`;
+    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
+  }
+
+  close(): void {
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  }
+
+  #position(): string {
+    const seconds = Math.round((performance.now() - this.#startMs) / 1000);
+    return `[${this.#done}/${this.#total}, ${seconds} s]`;
+  }
+}
+
+/** Builds what is shipped, so that it is what is measured. @throws Error with what the build says */
+async function build(folder: string): Promise<string> {
+  const bundle = join(folder, 'weir.cjs');
+  const script = fileURLToPath(new URL('../../scripts/build.ts', import.meta.url));
+  await new Promise<void>((resolve, reject) => {
+    execFile(process.execPath, [script, '--out', bundle], { timeout: buildMsMax }, (error, _, stderr) =>
+      error ? reject(new Error(`the bundle cannot be built: ${stderr.trim() || error.message}`)) : resolve(),
+    );
+  });
+  return bundle;
+}
+
+/** A row that is filled as its repetitions end. */
+interface OpenRow<Figures> {
+  readonly benchCase: BenchCase;
+  readonly subject: Subject;
+  readonly runs: Figures[];
+  readonly failures: string[];
+}
+
+/** Runs all subjects of one case in turn, `repetitions` times. @param isPointless whether a row needs no further run */
+async function alternate<Figures extends RunFigures | LabFigures>(
+  rows: readonly OpenRow<Figures>[],
+  repetitions: number,
+  label: string,
+  progress: Progress,
+  run: (row: OpenRow<Figures>) => Promise<Figures>,
+  isPointless: (row: OpenRow<Figures>) => boolean,
+): Promise<void> {
+  for (let repetition = 0; repetition < repetitions; repetition += 1) {
+    for (const row of rows) {
+      const { variant, resources, clients } = row.benchCase;
+      const what = `${label}${variant}, ${resources} resources, ${clients} clients, ${row.subject}`;
+      progress.begin(what);
+      if (isPointless(row)) {
+        progress.end(what, 'left out, it failed before');
+        continue;
+      }
+      try {
+        const figures = await run(row);
+        row.runs.push(figures);
+        progress.end(what, `p50 ${short(figures.propagationP50Ms)} ms, p99 ${short(figures.propagationP99Ms)} ms`);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        row.failures.push(reason);
+        progress.end(what, `FAILED: ${reason}`);
+      }
+    }
+  }
+}
+
+async function measureAll(options: BenchOptions, bundle: string): Promise<Measured> {
+  const { lab, repetitions } = options;
+  const cases = casesOf(options.variants, options.resources, options.clients);
+  const open = <Figures>(benchCase: BenchCase, subjects: readonly Subject[]): OpenRow<Figures>[] =>
+    subjects.map(subject => ({ benchCase, subject, runs: [], failures: [] }));
+  const groups = cases.map(benchCase => ({
+    own: open<RunFigures>(benchCase, subjectsOf(benchCase.variant)),
+    // Whatever its clients speak, Weir chooses Delta upstream when it is left to choose.
+    lab: open<LabFigures>(
+      benchCase,
+      lab === undefined ? [] : ['direct', benchCase.variant === 'delta' ? 'weir' : 'weir-delta'],
+    ),
+  }));
+  const rowCount = groups.reduce((sum, group) => sum + group.own.length + group.lab.length, 0);
+  const progress = new Progress(rowCount * repetitions);
+  for (const group of groups) {
+    await alternate(
+      group.own,
+      repetitions,
+      '',
+      progress,
+      row => measure(row.benchCase, row.subject, options, bundle),
+      () => false,
+    );
+    if (lab === undefined) continue;
+    await alternate(
+      group.lab,
+      repetitions,
+      'lab: ',
+      progress,
+      row => measureWithLab(lab, row.benchCase, row.subject, options, bundle),
+      // What does not end in time will not the next time.
+      row => row.failures.length > 0,
+    );
+  }
+  progress.close();
+  return { rows: groups.flatMap(group => group.own), lab: groups.flatMap(group => group.lab) };
+}
+
+function write(measured: Measured, options: BenchOptions, now: Date): void {
+  if (options.output === 'json') {
+    process.stdout.write(`${JSON.stringify({ machine: machineLine(now), options, ...measured }, null, 2)}\n`);
+  } else {
+    process.stdout.write(`${machineLine(now)}\n\n${textOf(figureTable(measured.rows))}`);
+    if (measured.lab.length > 0) process.stdout.write(`\nxdslab bench\n${textOf(labTable(measured.lab))}`);
+  }
+  if (options.out === undefined) return;
+  mkdirSync(options.out, { recursive: true });
+  const path = join(options.out, 'PERFORMANCE.md');
+  const before = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  writeFileSync(path, documentOf(measured, options, now, before));
+  writeFileSync(join(options.out, 'performance.svg'), plotOf(measured.rows));
+}
+
+/**
+ * The program.
+ *
+ * @param args without program and script
+ * @returns the exit code
+ */
+export async function runBench(args: readonly string[]): Promise<number> {
+  let options: BenchOptions | undefined;
+  try {
+    options = readOptions(args);
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 2;
+  }
+  if (options === undefined) {
+    process.stdout.write(benchHelp);
+    return 0;
+  }
+  if (options.lab !== undefined && !existsSync(options.lab)) {
+    process.stderr.write(`bench: --lab: there is no ${options.lab}; build xdslab and give its path\n`);
+    return 2;
+  }
+  // What is started is ended by the hooks on 'exit', which a signal alone would not run.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
+  const folder = makeFolder();
+  try {
+    const measured = await measureAll(options, await build(folder));
+    write(measured, options, new Date());
+    const failures = [...measured.rows, ...measured.lab].flatMap(row => row.failures);
+    const ownFailures = measured.rows.flatMap(row => row.failures);
+    for (const failure of failures) process.stderr.write(`bench: a run failed: ${failure}\n`);
+    return ownFailures.length > 0 ? 1 : 0;
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  } finally {
+    removeFolder(folder);
+  }
+}

@@ -1,0 +1,199 @@
+import type { Variant } from '../../src/demo/envelopes.ts';
+import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
+import { startWeir } from '../../src/demo/weir-process.ts';
+import type { RelayConfig, RelayReport } from './byte-relay.ts';
+import { Child, type Message } from './child.ts';
+import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
+import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
+import {
+  type AgentFigures,
+  type BenchCase,
+  type RunFigures,
+  type RunOptions,
+  type Subject,
+  upstreamVariantOf,
+} from './plan.ts';
+import { cpuMsOf, memoryOf } from './process-figures.ts';
+import { quantile } from './statistics.ts';
+
+/** Longest run in ms, from its first process to its last figure. */
+const runMsMax = 120_000;
+/** After this many ms no further update is begun, if there were `updatesMin`. */
+const updatesMsMax = 12_000;
+const updatesMin = 5;
+/** Rest after the first sync and after the last update, so that late ACKs and clean-up are counted where they belong, in ms. */
+const restMs = 400;
+/** Between an update that all clients have and the next one, in ms. */
+const pauseMs = 25;
+
+/** What stands in the middle of a run. */
+interface Middle {
+  /** host:port for the clients. */
+  readonly target: string;
+  /** undefined without anything in the middle. */
+  readonly pid: number | undefined;
+  readonly startMs: number | undefined;
+}
+
+type Stop = () => Promise<void>;
+
+const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
+
+async function startMiddle(
+  subject: Subject,
+  bundle: string,
+  upstream: string,
+  upstreamVariant: Variant,
+  stops: Stop[],
+): Promise<Middle> {
+  if (subject === 'direct') return { target: upstream, pid: undefined, startMs: undefined };
+  if (subject === 'relay') {
+    const config: RelayConfig = { upstream };
+    const relay = new Child<Message, RelayReport>('the relay', 'byte-relay.ts', config);
+    stops.push(() => relay.kill());
+    const { port } = await relay.report('listening');
+    return { target: `127.0.0.1:${port}`, pid: relay.pid, startMs: undefined };
+  }
+  const folder = makeFolder();
+  stops.push(async () => removeFolder(folder));
+  const command = [process.execPath, bundle];
+  const weir = await startWeir({ command, upstream, folder, upstreamVariant });
+  stops.push(() => weir.process.kill());
+  return { target: `127.0.0.1:${weir.port}`, pid: weir.process.pid, startMs: weir.startMs };
+}
+
+/**
+ * Makes one run with processes of its own: control plane, what is in the middle, clients. First all clients get
+ * everything, then come updates, one at a time: the next begins when every client has the last.
+ *
+ * @param bundle path of the built Weir
+ * @throws Error when a step fails or takes too long, or when in the end a client does not hold the newest of everything
+ */
+export async function measure(
+  benchCase: BenchCase,
+  subject: Subject,
+  options: RunOptions,
+  bundle: string,
+): Promise<RunFigures> {
+  const stops: Stop[] = [];
+  let isLate = false;
+  const stopAll = async (): Promise<void> => {
+    for (const stop of stops.splice(0).reverse()) await stop();
+  };
+  // Ending the processes makes whatever is waited for fail, so nothing outlives the limit.
+  const timer = setTimeout(() => {
+    isLate = true;
+    void stopAll();
+  }, runMsMax);
+  try {
+    return await measureSteps(benchCase, subject, options, bundle, stops);
+  } catch (error) {
+    if (isLate) throw new Error(`not done after ${runMsMax / 1000} s`, { cause: error });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    await stopAll();
+  }
+}
+
+async function measureSteps(
+  { variant, resources, clients }: BenchCase,
+  subject: Subject,
+  { updates, changed }: RunOptions,
+  bundle: string,
+  stops: Stop[],
+): Promise<RunFigures> {
+  const upstreamVariant = upstreamVariantOf(subject, variant);
+  const controlPlaneConfig: ControlPlaneConfig = { resources, variants: [upstreamVariant] };
+  const controlPlane = new Child<ControlPlaneCommand, ControlPlaneReport>(
+    'the control plane',
+    'lean-control-plane.ts',
+    controlPlaneConfig,
+  );
+  stops.push(() => controlPlane.kill());
+  const { port } = await controlPlane.report('listening');
+  const middle = await startMiddle(subject, bundle, `127.0.0.1:${port}`, upstreamVariant, stops);
+  const swarmConfig: SwarmConfig = { target: middle.target, clients, resources, changed, variant };
+  const swarm = new Child<SwarmCommand, SwarmReport>('the clients', 'client-swarm.ts', swarmConfig);
+  stops.push(() => swarm.kill());
+  await swarm.report('ready');
+
+  const idle = middle.pid === undefined ? undefined : memoryOf(middle.pid);
+  const look = async () => {
+    await sleep(restMs);
+    controlPlane.send({ kind: 'stats' });
+    const { stats } = await controlPlane.report('stats');
+    return { stats, controlPlane: cpuMsOf(controlPlane.pid), agent: middle.pid && cpuMsOf(middle.pid) };
+  };
+  const started = await look();
+  swarm.send({ kind: 'start' });
+  const synced = await swarm.report('synced');
+  const afterSync = await look();
+
+  const latenciesMs: number[] = [];
+  const startMs = performance.now();
+  let made = 0;
+  while (made < updates && (made < updatesMin || performance.now() - startMs < updatesMsMax)) {
+    controlPlane.send({ kind: 'update', changed });
+    const { stampUs } = await controlPlane.report('updated');
+    const update = await swarm.report('updated');
+    if (update.stampUs !== stampUs) throw new Error('the clients report another update than the newest');
+    latenciesMs.push(...update.latenciesMs);
+    made += 1;
+    await sleep(pauseMs);
+  }
+  const ended = await look();
+  const memory = middle.pid === undefined ? undefined : memoryOf(middle.pid);
+  await verify(controlPlane, swarm, subject, clients, ended.stats);
+
+  const perUpdate = (after: number | undefined, before: number | undefined): number | undefined =>
+    after === undefined || before === undefined ? undefined : (after - before) / made;
+  const agent: AgentFigures | undefined =
+    middle.pid === undefined
+      ? undefined
+      : {
+          startMs: middle.startMs,
+          idleRssMiB: idle?.rssMiB,
+          idleOwnMiB: idle?.ownMiB,
+          rssMiB: memory?.rssMiB,
+          ownMiB: memory?.ownMiB,
+          syncCpuMs: difference(afterSync.agent, started.agent),
+          updateCpuMs: perUpdate(ended.agent, afterSync.agent),
+        };
+  return {
+    firstSyncMs: synced.ms,
+    propagationP50Ms: quantile(latenciesMs, 0.5),
+    propagationP99Ms: quantile(latenciesMs, 0.99),
+    updates: made,
+    streams: ended.stats.streamsOpened,
+    syncBytes: afterSync.stats.responseBytes,
+    updateBytes: (ended.stats.responseBytes - afterSync.stats.responseBytes) / made,
+    controlPlaneSyncCpuMs: difference(afterSync.controlPlane, started.controlPlane),
+    controlPlaneUpdateCpuMs: perUpdate(ended.controlPlane, afterSync.controlPlane),
+    agent,
+  };
+}
+
+function difference(after: number | undefined, before: number | undefined): number | undefined {
+  return after === undefined || before === undefined ? undefined : after - before;
+}
+
+/** @throws Error when a client lacks something, anything was rejected, or the control plane saw other than the streams expected */
+async function verify(
+  controlPlane: Child<ControlPlaneCommand, ControlPlaneReport>,
+  swarm: Child<SwarmCommand, SwarmReport>,
+  subject: Subject,
+  clients: number,
+  stats: { readonly streamsOpened: number; readonly rejections: number },
+): Promise<void> {
+  controlPlane.send({ kind: 'stamps' });
+  const { stampsUs } = await controlPlane.report('stamps');
+  swarm.send({ kind: 'verify', stampsUs });
+  const { problems } = await swarm.report('verified');
+  if (problems.length > 0) throw new Error(problems.join('; '));
+  if (stats.rejections > 0) throw new Error(`the control plane was sent ${stats.rejections} rejections`);
+  const streams = subject === 'direct' || subject === 'relay' ? clients : 1;
+  if (stats.streamsOpened !== streams) {
+    throw new Error(`the control plane saw ${stats.streamsOpened} streams, expected ${streams}`);
+  }
+}

@@ -1,0 +1,107 @@
+import { parseArgs } from 'node:util';
+import type { Variant } from '../../src/demo/envelopes.ts';
+
+/** What the user asked for. */
+export interface BenchOptions {
+  readonly clients: readonly number[];
+  readonly resources: readonly number[];
+  readonly variants: readonly Variant[];
+  readonly repetitions: number;
+  readonly updates: number;
+  readonly changed: number;
+  /** One small case, whose failure is the result. */
+  readonly isSmoke: boolean;
+  /** The built xdslab, to be run beside. */
+  readonly lab: string | undefined;
+  readonly output: 'text' | 'json';
+  /** Folder for PERFORMANCE.md and performance.svg. */
+  readonly out: string | undefined;
+}
+
+/** The help text. */
+export const benchHelp = `npm run bench -- [OPTIONS]
+
+Measures clients straight at a control plane, through a bare grpc-js byte relay, and through Weir (the bundle, built anew),
+in turn, with processes of their own. Takes about half an hour with the defaults; the figures are medians (least–greatest).
+
+  --clients N,…        numbers of clients [1,10,100]
+  --resources N,…      numbers of clusters, each with its endpoints [1000,10000]
+  --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
+  --repetitions N      runs of each, alternating [3]
+  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40]
+  --changed N          clusters in an update [10]
+  --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
+  --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir
+  -o, --output FORMAT  text or json, on stdout [text]
+  --out DIR            also writes DIR/PERFORMANCE.md and DIR/performance.svg
+  -h, --help           this text
+
+Exit code: 0; 1 if a run failed, a client did not end with the newest of everything, or the control plane saw more than one
+stream through Weir; 2 for a wrong option.
+`;
+
+function countsIn(flag: string, value: string, max: number): readonly number[] {
+  return value.split(',').map(part => {
+    const count = Number(part);
+    if (Number.isInteger(count) && count >= 1 && count <= max) return count;
+    throw new Error(`${flag}: ${JSON.stringify(part)} is no whole number from 1 to ${max}`);
+  });
+}
+
+function variantsIn(value: string): readonly Variant[] {
+  return value.split(',').map(part => {
+    if (part === 'delta' || part === 'sotw') return part;
+    throw new Error(`--variants: ${JSON.stringify(part)} is neither delta nor sotw`);
+  });
+}
+
+/**
+ * Reads the command line.
+ *
+ * @param args without program and script
+ * @returns undefined when the user asked for help
+ * @throws Error with a text for the user when an option is wrong
+ */
+export function readOptions(args: readonly string[]): BenchOptions | undefined {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      clients: { type: 'string', default: '1,10,100' },
+      resources: { type: 'string', default: '1000,10000' },
+      variants: { type: 'string', default: 'delta,sotw' },
+      repetitions: { type: 'string', default: '3' },
+      updates: { type: 'string', default: '40' },
+      changed: { type: 'string', default: '10' },
+      smoke: { type: 'boolean', default: false },
+      lab: { type: 'string' },
+      output: { type: 'string', short: 'o', default: 'text' },
+      out: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const one = (flag: string, value: string, max: number): number => {
+    const [count, ...more] = countsIn(flag, value, max);
+    if (count === undefined || more.length > 0) throw new Error(`${flag}: ${JSON.stringify(value)} is not one number`);
+    return count;
+  };
+  if (values.output !== 'text' && values.output !== 'json') {
+    throw new Error(`--output: ${JSON.stringify(values.output)} is neither text nor json`);
+  }
+  const isSmoke = values.smoke;
+  const resources = isSmoke ? [200] : countsIn('--resources', values.resources, 100_000);
+  const changed = one('--changed', values.changed, 1000);
+  if (resources.some(count => count < changed)) throw new Error('--changed is more than there are resources');
+  return {
+    clients: isSmoke ? [2] : countsIn('--clients', values.clients, 1000),
+    resources,
+    variants: variantsIn(values.variants),
+    repetitions: isSmoke ? 1 : one('--repetitions', values.repetitions, 100),
+    updates: isSmoke ? 5 : one('--updates', values.updates, 10_000),
+    changed,
+    isSmoke,
+    lab: values.lab,
+    output: values.output,
+    out: values.out,
+  };
+}

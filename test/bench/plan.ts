@@ -1,0 +1,86 @@
+import type { Variant } from '../../src/demo/envelopes.ts';
+
+// What is measured, and what a measurement gives.
+
+/**
+ * What stands between clients and control plane: nothing, the byte relay, Weir with the clients' variant upstream, or Weir
+ * with SotW clients and Delta upstream.
+ */
+export type Subject = 'direct' | 'relay' | 'weir' | 'weir-delta';
+
+/** One size of the bench. */
+export interface BenchCase {
+  /** What the clients speak. */
+  readonly variant: Variant;
+  /** Clusters; there are as many endpoint lists. */
+  readonly resources: number;
+  readonly clients: number;
+}
+
+/** How every run of a bench is made. */
+export interface RunOptions {
+  readonly updates: number;
+  /** Clusters in each update. */
+  readonly changed: number;
+}
+
+/** Figures of the process in the middle; memory in MiB, processor time in ms. */
+export interface AgentFigures {
+  /** From exec until it says that it listens; undefined for the relay. */
+  readonly startMs: number | undefined;
+  readonly idleRssMiB: number | undefined;
+  readonly idleOwnMiB: number | undefined;
+  /** After the last update. */
+  readonly rssMiB: number | undefined;
+  readonly ownMiB: number | undefined;
+  readonly syncCpuMs: number | undefined;
+  readonly updateCpuMs: number | undefined;
+}
+
+/** Figures of one run. Bytes are those of gRPC messages with their five-byte prefix. */
+export interface RunFigures {
+  /** From the first connection attempt until all clients hold all. */
+  readonly firstSyncMs: number;
+  /** From the stamp until the last changed resource is there, over all clients and updates. */
+  readonly propagationP50Ms: number;
+  readonly propagationP99Ms: number;
+  /** Updates made: fewer than asked for where they take long. */
+  readonly updates: number;
+  readonly streams: number;
+  readonly syncBytes: number;
+  readonly updateBytes: number;
+  /** Processor time of the control plane for the first sync and for one update, in ms. */
+  readonly controlPlaneSyncCpuMs: number | undefined;
+  readonly controlPlaneUpdateCpuMs: number | undefined;
+  readonly agent: AgentFigures | undefined;
+}
+
+/** One row: a case, what stood in the middle, and its repetitions. */
+export interface Row {
+  readonly benchCase: BenchCase;
+  readonly subject: Subject;
+  readonly runs: readonly RunFigures[];
+  /** Why repetitions failed. */
+  readonly failures: readonly string[];
+}
+
+/** Subjects of a case in the order in which they take turns. */
+export function subjectsOf(variant: Variant): readonly Subject[] {
+  return variant === 'delta' ? ['direct', 'relay', 'weir'] : ['direct', 'relay', 'weir', 'weir-delta'];
+}
+
+/** What the agent speaks upstream. */
+export function upstreamVariantOf(subject: Subject, variant: Variant): Variant {
+  return subject === 'weir-delta' ? 'delta' : variant;
+}
+
+/** The cases of a bench, the small ones first. */
+export function casesOf(
+  variants: readonly Variant[],
+  resources: readonly number[],
+  clients: readonly number[],
+): readonly BenchCase[] {
+  return variants.flatMap(variant =>
+    resources.flatMap(count => clients.map(many => ({ variant, resources: count, clients: many }))),
+  );
+}

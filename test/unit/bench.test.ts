@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { encodeRequest } from '../../src/demo/envelopes.ts';
+import { typeUrls } from '../../src/demo/resources.ts';
+import { readOptions } from '../bench/options.ts';
+import { eachResource, namesField, ResourceList, readRequest, readResponse } from '../bench/payload.ts';
+import type { Row, RunFigures } from '../bench/plan.ts';
+import { plotOf } from '../bench/plot.ts';
+import { quantile, spreadOf } from '../bench/statistics.ts';
+import { verdictsOf } from '../bench/targets.ts';
+
+// What the bench's figures rest on: payload, statistics, comparison.
+
+const figures = (p50Ms: number): RunFigures => ({
+  firstSyncMs: 1,
+  propagationP50Ms: p50Ms,
+  propagationP99Ms: p50Ms,
+  updates: 1,
+  streams: 1,
+  syncBytes: 1,
+  updateBytes: 1,
+  controlPlaneSyncCpuMs: undefined,
+  controlPlaneUpdateCpuMs: undefined,
+  agent: undefined,
+});
+
+const row = (subject: Row['subject'], ...p50Ms: readonly number[]): Row => ({
+  benchCase: { variant: 'delta', resources: 1000, clients: 1 },
+  subject,
+  runs: p50Ms.map(figures),
+  failures: [],
+});
+
+describe('the bench', () => {
+  for (const variant of ['sotw', 'delta'] as const) {
+    test(`a client reads in ${variant} the stamps that the control plane wrote`, () => {
+      const list = new ResourceList('cluster', variant, 12);
+      list.stamp([3, 11], 123_456_789);
+      const held = new Map<number, number>();
+      const whole = list.response(undefined, 7);
+      eachResource(whole, variant, 'cluster', (index, stampUs) => held.set(index, stampUs));
+      assert.deepEqual([held.size, held.get(2), held.get(3), held.get(11)], [12, 0, 123_456_789, 123_456_789]);
+      assert.deepEqual([readResponse(whole, variant).kind, readResponse(whole, variant).resources], ['cluster', 12]);
+
+      const changed: number[] = [];
+      eachResource(list.response([11, 3], 8), variant, 'cluster', index => changed.push(index));
+      assert.deepEqual(changed, [11, 3]);
+    });
+
+    test(`a request in ${variant} names resources by index`, () => {
+      const request = Buffer.concat([encodeRequest({ typeUrl: typeUrls.endpoints }, variant), namesField(4, 7)]);
+      const { kind, indices, isRejection } = readRequest(request, variant);
+      assert.deepEqual([kind, indices, isRejection], ['endpoints', [4, 5, 6], false]);
+    });
+  }
+
+  test('a cluster and its endpoints are about 420 bytes of a Delta response', () => {
+    const bytes = (kind: 'cluster' | 'endpoints') => new ResourceList(kind, 'delta', 100).response(undefined, 1).length;
+    const pair = (bytes('cluster') + bytes('endpoints')) / 100;
+    assert.ok(pair > 400 && pair < 440, `${pair} bytes`);
+  });
+
+  test('quantiles are samples, and the spread of an even number of runs has its median between two', () => {
+    const samples = Array.from({ length: 100 }, (_, index) => 100 - index);
+    assert.deepEqual([quantile(samples, 0.5), quantile(samples, 0.99), quantile([5], 0.99)], [51, 100, 5]);
+    assert.deepEqual(spreadOf([4, undefined, 1, 2, 9]), { median: 3, min: 1, max: 9 });
+    assert.equal(spreadOf([undefined]), undefined);
+  });
+
+  test('a ratio is taken inside each repetition', () => {
+    // By medians it would be 20 / 10; the repetitions say 1.1 each time.
+    const rows = [row('direct', 1, 1, 1), row('relay', 10, 20, 10), row('weir', 11, 22, 11)];
+    const verdict = verdictsOf({ rows, lab: [] }).find(({ target }) => target.includes('byte relay'));
+    assert.deepEqual([verdict?.measured, verdict?.verdict], ['1.10x the byte relay', 'met']);
+  });
+
+  test('a missed target says by how much', () => {
+    const rows = [row('direct', 1), row('relay', 10), row('weir', 23)];
+    const verdict = verdictsOf({ rows, lab: [] }).find(({ target }) => target.includes('byte relay'));
+    assert.equal(verdict?.verdict, 'missed by 100 %');
+  });
+
+  test('the plot shows every subject that was measured and holds no script', () => {
+    const svg = plotOf([row('direct', 1), row('relay', 10), row('weir', 23)]);
+    assert.equal(svg.match(/<circle/g)?.length, 3);
+    assert.ok(!/<script|NaN|undefined/.test(svg));
+  });
+
+  test('a wrong option is an error that quotes it', () => {
+    for (const args of [
+      ['--clients', '1,x'],
+      ['--variants', 'rest'],
+      ['--updates', '0'],
+      ['--changed', '300', '--smoke'],
+    ]) {
+      assert.throws(
+        () => readOptions(args),
+        (error: Error) => error.message.startsWith('--'),
+        args.join(' '),
+      );
+    }
+    assert.equal(readOptions(['-h']), undefined);
+  });
+});
