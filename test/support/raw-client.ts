@@ -21,14 +21,16 @@ export interface RawClientOptions {
   readonly method?: string;
   /** Whether responses are acknowledged by themselves. Default true. */
   readonly acks?: boolean;
+  /** Whether responses are decoded into the inbox, and acknowledged. Default true; without, only their arrival is noted. */
+  readonly decodes?: boolean;
 }
 
 /** A client on a real connection of its own that says exactly what the test tells it to. The test's end cancels it. */
 export class RawClient {
   /** Responses not yet taken by {@link next}, oldest first. */
   readonly inbox: TestResponse[] = [];
-  /** Bytes of all responses so far. */
-  receivedBytes = 0;
+  /** When each response came, on the monotonic clock in ms. */
+  readonly arrivals: number[] = [];
   /** How the stream ended; undefined while it is open. */
   status: StatusObject | undefined;
   readonly #variant: Variant;
@@ -52,7 +54,11 @@ export class RawClient {
     this.#call.on('status', status => {
       this.status = status;
     });
-    this.#call.on('data', (buffer: Buffer) => this.#receive(buffer, options.acks ?? true));
+    const { acks = true, decodes = true } = options;
+    this.#call.on('data', (buffer: Buffer) => {
+      this.arrivals.push(performance.now());
+      if (decodes) this.#receive(buffer, acks);
+    });
     context.after(() => this.close());
   }
 
@@ -85,7 +91,6 @@ export class RawClient {
   }
 
   #receive(buffer: Buffer, acks: boolean): void {
-    this.receivedBytes += buffer.length;
     const response = decodeTestResponse(buffer, this.#variant);
     this.inbox.push(response);
     if (!acks) return;
