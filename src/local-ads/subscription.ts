@@ -17,7 +17,8 @@ export interface SubscriptionChange extends InterestChange {
 export class ClientSubscription {
   readonly #traits: TypeTraits;
   readonly #isWildcardSticky: boolean;
-  readonly #names = new Set<string>();
+  /** In the order of the client's list, so that a list that is repeated is known without another set. */
+  #names = new Set<string>();
   #isWildcard = false;
   /** A request of this type has named something on this stream: the legacy wildcard is dead (R12). */
   #wasNamed = false;
@@ -55,24 +56,26 @@ export class ClientSubscription {
       this.#isWildcard = !this.#wasNamed && this.#traits.hasLegacyWildcard;
     }
     this.#isFirst = false;
-    const wanted = new Set(resourceNames);
-    wanted.delete(wildcardName);
+    const wildcard = difference(wasWildcard, this.#isWildcard);
+    // Every ACK repeats the list, of 10,000 names if need be (docs/PERFORMANCE.md).
+    if (this.#isRepeated(resourceNames)) {
+      return { added: [], removed: [], wildcard, resubscribed: [], droppedUnderWildcard: [] };
+    }
+    const before = this.#names;
+    this.#names = new Set(resourceNames);
+    this.#names.delete(wildcardName);
     const added: string[] = [];
     const removed: string[] = [];
-    for (const name of this.#names) if (!wanted.has(name)) removed.push(name);
-    for (const name of removed) this.#names.delete(name);
-    for (const name of wanted) {
-      if (this.#names.has(name)) continue;
-      this.#names.add(name);
-      added.push(name);
-    }
-    return {
-      added,
-      removed,
-      wildcard: difference(wasWildcard, this.#isWildcard),
-      resubscribed: [],
-      droppedUnderWildcard: [],
-    };
+    for (const name of before) if (!this.#names.has(name)) removed.push(name);
+    for (const name of this.#names) if (!before.has(name)) added.push(name);
+    return { added, removed, wildcard, resubscribed: [], droppedUnderWildcard: [] };
+  }
+
+  #isRepeated(resourceNames: readonly string[]): boolean {
+    if (resourceNames.length !== this.#names.size) return false;
+    let at = 0;
+    for (const name of this.#names) if (name !== resourceNames[at++]) return false;
+    return true;
   }
 
   /** Takes in a Delta request: its lists are differences (R10). */
