@@ -88,18 +88,29 @@ export function encodeListener(
   routeName: string,
   options: ListenerOptions = {},
 ): Buffer {
-  const routerType = 'envoy.extensions.filters.http.router.v3.Router';
-  const managerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
-  const manager = message(
-    text(2, name),
-    nested(3, nested(1, ...configSource(options.origin, options.routeFetchTimeoutMs)), text(2, routeName)),
-    extension(5, 'envoy.filters.http.router', routerType, message()),
-  );
+  const manager = httpManager(name, routeName, options);
   return message(
     text(1, name),
     nested(2, socketAddress(address)),
     nested(3, extension(3, 'envoy.filters.network.http_connection_manager', managerType, manager)),
   );
+}
+
+const managerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+
+function httpManager(name: string, routeName: string, options: ListenerOptions): Buffer {
+  const routerType = 'envoy.extensions.filters.http.router.v3.Router';
+  return message(
+    text(2, name),
+    nested(3, nested(1, ...configSource(options.origin, options.routeFetchTimeoutMs)), text(2, routeName)),
+    extension(5, 'envoy.filters.http.router', routerType, message()),
+  );
+}
+
+/** The `Listener` that a gRPC client asks for under the name of its target; it binds no port (A27). */
+export function encodeApiListener(name: string, routeName: string): Buffer {
+  const manager = httpManager(name, routeName, {});
+  return message(text(1, name), nested(19, nested(1, text(1, prefix + managerType), bytes(2, manager))));
 }
 
 /** Where requests with a path prefix go: one cluster, or several by weight. */

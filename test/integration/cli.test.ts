@@ -97,7 +97,7 @@ test('bootstrap grpc points at the agent in the form of gRPC', () => {
   assert.deepEqual(plain.xds_servers[0].server_features, ['xds_v3']);
   const socket = of('--listen', 'unix:/run/weir.sock', '--node-id', 'n', '--node-cluster', 'c');
   assert.equal(socket.xds_servers[0].server_uri, 'unix:///run/weir.sock');
-  assert.deepEqual(socket.node, { id: 'n', cluster: 'c' });
+  assert.deepEqual(socket.node, { id: 'n', cluster: 'c', locality: {} });
   assert.equal(of('--listen', 'unix:weir.sock').xds_servers[0].server_uri, 'unix:weir.sock');
 });
 

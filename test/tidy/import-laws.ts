@@ -55,6 +55,8 @@ function cycles(files: Repository): Violation[] {
 /** Where each package may be named. In src, apart from the demo, that is at most `filesMax` files. */
 const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   ['@grpc/grpc-js', ['src/upstream/channel.ts', 'src/local-ads/*.ts', 'src/demo/*.ts', 'test/**']],
+  // A client to test against, in a process of its own.
+  ['@grpc/grpc-js-xds', ['test/programs/*.ts']],
   ['protobufjs', ['src/xds/wire*.ts', 'src/demo/*.ts', 'test/support/*.ts']],
   ['undici', ['src/admin/client.ts', 'src/cache/seed-bundle.ts', 'src/agent/envoy-probe.ts']],
   ['pino', ['src/agent/log.ts']],
@@ -98,7 +100,7 @@ function packages(files: Repository): Violation[] {
 
 function reachable(files: Repository): Violation[] {
   const isRoot = ({ path }: TidyFile): boolean =>
-    path === 'src/cli/main.ts' || /^(scripts|test\/bench)\/|\.test\.ts$/.test(path);
+    path === 'src/cli/main.ts' || /^(scripts|test\/bench|test\/programs)\/|\.test\.ts$/.test(path);
   const fromPrograms = new Set<string>();
   const fromTests = new Set<string>();
   const walk = (path: string, seen: Set<string>): void => {

@@ -95,7 +95,12 @@ export async function printGrpcBootstrap(options: GrpcOptions): Promise<number> 
         server_features: ['xds_v3'],
       },
     ],
-    node: { id: options.nodeId, ...(options.nodeCluster === '' ? {} : { cluster: options.nodeCluster }) },
+    node: {
+      id: options.nodeId,
+      ...(options.nodeCluster === '' ? {} : { cluster: options.nodeCluster }),
+      // grpc-js refuses a bootstrap without it, and then waits for ever without a word.
+      locality: {},
+    },
   };
   console.log(JSON.stringify(bootstrap, undefined, 2));
   return exitCodes.ok;
