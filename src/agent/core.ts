@@ -266,8 +266,7 @@ export class Core {
           break;
         }
         case 'upstream_closed':
-          session.closed(event.streamId, event, clock.monotonicMs, clock.wallMs);
-          view.lost(session);
+          view.closed(session, event.streamId, event, clock);
           break;
       }
       this.#advance(view, clock);

@@ -1,6 +1,6 @@
 import type { ClientEvent } from '../local-ads/server.ts';
 import type { ChannelEvent } from '../upstream/channel.ts';
-import type { SessionNote, UpstreamEffect } from '../upstream/session.ts';
+import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
 import type { StreamGroup } from '../xds/type-urls.ts';
 import type { TypeUrl, Variant, ViewKey } from '../xds/types.ts';
 
@@ -62,6 +62,7 @@ export type Note =
       readonly verdict: 'ack' | 'nack';
       readonly reason: string | undefined;
     }
+  | { readonly kind: 'type_isolated'; readonly typeUrl: TypeUrl; readonly reason: string }
   | { readonly kind: 'type_complete'; readonly typeUrl: TypeUrl; readonly resources: number }
   | {
       readonly kind: 'names_missing';

@@ -1,4 +1,4 @@
-import type { SessionNote } from '../upstream/session.ts';
+import type { SessionNote } from '../upstream/session-events.ts';
 import { unreachable } from '../xds/assert.ts';
 import { secretType, traitsOf } from '../xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../xds/types.ts';
@@ -60,6 +60,13 @@ export function describe(note: Note): LogLine | undefined {
       const type = traitsOf(note.typeUrl).shortName;
       if (note.verdict === 'ack') return line('debug', 'acknowledged to the control plane', { type });
       return line('warn', `rejected to the control plane: ${clientText(note.typeUrl, note.reason ?? '')}`, { type });
+    }
+    case 'type_isolated': {
+      const type = traitsOf(note.typeUrl).shortName;
+      return line('warn', `the control plane ends streams over ${type}, which gets one of its own`, {
+        type,
+        reason: clip(note.reason, quotedMax),
+      });
     }
     case 'type_complete':
       return line('info', 'type complete', { type: traitsOf(note.typeUrl).shortName, resources: note.resources });

@@ -4,11 +4,15 @@ import { type InterestChange, TypeInterest } from '../cache/watch-map.ts';
 import { AnswerShelf } from '../local-ads/answer-shelf.ts';
 import type { TypeSource } from '../local-ads/client-type.ts';
 import type { Random } from '../upstream/backoff.ts';
-import { type Received, Session, type SessionSettings, type UpstreamEffect } from '../upstream/session.ts';
+import { Session, type SessionSettings } from '../upstream/session.ts';
+import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
 import { clusterType, endpointType, groupOf, type StreamGroup, traitsOf } from '../xds/type-urls.ts';
 import type { Clock, Nonce, RpcStatus, TypeUrl, ViewKey } from '../xds/types.ts';
 import { AckLedger } from './ack-ledger.ts';
 import type { Note } from './events.ts';
+
+/** Streams of a view; types that would need one more share the last. */
+const ownStreamsMax = 8;
 
 /** What a view is made with. */
 export interface ViewSettings extends SessionSettings {
@@ -19,7 +23,8 @@ export interface ViewSettings extends SessionSettings {
 export interface TypeView extends TypeSource {
   readonly typeUrl: TypeUrl;
   readonly interest: TypeInterest;
-  readonly session: Session;
+  /** The stream that carries it; another one once a server ended that one over this type. */
+  session: Session;
   readonly ledger: AckLedger;
 }
 
@@ -98,13 +103,7 @@ export class View {
       noncePrefix: `${this.types.size.toString(36)}-`,
       upstreamVersion: '',
     };
-    session.addType(typeUrl, interest, {
-      has: name => store.heldVersion(name) !== undefined,
-      versions: () => heldVersions(store, interest),
-      get isComplete() {
-        return store.isKnown;
-      },
-    });
+    connect(type);
     this.types.set(typeUrl, type);
     return type;
   }
@@ -138,12 +137,25 @@ export class View {
   ): { change?: Change; effects: UpstreamEffect[] } {
     const { received, effects } = session.received(streamId, bytes, clock.monotonicMs, clock.wallMs);
     const change = this.#take(session, received, clock);
-    if (received.kind === 'broken') this.lost(session);
+    if (received.kind === 'broken') this.#lost(session);
     return change ? { change, effects } : { effects };
   }
 
+  /** A session's stream ended. A type over which the server ended it goes on on a stream of its own, and the others without it. */
+  closed(session: Session, streamId: number, status: RpcStatus, clock: Clock): void {
+    const suspect = session.closed(streamId, status, clock.monotonicMs, clock.wallMs);
+    this.#lost(session);
+    const type = suspect && this.types.get(suspect);
+    if (!type) return;
+    session.removeType(type.typeUrl);
+    const isRoom = this.#sessions.size < ownStreamsMax;
+    type.session = this.#session(isRoom ? `own ${type.typeUrl}` : 'own others');
+    connect(type);
+    this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message });
+  }
+
   /** The session's stream is gone: open verdicts died with it (R131). */
-  lost(session: Session): void {
+  #lost(session: Session): void {
     for (const type of this.types.values()) if (type.session === session) type.ledger.clear();
   }
 
@@ -296,6 +308,17 @@ export class View {
     this.#referenced = { revision, names };
     return names;
   }
+}
+
+/** Has the type's session ask for what is wanted of it. */
+function connect({ typeUrl, store, interest, session }: TypeView): void {
+  session.addType(typeUrl, interest, {
+    has: name => store.heldVersion(name) !== undefined,
+    versions: () => heldVersions(store, interest),
+    get isComplete() {
+      return store.isKnown;
+    },
+  });
 }
 
 function placement({ interest, store }: TypeView, name: string): Placement {

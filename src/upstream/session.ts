@@ -1,5 +1,4 @@
 import { invariant } from '../xds/assert.ts';
-import type { UpstreamResponse } from '../xds/discovery.ts';
 import { type StreamGroup, traitsOf } from '../xds/type-urls.ts';
 import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
 import { encodeDeltaRequest, encodeSotwRequest } from '../xds/wire-request.ts';
@@ -8,22 +7,11 @@ import { type AnswerTiming, AnswerTracker, type Verdicts } from './answer-tracke
 import { Backoff, type Random } from './backoff.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
+import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
+import { suspectOf } from './suspect.ts';
 import { VariantChoice } from './variant-choice.ts';
-
-/** What a session wants done; the core runs it in order. */
-export type UpstreamEffect =
-  | { readonly kind: 'open_upstream'; readonly streamId: number; readonly variant: Variant; readonly address: string }
-  | { readonly kind: 'send_upstream'; readonly streamId: number; readonly bytes: Buffer }
-  | { readonly kind: 'close_upstream'; readonly streamId: number };
-
-/** What a session tells of itself: the core makes a log line and a metric of it. */
-export type SessionNote =
-  | { readonly kind: 'stream_opening'; readonly variant: Variant; readonly address: string }
-  | { readonly kind: 'stream_lost'; readonly code: number; readonly message: string; readonly retryInMs: number }
-  | { readonly kind: 'stream_recycled'; readonly reason: string }
-  | { readonly kind: 'variant_changed'; readonly variant: Variant; readonly reason: string };
 
 /** Everything a session is told once. */
 export interface SessionSettings extends AnswerTiming {
@@ -34,23 +22,6 @@ export interface SessionSettings extends AnswerTiming {
   readonly resourcesMax: number;
 }
 
-/** What one response turned out to be. */
-export type Received =
-  /** From a stream that is not ours any more. */
-  | { readonly kind: 'stale' }
-  /** The bytes are no response: the stream was closed. */
-  | { readonly kind: 'broken'; readonly error: string }
-  /** Refused as a whole (R77); the NACK is queued. */
-  | { readonly kind: 'refused'; readonly typeUrl: TypeUrl; readonly error: string }
-  /** Of a type that nobody wants; acknowledged and dropped. */
-  | { readonly kind: 'unasked'; readonly typeUrl: TypeUrl }
-  | {
-      readonly kind: 'accepted';
-      readonly response: UpstreamResponse;
-      readonly isWhole: boolean;
-      readonly removed: readonly string[];
-    };
-
 /** A type as the session knows it: what is wanted and held outlives streams, subscription and tracker do not. */
 interface TypeLink {
   readonly typeUrl: TypeUrl;
@@ -60,6 +31,10 @@ interface TypeLink {
   tracker: AnswerTracker;
   /** Error of the response refused last, to notice a repetition (R130). */
   refused: string | undefined;
+  /** Place of the first request among those of the stream; undefined before it. */
+  askedAs: number | undefined;
+  /** Whether the server ever answered, on whatever stream. */
+  wasAnswered: boolean;
 }
 
 type Phase =
@@ -87,6 +62,8 @@ export class Session {
   #phaseSinceWallMs = 0;
   #identifier = '';
   #lastError: string | undefined;
+  /** Types asked for on the present stream. */
+  #asked = 0;
 
   /**
    * @param node encoded Node for the first request of each stream (R1)
@@ -141,7 +118,14 @@ export class Session {
       subscription: this.#newSubscription(typeUrl, interest, held),
       tracker: new AnswerTracker(this.#settings),
       refused: undefined,
+      askedAs: undefined,
+      wasAnswered: false,
     });
+  }
+
+  /** Forgets a type that another session takes over, while no stream is open. */
+  removeType(typeUrl: TypeUrl): void {
+    this.#types.delete(typeUrl);
   }
 
   added(typeUrl: TypeUrl, names: readonly string[], nowMs: number): void {
@@ -192,7 +176,9 @@ export class Session {
     for (const link of this.#types.values()) {
       link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
       link.tracker = new AnswerTracker(this.#settings);
+      link.askedAs = undefined;
     }
+    this.#asked = 0;
   }
 
   /** The last request has left. */
@@ -200,9 +186,13 @@ export class Session {
     if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#phase.isWriting = false;
   }
 
-  /** The stream ended, for whatever cause. The back-off decides when the next one opens. */
-  closed(streamId: number, status: RpcStatus, nowMs: number, wallMs: number): void {
-    if (this.streamId !== streamId) return;
+  /**
+   * The stream ended, for whatever cause. The back-off decides when the next one opens.
+   *
+   * @returns the type that the server seems to have ended it over, if any
+   */
+  closed(streamId: number, status: RpcStatus, nowMs: number, wallMs: number): TypeUrl | undefined {
+    if (this.streamId !== streamId) return undefined;
     const hadResponse = this.#phase.kind === 'open' && this.#phase.hasResponse;
     this.#lastError = `${status.code}: ${status.message}`;
     if (!hadResponse) {
@@ -216,6 +206,7 @@ export class Session {
     this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
     this.#phaseSinceWallMs = wallMs;
     this.#notes.push({ kind: 'stream_lost', code: status.code, message: status.message, retryInMs: delay });
+    return suspectOf(status.code, this.#types.values());
   }
 
   /**
@@ -241,6 +232,7 @@ export class Session {
     const known = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
     const link = known?.subscription.isAsked ? known : undefined;
+    if (link) link.wasAnswered = true;
     if ('error' in decoded) {
       if (!link || decoded.nonce === '') {
         // Nothing to refuse it by: only the stream itself can say no.
@@ -347,6 +339,7 @@ export class Session {
       const next = link.subscription.next(nowMs);
       if (!next) continue;
       phase.isWriting = true;
+      link.askedAs ??= ++this.#asked;
       // When resumed the set is complete already: the answer is a difference, and silence means that all is current (R108).
       if (next.wildcard === 'fresh') link.tracker.wildcardAsked(nowMs);
       const unknown = next.asked.filter(name => !link.held.has(name));

@@ -78,8 +78,11 @@ export function traitsOf(typeUrl: TypeUrl): TypeTraits {
   );
 }
 
-/** Which upstream stream of a view carries a type (design "Identity, sharing, stream groups"). */
-export type StreamGroup = 'main' | 'mcp';
+/**
+ * Which upstream stream of a view carries a type (design "Identity, sharing, stream groups"): `own …` are streams of types over which a server
+ * ended the main one.
+ */
+export type StreamGroup = 'main' | 'mcp' | `own ${string}`;
 
 /**
  * Istio's mesh configuration rides on a stream of its own: istiod ends the whole stream over one such type that it does not

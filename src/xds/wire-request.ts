@@ -27,7 +27,7 @@ class LimitError extends Error {
   }
 }
 
-/** A text error of a client is kept to this many characters: Envoy quotes whole resources in it (R52, R101). */
+/** A text error of a client is kept to this many bytes: Envoy quotes whole resources in it (R52, R101). */
 const errorTextMax = 4096;
 
 /**
@@ -194,10 +194,16 @@ function readStatus(reader: Reader): RpcStatus {
   while (reader.pos < end) {
     const tag = reader.uint32();
     if (tag === 0x08) code = reader.int32();
-    else if (tag === 0x12) message = reader.string();
+    else if (tag === 0x12) message = clipped(reader.bytes());
     else reader.skipType(tag & 7);
   }
-  return { code, message: message.length > errorTextMax ? `${message.slice(0, errorTextMax)}…` : message };
+  return { code, message };
+}
+
+/** Made of the bytes kept only: a part of a long string would hold on to all of it. */
+function clipped(bytes: Uint8Array): string {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, errorTextMax)).toString('utf8');
+  return bytes.length > errorTextMax ? `${text}…` : text;
 }
 
 function writeStatus(writer: protobuf.Writer, status: RpcStatus): void {

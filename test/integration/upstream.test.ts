@@ -131,6 +131,39 @@ describe('upstream', () => {
     });
   }
 
+  test('R77: a server that ends the stream over one type keeps serving the others, and that type tries on alone', async t => {
+    const controlPlane = new RawControlPlane(t);
+    const { address, log } = await startTestAgent(t, await controlPlane.start());
+    const bad = 'type.googleapis.com/example.Forbidden' as TypeUrl;
+    const client = new RawClient(t, address, 'delta');
+    client.ask({ typeUrl: clusterType, nodeId });
+    const first = await controlPlane.answer(clusterType, resources(clusterType, ['a']));
+    await client.next();
+    client.ask({ typeUrl: bad, names: ['x'] });
+    const end = { code: status.UNAUTHENTICATED, details: 'not this type' };
+    (await controlPlane.request(bad)).stream.call.emit('error', end);
+    await waitFor('the end of the stream', waitMs, () => !first.isOpen || undefined);
+    const { stream: main } = await controlPlane.request(clusterType);
+    // Again and again: it stays with its own stream.
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      const { stream: own } = await controlPlane.request(bad);
+      assert.notEqual(own, main);
+      own.call.emit('error', end);
+      await waitFor('the end of its stream', waitMs, () => !own.isOpen || undefined);
+    }
+    controlPlane.respond(main, clusterType, { resources: resources(clusterType, ['b']) });
+    assert.deepEqual(
+      (await client.next()).resources.map(one => one.name),
+      ['b'],
+    );
+    assert.equal(main.isOpen, true);
+    assert.equal(client.status, undefined);
+    assert.ok(log.some(line => line.includes('ends streams over') && line.includes('not this type')));
+    // And when the server has learnt it, it is served.
+    await controlPlane.answer(bad, resources(bad, ['x']));
+    assert.equal((await client.next()).typeUrl, bad);
+  });
+
   test('R22: bytes that are no response end the stream, lose nothing, and the next stream mends it', async t => {
     const controlPlane = new RawControlPlane(t);
     const { address, log } = await startTestAgent(t, await controlPlane.start());

@@ -99,6 +99,17 @@ describe('verdicts', () => {
     });
   }
 
+  test('R101: of a megabyte of words upstream hears the first four kilobytes', () => {
+    const harness = new CoreHarness();
+    const [client] = holding(harness, 'delta');
+    assert.ok(client);
+    harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
+    client.send({ typeUrl: clusterType, nonce: client.only(clusterType).nonce, error: 'ü'.repeat(500_000) });
+    const [error = ''] = harness.asked(clusterType).flatMap(one => one.error ?? []);
+    assert.match(error, /^node n0: üü+/);
+    assert.ok(Buffer.byteLength(error) < 4_300, `${error.length}`);
+  });
+
   test('T27 R70: a wildcard and a client with names on a SotW upstream: one wildcard, and nobody sees an empty list', () => {
     const harness = new CoreHarness({ variant: 'sotw' });
     const [everything, named] = [harness.client('sotw', 'a'), harness.client('sotw', 'b')];

@@ -1,0 +1,32 @@
+import type { UpstreamResponse } from '../xds/discovery.ts';
+import type { TypeUrl, Variant } from '../xds/types.ts';
+
+/** What a session wants done; the core runs it in order. */
+export type UpstreamEffect =
+  | { readonly kind: 'open_upstream'; readonly streamId: number; readonly variant: Variant; readonly address: string }
+  | { readonly kind: 'send_upstream'; readonly streamId: number; readonly bytes: Buffer }
+  | { readonly kind: 'close_upstream'; readonly streamId: number };
+
+/** What a session tells of itself: the core makes a log line and a metric of it. */
+export type SessionNote =
+  | { readonly kind: 'stream_opening'; readonly variant: Variant; readonly address: string }
+  | { readonly kind: 'stream_lost'; readonly code: number; readonly message: string; readonly retryInMs: number }
+  | { readonly kind: 'stream_recycled'; readonly reason: string }
+  | { readonly kind: 'variant_changed'; readonly variant: Variant; readonly reason: string };
+
+/** What one response turned out to be. */
+export type Received =
+  /** From a stream that is not ours any more. */
+  | { readonly kind: 'stale' }
+  /** The bytes are no response: the stream was closed. */
+  | { readonly kind: 'broken'; readonly error: string }
+  /** Refused as a whole (R77); the NACK is queued. */
+  | { readonly kind: 'refused'; readonly typeUrl: TypeUrl; readonly error: string }
+  /** Of a type that nobody wants; acknowledged and dropped. */
+  | { readonly kind: 'unasked'; readonly typeUrl: TypeUrl }
+  | {
+      readonly kind: 'accepted';
+      readonly response: UpstreamResponse;
+      readonly isWhole: boolean;
+      readonly removed: readonly string[];
+    };
