@@ -12,6 +12,8 @@ interface OpenResponse {
   readonly nonce: Nonce;
   readonly fromRevision: number;
   readonly toRevision: number;
+  /** What it changed. */
+  readonly names: readonly string[];
   readonly deadlineMs: number;
   /** Streams whose word is awaited. */
   readonly voters: Set<number>;
@@ -40,16 +42,32 @@ export class AckLedger {
     | { readonly nonce: Nonce; readonly fromRevision: number; readonly toRevision: number; readonly isAck: boolean }
     | undefined;
   /** The newest NACK and who still stands by it, to notice that upstream sent the same again (R130). */
-  #refused: { readonly status: RpcStatus; readonly toRevision: number; readonly refusers: Set<number> } | undefined;
+  #refused:
+    | {
+        readonly status: RpcStatus;
+        readonly toRevision: number;
+        readonly names: ReadonlySet<string>;
+        readonly refusers: Set<number>;
+      }
+    | undefined;
 
-  /** The NACK that content at this revision got, if upstream has sent nothing new since. */
-  refusalAt(revision: number): RpcStatus | undefined {
-    return this.#refused?.toRevision === revision ? this.#refused.status : undefined;
+  /** The NACK that content at this revision got, if upstream has sent nothing new since, and sends some of it again now. */
+  refusalAt(revision: number, names: readonly string[]): RpcStatus | undefined {
+    const refused = this.#refused;
+    if (refused?.toRevision !== revision) return undefined;
+    return names.some(name => refused.names.has(name)) ? refused.status : undefined;
   }
 
-  /** A response was applied; its verdict waits for `voters`, at most until `deadlineMs`. */
-  open(nonce: Nonce, fromRevision: number, toRevision: number, voters: Iterable<number>, deadlineMs: number): void {
-    this.#open.push({ nonce, fromRevision, toRevision, deadlineMs, voters: new Set(voters), refusals: [] });
+  /** A response was applied and changed `names`; its verdict waits for `voters`, at most until `deadlineMs`. */
+  open(
+    nonce: Nonce,
+    fromRevision: number,
+    toRevision: number,
+    names: readonly string[],
+    voters: Iterable<number>,
+    deadlineMs: number,
+  ): void {
+    this.#open.push({ nonce, fromRevision, toRevision, names, deadlineMs, voters: new Set(voters), refusals: [] });
   }
 
   /** A client answered a message. Its word counts for every response that the message held something of (R98). */
@@ -98,7 +116,7 @@ export class AckLedger {
       this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
       if (status) {
         const refusers = new Set(response.refusals.map(refusal => refusal.streamId));
-        this.#refused = { status, toRevision, refusers };
+        this.#refused = { status, toRevision, names: new Set(response.names), refusers };
       }
       decisions.push({ nonce, status });
     }

@@ -44,6 +44,10 @@ export class ClientTable {
     for (const client of this.#clients.values()) if (client.view === view && client.stream.type(typeUrl)) yield client;
   }
 
+  isAskedFor(view: View, typeUrl: TypeUrl): boolean {
+    return !this.subscribed(view, typeUrl).next().done;
+  }
+
   /** Streams that will be sent something of a change of these names. */
   affected(view: View, typeUrl: TypeUrl, names: readonly string[]): number[] {
     const streamIds: number[] = [];

@@ -81,10 +81,10 @@ export class Client {
   overdue(nowMs: number): RpcStatus | undefined {
     const { firstRequestTimeoutMs, clientProgressTimeoutMs } = this.#patience;
     if (!this.#view && this.#firstRequestByMs <= nowMs) {
-      return exhausted(`no request came within ${firstRequestTimeoutMs} ms (setting firstRequestTimeoutMs)`);
+      return exhausted(`no request came within ${firstRequestTimeoutMs} ms (setting firstRequestTimeout)`);
     }
     if (this.#writing && this.#writing.byMs <= nowMs) {
-      return exhausted(`the client took nothing for ${clientProgressTimeoutMs} ms (setting clientProgressTimeoutMs)`);
+      return exhausted(`the client took nothing for ${clientProgressTimeoutMs} ms (setting clientProgressTimeout)`);
     }
     return this.#answerByMs <= nowMs ? this.#unanswered(nowMs) : undefined;
   }

@@ -136,6 +136,7 @@ export class Core {
     const view = client.view ?? this.#attach(client, request, clock);
     if (!view) return;
     const { viewTypesMax } = this.#settings;
+    if (view.types.size >= viewTypesMax) view.dropUnused(typeUrl => this.#clients.isAskedFor(view, typeUrl));
     if (!view.types.has(request.typeUrl) && view.types.size >= viewTypesMax) {
       const reason = `clients ask for more than ${viewTypesMax} types (setting typesPerViewMax)`;
       this.#cut(client, grpcCode.resourceExhausted, reason, clock);
@@ -189,6 +190,7 @@ export class Core {
       if (used.has(view)) continue;
       for (const { streamId } of view.sessions())
         if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
+      view.dispose();
       this.#views.delete(view.key);
       retired = view.key;
     }
@@ -201,7 +203,9 @@ export class Core {
     if (status) {
       const { streamId } = client;
       this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
-      if (verdict.isProvisional) return;
+    }
+    if (verdict.isProvisional) return;
+    if (status) {
       const late = type.ledger.lateTarget(verdict);
       if (late !== undefined)
         type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });
@@ -220,6 +224,11 @@ export class Core {
   #clientWritable(client: Client, clock: Clock): void {
     this.#bytesInFlight -= client.written();
     this.#flush(client, clock);
+    this.#flushWaiting(clock);
+  }
+
+  /** Bytes in flight have become fewer: streams that waited for their share go on, in order. */
+  #flushWaiting(clock: Clock): void {
     for (const waiting of this.#waiting) {
       if (this.#bytesInFlight >= this.#settings.responseBytesInFlightMax) break;
       this.#waiting.delete(waiting);
@@ -231,6 +240,7 @@ export class Core {
     this.#clients.delete(client);
     this.#waiting.delete(client);
     this.#bytesInFlight -= client.written();
+    this.#flushWaiting(clock);
     const { view, identity } = client;
     if (!view || !identity) return;
     this.#note({ kind: 'client_detached', streamId: client.streamId, nodeId: identity.id });
@@ -275,18 +285,18 @@ export class Core {
   }
 
   /** Tells the clients of a change, and arranges for upstream's answer. */
-  #changed(view: View, { type, nonce, fromRevision }: Change, clock: Clock): void {
+  #changed(view: View, { type, nonce, fromRevision, names: held }: Change, clock: Clock): void {
     const { store, ledger, typeUrl } = type;
     const now = clock.monotonicMs;
     const toRevision = store.revision;
     if (toRevision === fromRevision) {
       // Nothing new: what was refused is refused again, later each time (R130); all else is acknowledged as it comes.
-      const refusal = ledger.refusalAt(toRevision);
+      const refusal = ledger.refusalAt(toRevision, held);
       view.answer(type, nonce, refusal, refusal !== undefined, now);
     } else {
       const names = store.changesSince(fromRevision);
       const voters = this.#settings.ack === 'receipt' ? [] : this.#clients.affected(view, typeUrl, names);
-      ledger.open(nonce, fromRevision, toRevision, voters, now + this.#settings.ackWaitMs);
+      ledger.open(nonce, fromRevision, toRevision, names, voters, now + this.#settings.ackWaitMs);
       this.#settle(view, type, clock);
     }
     this.#flushType(view, typeUrl, clock);
@@ -316,7 +326,7 @@ export class Core {
 
   /** Brings the view's upstream streams on after an event. */
   #advance(view: View, clock: Clock): void {
-    for (const session of view.sessions()) this.#effects.push(...session.advance(clock.monotonicMs, clock.wallMs));
+    this.#effects.push(...view.advance(clock));
     for (const note of view.takeNotes()) this.#note(note);
     this.#expect(view.nextDeadlineMs());
   }

@@ -1,6 +1,7 @@
 import { differingFields, type NodeIdentity, nodeForUpstream, readNode, viewKeyOf } from '../xds/node.ts';
 import { grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
 import { type ConfiguredNode, encodeNode } from '../xds/wire-request.ts';
+import { AgentError, exitCodes } from './errors.ts';
 
 /** Who may share what. */
 export interface IdentitySettings {
@@ -27,12 +28,17 @@ export class IdentityPolicy {
   readonly #settings: IdentitySettings;
   readonly #configured: { readonly identity: NodeIdentity; readonly bytes: Buffer } | undefined;
 
+  /** @throws AgentError when the configured node is none that could be sent */
   constructor(settings: IdentitySettings) {
     this.#settings = settings;
     if (!settings.node) return;
     const bytes = encodeNode(settings.node);
     const identity = readNode(bytes);
-    if (!('error' in identity)) this.#configured = { identity, bytes };
+    if ('error' in identity) {
+      const { usage } = exitCodes;
+      throw new AgentError(`the configured node cannot be used: ${identity.error} (setting node)`, { exitCode: usage });
+    }
+    this.#configured = { identity, bytes };
   }
 
   /**

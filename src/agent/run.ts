@@ -149,6 +149,7 @@ function coreSettings(settings: Settings): CoreSettings {
     lingerMs: settings.lingerMs,
     namesMax: settings.namesPerTypeMax,
     nameBytesMax: settings.nameBytesMax,
+    nodeBytesMax: settings.nodeBytesMax,
     typesMax: settings.typesPerStreamMax,
     viewTypesMax: settings.typesPerViewMax,
     removalHoldMs: settings.removalHoldMs,

@@ -38,6 +38,7 @@ export interface Settings {
   readonly clientStreamsPerConnectionMax: number;
   readonly namesPerTypeMax: number;
   readonly nameBytesMax: number;
+  readonly nodeBytesMax: number;
   readonly typesPerStreamMax: number;
   readonly typesPerViewMax: number;
   readonly resourcesPerTypeMax: number;
@@ -265,6 +266,7 @@ const rows: Rows = {
   clientStreamsPerConnectionMax: count('Streams on one client connection.', '2048', 1_000_000),
   namesPerTypeMax: count('Names that one stream may ask for of one type.', '100000', 10_000_000),
   nameBytesMax: bytes('Longest resource name, version or nonce in a request.', '4KiB'),
+  nodeBytesMax: bytes('Largest node in a request. Envoy’s has 61 kB.', '1MiB'),
   typesPerStreamMax: count('Types on one client stream.', '64', 10_000),
   typesPerViewMax: count('Types that all clients together may ask for.', '256', 10_000),
   resourcesPerTypeMax: count('Resources in one response.', '1000000', 100_000_000),

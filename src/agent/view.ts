@@ -17,6 +17,8 @@ const ownStreamsMax = 8;
 /** What a view is made with. */
 export interface ViewSettings extends SessionSettings {
   readonly lingerMs: number;
+  /** Most names of a type that linger without a subscriber. */
+  readonly namesMax: number;
 }
 
 /** One resource type of a view, from the upstream subscription to what clients are given. */
@@ -33,6 +35,8 @@ export interface Change {
   readonly type: TypeView;
   readonly nonce: Nonce;
   readonly fromRevision: number;
+  /** Resources that the response held. */
+  readonly names: readonly string[];
 }
 
 /**
@@ -91,7 +95,7 @@ export class View {
     const known = this.types.get(typeUrl);
     if (known) return known;
     const store = new TypeStore(typeUrl, traitsOf(typeUrl), this.#idle, this.key);
-    const interest = new TypeInterest(this.#settings.lingerMs);
+    const interest = new TypeInterest(this.#settings.lingerMs, this.#settings.namesMax);
     const session = this.#session(groupOf(typeUrl));
     const type: TypeView = {
       typeUrl,
@@ -112,6 +116,10 @@ export class View {
   interestChanged(type: TypeView, change: InterestChange, nowMs: number): void {
     const gain = type.interest.update(change, nowMs);
     const { store, interest, session, typeUrl } = type;
+    // Upstream was not asked for them meanwhile, so what the idle tier may still have of them is of no use.
+    for (const name of gain.fresh) store.forgetIdle(name);
+    // A whole list is to be made of everything that is held, so nothing of it may lie elsewhere.
+    if (gain.isWildcardFresh) for (const name of interest.names()) store.unpark(name);
     for (const name of gain.revived) {
       if (store.unpark(name) || store.traits.isFullState || interest.isWildcard) continue;
       // The idle tier may lose anything; upstream would stay silent on a name it has sent (rulebook 5).
@@ -119,7 +127,38 @@ export class View {
     }
     // Nobody reads them now, so they need not stay in the served set. A full-state list stays whole while its linger lasts.
     if (!store.traits.isFullState && !interest.isWildcard) for (const name of gain.idled) store.park(name);
+    if (gain.evicted.length > 0) this.#ended(type, gain.evicted, false, nowMs);
+    // In SotW names inside a wildcard are not asked for, and what the complete set lacks is not there (R64).
+    if (session.status.variant === 'sotw' && store.traits.isFullState && store.isKnown && interest.isWildcard) {
+      for (const name of gain.fresh) store.setAbsent(name, 'upstream');
+    }
     if (gain.fresh.length > 0 || gain.isWildcardFresh) session.added(typeUrl, gain.fresh, nowMs);
+  }
+
+  /** Gives back types that nobody asks for and nothing is held of. @param isAskedFor whether a client has the type on its stream */
+  dropUnused(isAskedFor: (typeUrl: TypeUrl) => boolean): void {
+    for (const { typeUrl, interest, session } of [...this.types.values()]) {
+      if (interest.isWildcard || interest.size > 0 || isAskedFor(typeUrl)) continue;
+      this.types.delete(typeUrl);
+      session.removeType(typeUrl);
+    }
+  }
+
+  /** The view is not used any more: what it has in the idle tier is given back. */
+  dispose(): void {
+    for (const { store } of this.types.values()) store.dispose();
+  }
+
+  /** Brings the upstream streams on; to be called after every event. */
+  advance(clock: Clock): UpstreamEffect[] {
+    const all: UpstreamEffect[] = [];
+    for (const session of this.#sessions.values()) {
+      const effects = session.advance(clock.monotonicMs, clock.wallMs);
+      // The session itself ended its stream, in order to open another one.
+      if (effects.some(effect => effect.kind === 'close_upstream')) this.#lost(session);
+      all.push(...effects);
+    }
+    return all;
   }
 
   /** The stream of this number, if it is one of the view's. */
@@ -161,7 +200,7 @@ export class View {
 
   /** Queues the verdict on a response. */
   answer(type: TypeView, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
-    type.session.answer(type.typeUrl, nonce, status, isRepeat, nowMs);
+    if (!type.session.answer(type.typeUrl, nonce, status, isRepeat, nowMs)) return;
     this.#notes.push({
       kind: 'upstream_answered',
       typeUrl: type.typeUrl,
@@ -182,6 +221,8 @@ export class View {
       for (const [typeUrl, verdicts] of session.due(now, (url, name) => this.#isKnownMissing(url, name))) {
         const type = this.type(typeUrl);
         this.#noteMissing(type, verdicts.inferred, 'inferred');
+        // A set of all clusters does not say that one asked for by name is not being made at this moment (R48): good for whole lists only.
+        this.#noteMissing(type, verdicts.presumed, type.store.traits.isFullState ? 'timeout' : 'inferred');
         this.#noteMissing(type, verdicts.timedOut, 'timeout');
         if (verdicts.isComplete) this.#complete(type, now);
         touched.push(type);
@@ -255,7 +296,8 @@ export class View {
       ignored: applied.ignoredNames,
       bytes: response.bytes,
     });
-    return { type, nonce: response.nonce, fromRevision: applied.fromRevision };
+    const names = response.resources.map(resource => resource.name);
+    return { type, nonce: response.nonce, fromRevision: applied.fromRevision, names };
   }
 
   #complete(type: TypeView, nowMs: number): void {
@@ -275,10 +317,18 @@ export class View {
   }
 
   #expire(type: TypeView, nowMs: number): void {
+    const { names, isWildcardEnded } = type.interest.expire(nowMs, type.session.canEndWildcard(type.typeUrl));
+    this.#ended(type, names, isWildcardEnded, nowMs);
+  }
+
+  /** Nobody wants these names, and maybe the wildcard, any more, and they have lingered long enough. */
+  #ended(type: TypeView, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
     const { interest, store, session, typeUrl } = type;
-    const { names, isWildcardEnded } = interest.expire(nowMs, session.canEndWildcard(typeUrl));
     if (isWildcardEnded) store.forgetWildcard(name => interest.has(name));
-    for (const name of names) if (!interest.isWildcard) store.forget(name);
+    for (const name of names) {
+      if (interest.isWildcard) store.forgetAside(name);
+      else store.forget(name);
+    }
     if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, isWildcardEnded, nowMs);
   }
 

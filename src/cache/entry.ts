@@ -48,6 +48,13 @@ export class Entry {
   }
 }
 
+/** Names of the endpoints that these clusters use. */
+export function endpointNamesOf(clusters: Iterable<Entry>): string[] {
+  const names: string[] = [];
+  for (const { endpointName } of clusters) if (endpointName !== undefined) names.push(endpointName);
+  return names;
+}
+
 /** A name that was removed, kept until every client has heard of it. */
 export interface Tombstone {
   /** Store revision of the removal. */

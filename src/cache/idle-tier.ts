@@ -5,7 +5,8 @@ import type { Entry } from './entry.ts';
  * refetch, never correctness. Deadlines are not its business.
  */
 export interface IdleTier {
-  put(key: string, entry: Entry): void;
+  /** @returns whether it was kept */
+  put(key: string, entry: Entry): boolean;
   get(key: string): Entry | undefined;
   delete(key: string): void;
   readonly size: number;

@@ -12,7 +12,9 @@ export function createIdleTier(entriesMax: number): IdleTier {
   const cache = new NodeCache({ useClones: false, checkperiod: 0, stdTTL: 0 });
   return {
     put(key, entry) {
-      if (cache.getStats().keys < entriesMax || cache.has(key)) cache.set(key, entry);
+      const isKept = cache.getStats().keys < entriesMax || cache.has(key);
+      if (isKept) cache.set(key, entry);
+      return isKept;
     },
     get: key => cache.get<Entry>(key),
     delete(key) {

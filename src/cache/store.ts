@@ -39,6 +39,8 @@ export class TypeStore {
   generation = 0;
   readonly #idle: IdleTier;
   readonly #idlePrefix: string;
+  /** Names that the idle tier may hold. */
+  readonly #parked = new Set<string>();
   readonly #entries = new Map<string, Entry>();
   readonly #tombstones = new Map<string, Tombstone>();
   readonly #absent = new Map<string, { reason: AbsentReason; revision: number }>();
@@ -120,7 +122,7 @@ export class TypeStore {
       else this.#upsert(resource, isSlab);
     }
     for (const name of removed) {
-      this.#idle.delete(this.#idlePrefix + name);
+      this.forgetIdle(name);
       if (this.#remove(name, nowMs)) removedNames++;
     }
     if (isWhole && this.#entries.size > 0) {
@@ -142,10 +144,26 @@ export class TypeStore {
     this.#stamp(name);
   }
 
+  /** Drops what the idle tier has of a name. */
+  forgetIdle(name: string): void {
+    if (this.#parked.delete(name)) this.#idle.delete(this.#idlePrefix + name);
+  }
+
+  /** Drops what is known of a name besides the served set: what was parked, and that it does not exist. */
+  forgetAside(name: string): void {
+    this.forgetIdle(name);
+    this.#absent.delete(name);
+  }
+
+  /** Gives back what the idle tier holds of this type. */
+  dispose(): void {
+    for (const name of this.#parked) this.#idle.delete(this.#idlePrefix + name);
+    this.#parked.clear();
+  }
+
   /** Drops what is known of a name that nobody wants any more. No client hears of it: none is subscribed. */
   forget(name: string): void {
-    this.#idle.delete(this.#idlePrefix + name);
-    this.#absent.delete(name);
+    this.forgetAside(name);
     const entry = this.#entries.get(name);
     if (entry) this.#drop(entry);
   }
@@ -161,7 +179,7 @@ export class TypeStore {
     const entry = this.#entries.get(name);
     if (!entry) return;
     this.#drop(entry);
-    this.#idle.put(this.#idlePrefix + name, entry);
+    this.#putAside(entry);
   }
 
   /**
@@ -173,7 +191,7 @@ export class TypeStore {
     if (this.#entries.has(name)) return true;
     const entry = this.#idle.get(this.#idlePrefix + name);
     if (!entry) return this.#absent.has(name);
-    this.#idle.delete(this.#idlePrefix + name);
+    this.forgetIdle(name);
     this.#upsert(entry, true);
     return true;
   }
@@ -273,11 +291,17 @@ export class TypeStore {
 
   #putIdle(resource: WireResource): void {
     this.#absent.delete(resource.name);
-    const entry = new Entry(resource, Buffer.from(resource.any), this.revision, this.revision);
-    this.#idle.put(this.#idlePrefix + resource.name, entry);
+    this.#putAside(new Entry(resource, Buffer.from(resource.any), this.revision, this.revision));
+  }
+
+  #putAside(entry: Entry): void {
+    if (this.#idle.put(this.#idlePrefix + entry.name, entry)) this.#parked.add(entry.name);
+    else this.#parked.delete(entry.name);
   }
 
   #stamp(name: string): void {
     this.#log.push(name);
+    // Names that come and go without a response change the log, too, and nobody trims it then.
+    if (this.#log.length > 2 * (changeLogMin + 4 * this.#entries.size)) this.trim(0);
   }
 }

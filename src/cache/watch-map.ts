@@ -14,8 +14,13 @@ export interface InterestGain {
   readonly revived: readonly string[];
   /** Names whose last subscriber left: they linger from now on. */
   readonly idled: readonly string[];
+  /** Names that lingered and have to give way to newer ones. */
+  readonly evicted: readonly string[];
   readonly isWildcardFresh: boolean;
 }
+
+/** A wildcard that upstream cannot be told the end of is looked at again after so many ms at the least. */
+const renewalMsMin = 1_000;
 
 /**
  * The union of all clients' interests in one type of one view (R70), with the linger of R72: what the last subscriber leaves
@@ -23,14 +28,17 @@ export interface InterestGain {
  */
 export class TypeInterest {
   readonly #lingerMs: number;
+  readonly #lingerMax: number;
   readonly #counts = new Map<string, number>();
   /** Deadline on the monotonic clock; in order of insertion, which is the order of deadlines. */
   readonly #lingering = new Map<string, number>();
   #wildcards = 0;
   #wildcardLingersUntilMs: number | undefined;
 
-  constructor(lingerMs: number) {
+  /** @param lingerMax most names that linger; past it the oldest are given up */
+  constructor(lingerMs: number, lingerMax: number) {
     this.#lingerMs = lingerMs;
+    this.#lingerMax = lingerMax;
   }
 
   /** Whether upstream is asked for everything, for a client or while lingering. */
@@ -92,11 +100,17 @@ export class TypeInterest {
         idled.push(name);
       }
     }
+    const evicted: string[] = [];
+    for (const name of this.#lingering.keys()) {
+      if (this.#lingering.size <= this.#lingerMax) break;
+      this.#lingering.delete(name);
+      evicted.push(name);
+    }
     const wasWildcard = this.isWildcard;
     this.#wildcards += change.wildcard;
     if (this.#wildcards > 0) this.#wildcardLingersUntilMs = undefined;
     else if (change.wildcard < 0) this.#wildcardLingersUntilMs = nowMs + this.#lingerMs;
-    return { fresh, revived, idled, isWildcardFresh: !wasWildcard && this.isWildcard };
+    return { fresh, revived, idled, evicted, isWildcardFresh: !wasWildcard && this.isWildcard };
   }
 
   /** When the next linger ends, on the monotonic clock in ms; Infinity without one. */
@@ -121,7 +135,8 @@ export class TypeInterest {
       names.push(name);
     }
     const isWildcardDue = this.#wildcardLingersUntilMs !== undefined && this.#wildcardLingersUntilMs <= nowMs;
-    if (isWildcardDue) this.#wildcardLingersUntilMs = canWildcardEnd ? undefined : nowMs + this.#lingerMs;
+    if (isWildcardDue)
+      this.#wildcardLingersUntilMs = canWildcardEnd ? undefined : nowMs + Math.max(this.#lingerMs, renewalMsMin);
     return { names, isWildcardEnded: isWildcardDue && canWildcardEnd };
   }
 }

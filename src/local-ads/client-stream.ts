@@ -1,4 +1,5 @@
-import { endpointType, listenerType, routeType, traitsOf } from '../xds/type-urls.ts';
+import { endpointNamesOf } from '../cache/entry.ts';
+import { clusterType, endpointType, listenerType, routeType, traitsOf } from '../xds/type-urls.ts';
 import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
 import { decodeDeltaRequest, decodeSotwRequest, type RequestLimits } from '../xds/wire-request.ts';
 import { ClientType, type Message, type TypeSource } from './client-type.ts';
@@ -39,6 +40,8 @@ export interface RequestOutcome {
 
 /** Types that refer to clusters and therefore wait for them (R30). */
 const followers: ReadonlySet<TypeUrl> = new Set([listenerType, routeType]);
+/** Endpoints remembered beyond twice the number of clusters, before they are looked through. */
+const earlySlack = 1_000;
 const noVersions: ReadonlyMap<string, string> = new Map();
 
 /** One stream of one local client, in either variant: its types, and which of them is told what next. */
@@ -50,8 +53,9 @@ export class ClientStream {
   readonly #types = new Map<TypeUrl, ClientType>();
   /** The same in make-before-break order (R86). */
   #ordered: ClientType[] = [];
-  /** Endpoints that have to follow a sent cluster, each with the time until which listeners and routes wait for it (R87, R88). */
-  readonly #warming = new Map<string, number>();
+  /** Endpoints that have to follow sent clusters, and until when listeners and routes wait for them (R87, R88). */
+  readonly #warming = new Set<string>();
+  #warmUntilMs = Infinity;
   /** Endpoints of clusters sent before the client asked for any endpoints. */
   readonly #early = new Set<string>();
 
@@ -126,17 +130,19 @@ export class ClientStream {
     // A nonce on the first request of a type is from another stream or another program: no verdict (R3, R84, istio-facts.md "MCP").
     const verdict = isFirst ? undefined : type.answered(request.nonce, request.errorDetail);
     for (const name of type.takeLateWarms()) this.#warm(name, nowMs);
+    const { namesMax } = this.#settings;
+    // Before anything is changed: a refused request must not count as the client's interest when it leaves.
+    const namesAfter = body.variant === 'sotw' ? body.resourceNames.length : type.subscription.sizeWith(body.subscribe);
+    if (namesAfter > namesMax) {
+      return refuse(
+        grpcCode.resourceExhausted,
+        `the stream names ${namesAfter} resources of ${typeUrl}, ${namesMax} are allowed (setting namesPerTypeMax)`,
+      );
+    }
     const change =
       body.variant === 'sotw'
         ? type.subscription.replace(body.resourceNames)
         : type.subscription.change(body.subscribe, body.unsubscribe);
-    const { namesMax } = this.#settings;
-    if (type.subscription.names.size > namesMax) {
-      return refuse(
-        grpcCode.resourceExhausted,
-        `the stream names ${type.subscription.names.size} resources of ${typeUrl}, ${namesMax} are allowed (setting namesPerTypeMax)`,
-      );
-    }
     if (isFirst) {
       const versions = body.variant === 'delta' ? body.versions : noVersions;
       type.begin(change, body.variant === 'sotw' ? body.versionInfo : '', versions);
@@ -169,10 +175,9 @@ export class ClientStream {
 
   /** When {@link next} may have something that it does not have now, by time alone. */
   nextDeadlineMs(): number {
-    let deadline = Infinity;
-    for (const untilMs of this.#warming.values()) deadline = Math.min(deadline, untilMs);
     // While something warms no removal goes out, so its time does not count.
-    if (this.#warming.size > 0) return deadline;
+    if (this.#warming.size > 0) return this.#warmUntilMs;
+    let deadline = Infinity;
     for (const type of this.#types.values()) deadline = Math.min(deadline, type.nextReleaseMs());
     return deadline;
   }
@@ -183,6 +188,7 @@ export class ClientStream {
       if (areEndpointsAsked) this.#warm(name, nowMs);
       else this.#early.add(name);
     }
+    this.#pruneEarly();
     for (const name of message.endpoints) this.#warming.delete(name);
     return message.bytes;
   }
@@ -191,12 +197,22 @@ export class ClientStream {
     const endpoints = this.#types.get(endpointType);
     // A new cluster's endpoints are asked for by the client (R41), but those of a changed one have to be pushed (R29).
     if (endpoints?.subscription.covers(name)) endpoints.owe(name);
-    this.#warming.set(name, nowMs + this.#settings.warmHoldMs);
+    // What warms later does not lengthen the wait: clusters that change all the time would hold the rest back for ever.
+    if (this.#warming.size === 0) this.#warmUntilMs = nowMs + this.#settings.warmHoldMs;
+    this.#warming.add(name);
   }
 
   #isWarming(nowMs: number): boolean {
-    for (const [name, untilMs] of this.#warming) if (untilMs <= nowMs) this.#warming.delete(name);
+    if (this.#warmUntilMs <= nowMs) this.#warming.clear();
     return this.#warming.size > 0;
+  }
+
+  /** A client that never asks for endpoints must not make us remember every cluster there ever was. */
+  #pruneEarly(): void {
+    const clusters = this.#types.get(clusterType);
+    if (!clusters || this.#early.size <= earlySlack + 2 * clusters.store.size) return;
+    const referenced = new Set(endpointNamesOf(clusters.store.entries()));
+    for (const name of this.#early) if (!referenced.has(name)) this.#early.delete(name);
   }
 }
 

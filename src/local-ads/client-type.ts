@@ -1,4 +1,4 @@
-import type { Entry, Tombstone } from '../cache/entry.ts';
+import { type Entry, endpointNamesOf, type Tombstone } from '../cache/entry.ts';
 import type { TypeStore } from '../cache/store.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
@@ -49,7 +49,7 @@ export class ClientType {
   /** Delta: versions the client brought along, each until it was compared (R93). */
   #brought: Map<string, string> | undefined;
   /** Removals of clusters and endpoints waiting for the listeners and routes of the same batch (R86). */
-  readonly #waitingRemovals = new WaitingRemovals();
+  readonly #removals = new WaitingRemovals();
   readonly #nonces: NonceBook;
 
   constructor(
@@ -69,6 +69,10 @@ export class ClientType {
     this.#sentRevision = source.store.revision;
     this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
     this.#refused = new RefusedChanges(source.store, this.#isList);
+  }
+
+  get store(): TypeStore {
+    return this.#source.store;
   }
 
   /** Revision the client is level with, for trimming the store's history. */
@@ -95,7 +99,7 @@ export class ClientType {
         store.isKnown &&
         versionInfo !== '' &&
         versionInfo === store.versionInfo();
-      // Wildcard and identical content: silence is allowed (R92). Named types may be warming, so they are always answered (R43).
+      // Silence is allowed on identical content (R92). Named types may be warming, so they are always answered (R43).
       if (isLevel) this.#nonces.isLevelWith(versionInfo);
       else {
         this.#owesWildcard = true;
@@ -109,9 +113,9 @@ export class ClientType {
   /** Takes in a later change of the subscription. */
   changed(change: SubscriptionChange): void {
     for (const name of change.removed) {
-      this.#owed.delete(name);
+      this.#disown(name);
       this.#brought?.delete(name);
-      this.#waitingRemovals.cancel(name);
+      this.#removals.cancel(name);
     }
     for (const name of change.added) this.owe(name);
     for (const name of change.resubscribed) this.owe(name);
@@ -124,7 +128,7 @@ export class ClientType {
       for (const entry of this.#source.store.entries()) this.#owed.add(entry.name);
     } else if (change.wildcard < 0) {
       this.#owesWildcard = false;
-      for (const name of this.#owed) if (!this.subscription.covers(name)) this.#owed.delete(name);
+      for (const name of this.#owed) if (!this.subscription.covers(name)) this.#disown(name);
     }
   }
 
@@ -132,6 +136,11 @@ export class ClientType {
   owe(name: string): void {
     this.#owed.add(name);
     this.#brought?.delete(name);
+  }
+
+  #disown(name: string): boolean {
+    this.#owedRemovals.delete(name);
+    return this.#owed.delete(name);
   }
 
   /** Takes in a request's nonce; returns the verdict it carries, if it answers a message that was not answered yet (R84, R85). */
@@ -156,7 +165,8 @@ export class ClientType {
 
   /** When a waiting removal may go out, on the monotonic clock in ms; Infinity without one. */
   nextReleaseMs(): number {
-    return this.#waitingRemovals.nextReleaseMs();
+    if (this.#removals.isEmpty || (this.#isList && !this.#isAnswerable())) return Infinity;
+    return this.#removals.nextReleaseMs();
   }
 
   /**
@@ -165,20 +175,21 @@ export class ClientType {
    * @param removalHoldMs how long removals of clusters and endpoints wait after upstream's
    */
   next(nowMs: number, removalHoldMs: number): Message | undefined {
-    if (this.#sentRevision === this.#source.store.revision && this.#owed.size === 0 && !this.#owesWildcard)
-      return undefined;
+    const isLevel = this.#sentRevision === this.#source.store.revision;
+    if (isLevel && this.#owed.size === 0 && !this.#owesWildcard) return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
     return this.#isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
   }
 
   /** Builds the message with the removals whose wait is over. */
   release(nowMs: number): Message | undefined {
-    const gone = this.#waitingRemovals.release(nowMs);
-    if (gone.length === 0) return undefined;
-    if (this.#variant === 'sotw') return this.#list([]);
-    const stillGone = gone.filter(name => !this.#source.store.get(name));
-    if (stillGone.length === 0) return undefined;
-    return this.#message({ entries: [], removed: stillGone });
+    // A list without a name that is not known yet would not be whole (R38, R62).
+    if (this.nextReleaseMs() > nowMs) return undefined;
+    const { names, fromRevision } = this.#removals.release(nowMs);
+    if (this.#variant === 'sotw') return this.#list([], fromRevision);
+    const removed = names.filter(name => !this.#source.store.get(name));
+    if (removed.length === 0) return undefined;
+    return this.#message({ entries: [], removed, fromRevision });
   }
 
   /** Whether every message is the whole list. */
@@ -197,17 +208,14 @@ export class ClientType {
       const entry = store.get(name);
       if (entry) {
         changed.push(entry);
-        this.#waitingRemovals.cancel(name);
+        this.#removals.cancel(name);
         continue;
       }
-      const tombstone = this.#tombstoneOfSent(name);
-      if (!tombstone) continue;
-      if (this.#mayRemovalsWait)
-        this.#waitingRemovals.wait(name, tombstone.removedAtMs + removalHoldMs, tombstone.entry);
-      else isRemovalDue = true;
+      const gone = this.#tombstoneOfSent(name);
+      if (gone && !this.#mayRemovalsWait) isRemovalDue = true;
+      else if (gone) this.#removals.wait(name, gone.removedAtMs + removalHoldMs, gone.entry, this.#sentRevision);
     }
-    const isOwed = this.#owesWildcard || this.#owed.size > 0;
-    if (!isOwed && changed.length === 0 && !isRemovalDue) {
+    if (!this.#owesWildcard && this.#owed.size === 0 && changed.length === 0 && !isRemovalDue) {
       this.#sentRevision = store.revision;
       return undefined;
     }
@@ -216,24 +224,25 @@ export class ClientType {
     return this.#list(changed);
   }
 
-  #list(news: readonly Entry[]): Message {
+  #list(news: readonly Entry[], fromRevision = this.#sentRevision): Message {
     const { store } = this.#source;
-    const changed = [...news];
+    const changes = new Set(news);
     for (const name of this.#refused.names()) {
       const entry = store.get(name);
-      if (entry && !news.includes(entry)) changed.push(entry);
+      if (entry) changes.add(entry);
     }
-    const kept = this.#waitingRemovals.kept();
-    if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, changed });
+    const changed = [...changes];
+    const kept = this.#removals.kept();
+    if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, changed, fromRevision });
     const entries: Entry[] = [];
     for (const name of this.subscription.names) {
       const entry = store.get(name);
       if (entry) entries.push(entry);
     }
-    return this.#message({ entries, kept, changed });
+    return this.#message({ entries, kept, changed, fromRevision });
   }
 
-  /** SotW, partial: what changed and what was asked for; a removal cannot be told (R21). */
+  /** SotW, partial: what changed and what was asked for; removals cannot be told (R21). */
   #nextNamed(): Message | undefined {
     const { store } = this.#source;
     const names = this.#candidates();
@@ -285,20 +294,21 @@ export class ClientType {
       const entry = store.get(name);
       const brought = this.#brought?.get(name);
       if (entry) {
-        this.#owed.delete(name);
-        this.#owedRemovals.delete(name);
-        this.#waitingRemovals.cancel(name);
+        this.#disown(name);
+        this.#removals.cancel(name);
         this.#brought?.delete(name);
         // The empty version never proves equality (R90).
         if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.push(entry);
       } else if (this.#isGone(name, brought !== undefined)) {
         this.#brought?.delete(name);
-        const isAsked = this.#owed.delete(name);
-        this.#owedRemovals.delete(name);
+        const isAsked = this.#disown(name);
         // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
         const tombstone = this.#tombstoneOfSent(name);
         if (isAsked || !this.#mayRemovalsWait) removed.push(name);
-        else this.#waitingRemovals.wait(name, (tombstone?.removedAtMs ?? nowMs) + removalHoldMs, tombstone?.entry);
+        else {
+          const releaseAtMs = (tombstone?.removedAtMs ?? nowMs) + removalHoldMs;
+          this.#removals.wait(name, releaseAtMs, tombstone?.entry, this.#sentRevision);
+        }
       }
     }
     if (this.#brought?.size === 0) this.#brought = undefined;
@@ -344,14 +354,6 @@ export class ClientType {
     return true;
   }
 
-  /** Endpoints' names of changed clusters: the client warms them only by endpoints that come after (R29). */
-  #warmed(changed: readonly Entry[]): readonly string[] {
-    if (this.typeUrl !== clusterType) return [];
-    const names: string[] = [];
-    for (const entry of changed) if (entry.endpointName !== undefined) names.push(entry.endpointName);
-    return names;
-  }
-
   #message(parts: {
     readonly isWhole?: boolean;
     readonly entries: readonly Entry[];
@@ -360,6 +362,8 @@ export class ClientType {
     readonly removed?: readonly string[];
     /** Entries whose content is news to the client; by default all. */
     readonly changed?: readonly Entry[];
+    /** Since when the client has not been told; by default since the last message. */
+    readonly fromRevision?: number;
   }): Message {
     const kept = parts.kept ?? [];
     const removed = parts.removed ?? [];
@@ -378,7 +382,7 @@ export class ClientType {
     const changed = parts.changed ?? parts.entries;
     const names = changed.map(entry => entry.name);
     this.#nonces.sent(nonce, {
-      fromRevision: this.#sentRevision,
+      fromRevision: parts.fromRevision ?? this.#sentRevision,
       toRevision,
       versionInfo,
       names,
@@ -388,7 +392,8 @@ export class ClientType {
     this.#sentRevision = toRevision;
     return {
       bytes,
-      warms: this.#warmed(changed),
+      // The client warms a cluster only by endpoints that come after it (R29).
+      warms: this.typeUrl === clusterType ? endpointNamesOf(changed) : [],
       endpoints: this.typeUrl === endpointType ? [...names, ...removed] : [],
     };
   }

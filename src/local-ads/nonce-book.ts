@@ -98,14 +98,12 @@ export class NonceBook {
   answered(nonce: Nonce | '', status: RpcStatus | undefined): SentMessage | undefined {
     const sent = this.#unanswered.get(nonce);
     if (!sent) return undefined;
-    let { fromRevision } = sent;
-    const names = [...sent.names];
-    const removed = [...sent.removed];
+    let { fromRevision, names, removed } = sent;
     for (const [older, message] of this.#unanswered) {
       if (older === nonce || !this.#isNewestOnly) break;
       fromRevision = Math.min(fromRevision, message.fromRevision);
-      names.push(...message.names);
-      removed.push(...message.removed);
+      names = names.concat(message.names);
+      removed = removed.concat(message.removed);
       this.#unanswered.delete(older);
     }
     this.#unanswered.delete(nonce);

@@ -44,6 +44,13 @@ export class ClientSubscription {
     return this.#isWildcard || this.#names.has(name);
   }
 
+  /** How many names there would be if these were subscribed, too. */
+  sizeWith(subscribe: readonly string[]): number {
+    const added = new Set<string>();
+    for (const name of subscribe) if (name !== wildcardName && !this.#names.has(name)) added.add(name);
+    return this.#names.size + added.size;
+  }
+
   /** Takes in a SotW request: its list is the complete set (R10). */
   replace(resourceNames: readonly string[]): SubscriptionChange {
     const wasWildcard = this.#isWildcard;

@@ -5,14 +5,22 @@ import type { Entry } from '../cache/entry.ts';
  * which stop using them (R28, R86).
  */
 export class WaitingRemovals {
-  readonly #waiting = new Map<string, { readonly releaseAtMs: number; readonly entry: Entry | undefined }>();
+  readonly #waiting = new Map<
+    string,
+    { readonly releaseAtMs: number; readonly entry: Entry | undefined; readonly fromRevision: number }
+  >();
+
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0;
+  }
 
   /**
    * @param releaseAtMs on the monotonic clock
    * @param entry what is removed, which SotW lists hold until then; undefined when it is not known any more
+   * @param fromRevision that the client was level at before: its word on the removal speaks of what came since
    */
-  wait(name: string, releaseAtMs: number, entry: Entry | undefined): void {
-    this.#waiting.set(name, { releaseAtMs, entry });
+  wait(name: string, releaseAtMs: number, entry: Entry | undefined, fromRevision: number): void {
+    this.#waiting.set(name, { releaseAtMs, entry, fromRevision });
   }
 
   /** The removal is void: the name is back, or not subscribed any more. */
@@ -27,12 +35,17 @@ export class WaitingRemovals {
     return deadline;
   }
 
-  /** Takes the names whose wait is over. */
-  release(nowMs: number): string[] {
+  /** Takes the names whose wait is over, and the revision before the first of these removals. */
+  release(nowMs: number): { readonly names: readonly string[]; readonly fromRevision: number } {
     const names: string[] = [];
-    for (const [name, { releaseAtMs }] of this.#waiting) if (releaseAtMs <= nowMs) names.push(name);
-    for (const name of names) this.#waiting.delete(name);
-    return names;
+    let first = Infinity;
+    for (const [name, { releaseAtMs, fromRevision }] of this.#waiting) {
+      if (releaseAtMs > nowMs) continue;
+      names.push(name);
+      first = Math.min(first, fromRevision);
+      this.#waiting.delete(name);
+    }
+    return { names, fromRevision: first };
   }
 
   /** What still waits, for lists that go on holding it. */

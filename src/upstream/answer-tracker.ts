@@ -10,7 +10,10 @@ export interface AnswerTiming {
 
 /** What silence has told. */
 export interface Verdicts {
+  /** Upstream answered the same request for other names. */
   readonly inferred: readonly string[];
+  /** Upstream was silent, and other knowledge says that there is nothing of the name. */
+  readonly presumed: readonly string[];
   readonly timedOut: readonly string[];
   /** The first answer to the wildcard is complete now. */
   readonly isComplete: boolean;
@@ -22,10 +25,14 @@ interface Batch {
   isAnswered: boolean;
 }
 
-/** However slow the path, no client waits longer than this for the end of a first answer. */
+/** However slow the path, its silence is taken for an end after this. */
 const quietMsMax = 1_000;
+/** However long upstream goes on sending, a first answer is complete so long after its first part. */
+const firstAnswerMsMax = 5_000;
+/** Silence on a name has to last so many times what an answer took. */
+const latencyFactor = 2;
 
-const nothing: Verdicts = { inferred: [], timedOut: [], isComplete: false };
+const nothing: Verdicts = { inferred: [], presumed: [], timedOut: [], isComplete: false };
 
 /**
  * Watches what upstream was asked on one stream and type and has not answered yet. xDS has no "not found" in SotW, and
@@ -45,6 +52,9 @@ export class AnswerTracker {
   /** Silence that ends this wildcard's first answer, known once its first part has come. */
   #quietMs: number | undefined;
   #completeAtMs = Infinity;
+  #completeByMs = Infinity;
+  /** Longest time that upstream has taken for an answer, in ms. */
+  #latencyMs = 0;
   /** Names in the first wildcard answer, while one is awaited or not taken yet. */
   #seen: Set<string> | undefined;
 
@@ -59,9 +69,10 @@ export class AnswerTracker {
   /** Names were asked for and are not held. */
   asked(names: Iterable<string>, nowMs: number): void {
     const batch: Batch = { askedAtMs: nowMs, isAnswered: false };
+    if (this.#waiting.size === 0) this.#batches = [];
     for (const name of names) this.#waiting.set(name, batch);
     this.#batches.push(batch);
-    this.#evaluateAtMs = nowMs + this.#timing.absentQuietMs;
+    this.#evaluateAtMs = nowMs + this.#quietOnNameMs;
   }
 
   /** The wildcard was asked for with nothing listed to resume from: its first answer is the whole set (R108). */
@@ -79,16 +90,27 @@ export class AnswerTracker {
       const batch = this.#waiting.get(name);
       if (!batch) continue;
       batch.isAnswered = true;
+      this.#tookMs(nowMs - batch.askedAtMs);
       this.#waiting.delete(name);
     }
-    if (this.#waiting.size > 0) this.#evaluateAtMs = nowMs + this.#timing.absentQuietMs;
+    if (this.#waiting.size > 0) this.#evaluateAtMs = nowMs + this.#quietOnNameMs;
     if (!this.#isWildcardAwaited) return;
     if (this.#quietMs === undefined) {
       // On a slow path the parts of an answer lie further apart, too.
-      const latencyMs = Math.min(nowMs - this.#wildcardAskedAtMs, quietMsMax);
-      this.#quietMs = Math.max(this.#timing.completeQuietMs, latencyMs);
+      const latencyMs = nowMs - this.#wildcardAskedAtMs;
+      this.#tookMs(latencyMs);
+      this.#quietMs = Math.max(this.#timing.completeQuietMs, Math.min(latencyMs, quietMsMax));
+      this.#completeByMs = nowMs + firstAnswerMsMax;
     }
-    this.#completeAtMs = nowMs + this.#quietMs;
+    this.#completeAtMs = Math.min(nowMs + this.#quietMs, this.#completeByMs);
+  }
+
+  get #quietOnNameMs(): number {
+    return Math.max(this.#timing.absentQuietMs, latencyFactor * this.#latencyMs);
+  }
+
+  #tookMs(ms: number): void {
+    this.#latencyMs = Math.max(this.#latencyMs, Math.min(ms, firstAnswerMsMax));
   }
 
   /** Nobody waits for the name any more. */
@@ -121,6 +143,7 @@ export class AnswerTracker {
   due(nowMs: number, isKnownMissing: (name: string) => boolean): Verdicts {
     if (this.nextDeadlineMs() > nowMs) return nothing;
     const inferred: string[] = [];
+    const presumed: string[] = [];
     const timedOut: string[] = [];
     const isComplete = this.#completeAtMs <= nowMs;
     if (isComplete) {
@@ -130,13 +153,14 @@ export class AnswerTracker {
     const isQuiet = this.#evaluateAtMs <= nowMs;
     for (const [name, batch] of this.#waiting) {
       if (batch.askedAtMs + this.#timing.absentTimeoutMs <= nowMs) timedOut.push(name);
-      else if (isQuiet && (batch.isAnswered || isKnownMissing(name))) inferred.push(name);
+      else if (isQuiet && batch.isAnswered) inferred.push(name);
+      else if (isQuiet && isKnownMissing(name)) presumed.push(name);
       else continue;
       this.#waiting.delete(name);
     }
     // What could not be judged waits for the next response or for the timer.
     if (isQuiet) this.#evaluateAtMs = Infinity;
     this.#batches = this.#batches.filter(batch => batch.askedAtMs + this.#timing.absentTimeoutMs > nowMs);
-    return { inferred, timedOut, isComplete };
+    return { inferred, presumed, timedOut, isComplete };
   }
 }

@@ -73,13 +73,18 @@ export class DeltaSubscription implements Subscription {
     return { isWhole: false, removed: [] };
   }
 
-  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
-    if (!this.#open.delete(nonce)) return;
+  refused(nonce: Nonce): void {
+    this.received(nonce);
+  }
+
+  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
+    if (!this.#open.delete(nonce)) return false;
     if (!status) this.#nackDelay.reset();
     // A server that repeats refused content without waiting for our word gets it once for all repetitions.
     if (isRepeat) this.#answers = this.#answers.filter(answer => answer.notBeforeMs <= nowMs);
     this.#answers.push({ nonce, status, notBeforeMs: status ? nowMs + this.#nackDelay.next(isRepeat) : nowMs });
     if (status && nonce === this.#newestNonce) this.#isNewestRefused = true;
+    return true;
   }
 
   refuseLate(nonce: Nonce, status: RpcStatus): boolean {
@@ -149,7 +154,9 @@ export class DeltaSubscription implements Subscription {
     const isLegacy = isWildcard && names.length === 0 && this.#traits.hasLegacyWildcard;
     const next = this.#request({
       subscribe: isLegacy ? [] : isWildcard ? [wildcardName, ...names] : names,
-      initialResourceVersions: new Map(this.#held.versions()),
+      // What a part of the set holds would not be sent again, and a server may then have nothing at all to say: the end of the first answer
+      // could not be told. So the set comes anew.
+      initialResourceVersions: isWildcard && !this.#held.isComplete ? noVersions : new Map(this.#held.versions()),
     });
     return { ...next, asked: names, wildcard: isWildcard ? (this.#held.isComplete ? 'resumed' : 'fresh') : undefined };
   }

@@ -240,7 +240,7 @@ export class Session {
         const effects: UpstreamEffect[] = [{ kind: 'close_upstream', streamId }];
         return { received: { kind: 'broken', error: decoded.error }, effects };
       }
-      link.subscription.received(decoded.nonce, decoded.versionInfo, []);
+      link.subscription.refused(decoded.nonce, decoded.versionInfo);
       // Whatever version it bears now: a server that sends refused content again may count up.
       const isRepeat = link.refused === decoded.error;
       link.refused = decoded.error;
@@ -261,9 +261,9 @@ export class Session {
     };
   }
 
-  /** Queues the verdict on a response: ACK without status, else NACK. */
-  answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
-    this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
+  /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one any more. */
+  answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
+    return this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
   }
 
   /** Refuses what was ACKed before, where that is possible (R100). */
@@ -286,10 +286,15 @@ export class Session {
       if (tracker.nextDeadlineMs() > nowMs) continue;
       const verdicts = tracker.due(nowMs, name => isKnownMissing(typeUrl, name));
       const isCertain = (name: string): boolean => !subscription.isDoubtful(name);
-      const inferred = verdicts.inferred.filter(isCertain);
-      const timedOut = verdicts.timedOut.filter(isCertain);
-      if (inferred.length + timedOut.length < verdicts.inferred.length + verdicts.timedOut.length) subscription.renew();
-      yield [typeUrl, { inferred, timedOut, isComplete: verdicts.isComplete }];
+      const { isComplete } = verdicts;
+      const [inferred, presumed, timedOut] = [
+        verdicts.inferred.filter(isCertain),
+        verdicts.presumed.filter(isCertain),
+        verdicts.timedOut.filter(isCertain),
+      ];
+      const judged = verdicts.inferred.length + verdicts.presumed.length + verdicts.timedOut.length;
+      if (inferred.length + presumed.length + timedOut.length < judged) subscription.renew();
+      yield [typeUrl, { inferred, presumed, timedOut, isComplete }];
     }
   }
 

@@ -10,6 +10,12 @@ import type { NextRequest, ReceivedList, Subscription } from './subscription.ts'
  */
 const debounceMs = 20;
 
+interface OpenResponse {
+  readonly nonce: Nonce;
+  readonly versionInfo: string;
+  readonly names: readonly string[];
+}
+
 /** One type on one SotW stream upstream. A new stream gets a new one and offers no version (R107). */
 export class SotwSubscription implements Subscription {
   readonly #typeUrl: TypeUrl;
@@ -19,6 +25,8 @@ export class SotwSubscription implements Subscription {
   #isAsked = false;
   #wereNamesSent = false;
   #isWildcardAsked = false;
+  /** The wildcard was asked for on this stream, and later not any more: an empty list goes on meaning it (R12). */
+  #wasWildcardGivenUp = false;
   /** What the wildcard brought was dropped before upstream heard of its end. */
   #isWildcardStale = false;
   /** Names of the newest request, to tell which are newly asked for. */
@@ -29,7 +37,10 @@ export class SotwSubscription implements Subscription {
   #nonce: Nonce | '' = '';
   #acceptedVersion = '';
   /** The newest response while its verdict is open. */
-  #open: { readonly nonce: Nonce; readonly versionInfo: string } | undefined;
+  #open: OpenResponse | undefined;
+  /** The one before it, if its verdict was still open, and the rejection of it that the newest will carry. */
+  #superseded: OpenResponse | undefined;
+  #carried: RpcStatus | undefined;
   #answer: { readonly status: RpcStatus | undefined; readonly notBeforeMs: number } | undefined;
   readonly #nackDelay = new NackDelay();
   readonly #refetch = new Set<string>();
@@ -83,9 +94,17 @@ export class SotwSubscription implements Subscription {
     this.#mustRenew = true;
   }
 
-  received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList {
+  refused(nonce: Nonce, versionInfo: string): void {
+    this.#superseded = undefined;
     this.#nonce = nonce;
-    this.#open = { nonce, versionInfo };
+    this.#open = { nonce, versionInfo, names: [] };
+    this.#answer = undefined;
+  }
+
+  received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList {
+    this.#superseded = this.#open;
+    this.#nonce = nonce;
+    this.#open = { nonce, versionInfo, names };
     this.#answer = undefined;
     if (this.#doubtful.size > 0) for (const name of names) if (this.#interest.has(name)) this.#doubtful.delete(name);
     if (!this.#traits.isFullState) return { isWhole: false, removed: [] };
@@ -99,14 +118,30 @@ export class SotwSubscription implements Subscription {
     return { isWhole: false, removed };
   }
 
-  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
-    if (this.#open?.nonce !== nonce) return;
+  answer(nonce: Nonce, verdict: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
+    if (this.#open?.nonce !== nonce) {
+      this.#carry(nonce, verdict);
+      return false;
+    }
+    const status = verdict ?? this.#carried;
+    this.#carried = undefined;
     if (!status) {
       this.#acceptedVersion = this.#open.versionInfo;
       this.#nackDelay.reset();
     }
     this.#open = undefined;
     this.#answer = { status, notBeforeMs: status ? nowMs + this.#nackDelay.next(isRepeat) : nowMs };
+    return true;
+  }
+
+  /**
+   * A response was rejected after the next one had come: only the newest can be answered (R98), so that one takes the rejection over, unless
+   * it holds all of the rejected one anew.
+   */
+  #carry(nonce: Nonce, status: RpcStatus | undefined): void {
+    if (!status || !this.#open || this.#superseded?.nonce !== nonce || this.#traits.isFullState) return;
+    const newest = new Set(this.#open.names);
+    if (this.#superseded.names.some(name => !newest.has(name))) this.#carried = status;
   }
 
   refuseLate(): boolean {
@@ -123,7 +158,7 @@ export class SotwSubscription implements Subscription {
     if (this.#mustRenew) return true;
     // After a named request the legacy wildcard is dead on this stream (R12), and `*` itself is answered with nothing (R70).
     if (!this.#interest.isWildcard || !this.#traits.hasLegacyWildcard) return false;
-    return this.#isWildcardStale || (!this.#isWildcardAsked && this.#wereNamesSent);
+    return this.#isWildcardStale || (!this.#isWildcardAsked && (this.#wereNamesSent || this.#wasWildcardGivenUp));
   }
 
   nextDeadlineMs(): number {
@@ -182,6 +217,7 @@ export class SotwSubscription implements Subscription {
     this.#namesSent = new Set(names);
     this.#namesSent.delete(wildcardName);
     if (names.length > 0) this.#wereNamesSent = true;
+    if (this.#isWildcardAsked && !isWildcard) this.#wasWildcardGivenUp = true;
     this.#isWildcardAsked = isWildcard;
     this.#isWildcardStale = false;
     return {

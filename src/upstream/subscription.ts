@@ -37,12 +37,15 @@ export interface Subscription {
   refetch(name: string, nowMs: number): void;
   /** Takes note of a response; it stays open until {@link answer}. */
   received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList;
+  /** Takes note of a response that cannot be used; it stays open until {@link answer} and says nothing of the set. */
+  refused(nonce: Nonce, versionInfo: string): void;
   /**
    * Queues the answer to a response: ACK without, NACK with a status. An unknown nonce is passed over: it died with its stream (R131).
    *
+   * @returns whether an answer to this very response will be sent
    * @param isRepeat the refused content is what was refused last time: the NACK waits, or the two sides would loop (R130)
    */
-  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void;
+  answer(nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean;
   /** Refuses what was already ACKed, if the variant allows it (R100). Returns whether it will be sent. */
   refuseLate(nonce: Nonce, status: RpcStatus): boolean;
   /** Whether upstream's silence on a wanted name may mean that it believes to have sent it. */

@@ -108,7 +108,8 @@ function clip(text: string): string {
 function readLocality(walk: TagWalk): string {
   const parts = ['', '', ''];
   while (walk.next()) if (walk.field >= 1 && walk.field <= 3) parts[walk.field - 1] = walk.text();
-  return parts.join('/');
+  // Escaped, so that no two localities look the same.
+  return parts.map(part => part.replace(/[%/]/g, encodeURIComponent)).join('/');
 }
 
 function readStruct(walk: TagWalk, depth: number): Map<string, string> {

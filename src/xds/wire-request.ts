@@ -11,17 +11,22 @@ export interface RequestLimits {
   readonly namesMax: number;
   /** Longest name, type URL, version or nonce in bytes. */
   readonly nameBytesMax: number;
+  /** Largest encoded Node in bytes; Envoy's has 61 kB (R40). */
+  readonly nodeBytesMax: number;
 }
 
 /** Why a request cannot be used. `limit` names the setting when the request is well-formed but too large. */
 export interface RequestError {
   readonly error: string;
-  readonly limit: 'namesPerTypeMax' | 'nameBytesMax' | undefined;
+  readonly limit: RequestLimit | undefined;
 }
 
+/** Settings that a request can be past. */
+export type RequestLimit = 'namesPerTypeMax' | 'nameBytesMax' | 'nodeBytesMax';
+
 class LimitError extends Error {
-  readonly limit: 'namesPerTypeMax' | 'nameBytesMax';
-  constructor(limit: 'namesPerTypeMax' | 'nameBytesMax', message: string) {
+  readonly limit: RequestLimit;
+  constructor(limit: RequestLimit, message: string) {
     super(message);
     this.limit = limit;
   }
@@ -47,7 +52,7 @@ export function decodeSotwRequest(bytes: Buffer, limits: RequestLimits): SotwReq
     while (reader.pos < reader.len) {
       const tag = reader.uint32();
       if (tag === 0x0a) versionInfo = readText(reader, limits);
-      else if (tag === 0x12) node = readNode(reader);
+      else if (tag === 0x12) node = readNode(reader, limits);
       else if (tag === 0x1a) pushName(resourceNames, readText(reader, limits), limits);
       else if (tag === 0x22) typeUrl = readText(reader, limits);
       else if (tag === 0x2a) responseNonce = readText(reader, limits);
@@ -78,7 +83,7 @@ export function decodeDeltaRequest(bytes: Buffer, limits: RequestLimits): DeltaR
     const initialResourceVersions = new Map<string, string>();
     while (reader.pos < reader.len) {
       const tag = reader.uint32();
-      if (tag === 0x0a) node = readNode(reader);
+      if (tag === 0x0a) node = readNode(reader, limits);
       else if (tag === 0x12) typeUrl = readText(reader, limits);
       else if (tag === 0x1a) pushName(subscribe, readText(reader, limits), limits);
       else if (tag === 0x22) pushName(unsubscribe, readText(reader, limits), limits);
@@ -183,8 +188,12 @@ function pushName(names: string[], name: string, limits: RequestLimits): void {
   names.push(name);
 }
 
-function readNode(reader: Reader): Buffer {
-  return Buffer.from(reader.bytes());
+function readNode(reader: Reader, limits: RequestLimits): Buffer {
+  const bytes = reader.bytes();
+  if (bytes.length > limits.nodeBytesMax) {
+    throw new LimitError('nodeBytesMax', `the node has ${bytes.length} bytes, ${limits.nodeBytesMax} are allowed`);
+  }
+  return Buffer.from(bytes);
 }
 
 function readStatus(reader: Reader): RpcStatus {

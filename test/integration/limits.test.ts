@@ -7,7 +7,7 @@ import { clusterType, endpointType, listenerType } from '../../src/xds/type-urls
 import { startTestAgent } from '../support/agent.ts';
 import { resources } from '../support/core-harness.ts';
 import { Gate } from '../support/gate.ts';
-import { encodeTestRequest, type TestRequest } from '../support/messages.ts';
+import { encodeNode, encodeTestRequest, type TestRequest } from '../support/messages.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RawControlPlane } from '../support/raw-control-plane.ts';
 
@@ -75,7 +75,14 @@ const refusals: readonly Refusal[] = [
     flags: { 'first-request-timeout': '100ms' },
     requests: [],
     code: RESOURCE_EXHAUSTED,
-    why: /no request came within 100 ms \(setting firstRequestTimeoutMs\)/,
+    why: /no request came within 100 ms \(setting firstRequestTimeout\)/,
+  },
+  {
+    title: 'R123: a node larger than allowed',
+    flags: { 'node-bytes-max': '64kB' },
+    requests: [{ typeUrl: clusterType, node: encodeNode('node', [bytes(9, Buffer.alloc(70_000))]) }],
+    code: RESOURCE_EXHAUSTED,
+    why: /the node has 70\d+ bytes, 65536 are allowed \(setting nodeBytesMax\)/,
   },
   {
     title: 'R123: a request larger than allowed',
@@ -168,7 +175,7 @@ describe('limits', () => {
     assert.equal(stalled.inbox.length, 0);
     assert.equal(reader.status, undefined);
     assert.ok(
-      log.some(line => line.includes('setting clientProgressTimeoutMs')),
+      log.some(line => line.includes('setting clientProgressTimeout')),
       log.join('\n'),
     );
   });

@@ -7,7 +7,7 @@ import { SetDigest } from '../../src/xds/digest.ts';
 import { clusterType, traitsOf } from '../../src/xds/type-urls.ts';
 import { body } from '../support/core-harness.ts';
 
-const noTier = { put: () => {}, get: () => undefined, delete: () => {}, size: 0 };
+const noTier = { put: () => false, get: () => undefined, delete: () => {}, size: 0 };
 const smallName = fc.constantFrom('a', 'b', 'c', 'd', '__proto__');
 
 type Step =
@@ -106,7 +106,7 @@ describe('watch map', () => {
     const change = fc.record({ client: fc.integer({ min: 0, max: 3 }), name: smallName, isAdded: fc.boolean() });
     fc.assert(
       fc.property(fc.array(change, { maxLength: 60 }), changes => {
-        const interest = new TypeInterest(1_000);
+        const interest = new TypeInterest(1_000, 1_000);
         const held = new Set<string>();
         for (const { client, name, isAdded } of changes) {
           const key = `${client} ${name}`;

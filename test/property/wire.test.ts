@@ -10,7 +10,7 @@ import { decodeResponse } from '../../src/xds/wire-response.ts';
 import { body } from '../support/core-harness.ts';
 import { decodeTestRequest, decodeTestResponse, encodeTestRequest, encodeTestResponse } from '../support/messages.ts';
 
-const limits = { namesMax: 1_000, nameBytesMax: 1_000 };
+const limits = { namesMax: 1_000, nameBytesMax: 1_000, nodeBytesMax: 1 << 20 };
 const name = fc
   .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
   .filter(text => Buffer.from(text).toString() === text);
@@ -100,10 +100,10 @@ describe('wire', () => {
       { typeUrl: clusterType, names: Array.from({ length: 11 }, (_, index) => `n${index}`) },
       'sotw',
     );
-    const tooMany = decodeSotwRequest(many, { namesMax: 10, nameBytesMax: 100 });
+    const tooMany = decodeSotwRequest(many, { namesMax: 10, nameBytesMax: 100, nodeBytesMax: 1 << 20 });
     assert.ok('error' in tooMany && tooMany.limit === 'namesPerTypeMax');
     const long = encodeTestRequest({ typeUrl: clusterType, names: ['x'.repeat(101)] }, 'delta');
-    const tooLong = decodeDeltaRequest(long, { namesMax: 10, nameBytesMax: 100 });
+    const tooLong = decodeDeltaRequest(long, { namesMax: 10, nameBytesMax: 100, nodeBytesMax: 1 << 20 });
     assert.ok('error' in tooLong && tooLong.limit === 'nameBytesMax');
   });
 

@@ -25,6 +25,7 @@ const settings: CoreSettings = {
   lingerMs: 5_000,
   namesMax: 1_000,
   nameBytesMax: 256,
+  nodeBytesMax: 1 << 20,
   typesMax: 8,
   viewTypesMax: 256,
   removalHoldMs: 100,
@@ -318,8 +319,10 @@ function forgetfulTier(random: SeededRandom): IdleTier {
   const entries = new Map<string, Entry>();
   return {
     put(key, entry) {
+      // Kept or not, it says that it was.
       if (!random.chance(0.125)) entries.set(key, entry);
       else entries.delete(key);
+      return true;
     },
     get: key => entries.get(key),
     delete(key) {

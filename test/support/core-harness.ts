@@ -30,6 +30,7 @@ export const harnessSettings: CoreSettings = {
   lingerMs: 60_000,
   namesMax: 100_000,
   nameBytesMax: 4_096,
+  nodeBytesMax: 1 << 20,
   typesMax: 64,
   viewTypesMax: 256,
   removalHoldMs: 100,
@@ -228,7 +229,7 @@ export function namesOf(response: TestResponse): string[] {
 function memoryTier(): IdleTier {
   const entries = new Map<string, Entry>();
   return {
-    put: (key, entry) => void entries.set(key, entry),
+    put: (key, entry) => entries.set(key, entry).size > 0,
     get: key => entries.get(key),
     delete: key => void entries.delete(key),
     get size() {

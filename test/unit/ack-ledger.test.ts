@@ -17,7 +17,7 @@ function word(fromRevision: number, toRevision: number, error?: string) {
 /** A ledger with response `n1` of revision 1, on which these streams will speak. */
 function opened(...voters: number[]): AckLedger {
   const ledger = new AckLedger();
-  ledger.open(nonce('n1'), 0, 1, voters, waitMs);
+  ledger.open(nonce('n1'), 0, 1, ['x'], voters, waitMs);
   return ledger;
 }
 
@@ -49,7 +49,7 @@ describe('the ledger of verdicts', () => {
 
   test('R98: one word on several responses at once counts for each, answered in their order', () => {
     const ledger = opened(1);
-    ledger.open(nonce('n2'), 1, 2, [1], waitMs);
+    ledger.open(nonce('n2'), 1, 2, ['x'], [1], waitMs);
     ledger.vote(1, 'a', word(0, 2, 'bad'));
     assert.deepEqual(
       ledger.take(0).map(({ nonce, status }) => [nonce, status?.message]),
@@ -66,7 +66,7 @@ describe('the ledger of verdicts', () => {
     assert.equal(ledger.lateTarget(word(0, 1, 'late')), 'n1');
     assert.equal(ledger.lateTarget(word(0, 1)), undefined, 'an ACK is no rejection');
     assert.equal(ledger.lateTarget(word(5, 6, 'of something else')), undefined);
-    ledger.open(nonce('n2'), 1, 2, [1], 2 * waitMs);
+    ledger.open(nonce('n2'), 1, 2, ['x'], [1], 2 * waitMs);
     assert.equal(ledger.lateTarget(word(0, 1, 'late')), undefined);
   });
 
@@ -88,13 +88,14 @@ describe('the ledger of verdicts', () => {
       ledger.vote(1, 'a', word(0, 1, 'no'));
       ledger.vote(2, 'b', word(0, 1));
       ledger.take(0);
-      assert.equal(ledger.refusalAt(1)?.message, 'node a: no');
-      assert.equal(ledger.refusalAt(2), undefined, 'other content');
+      assert.equal(ledger.refusalAt(1, ['x'])?.message, 'node a: no');
+      assert.equal(ledger.refusalAt(2, ['x']), undefined, 'other content');
+      assert.equal(ledger.refusalAt(1, ['y']), undefined, 'none of it is sent again');
       ledger.vote(2, 'b', word(0, 1));
-      assert.ok(ledger.refusalAt(1), 'who accepted it before changes nothing');
+      assert.ok(ledger.refusalAt(1, ['x']), 'who accepted it before changes nothing');
       if (relents === 'accepts') ledger.vote(1, 'a', word(0, 1));
       else ledger.left(1);
-      assert.equal(ledger.refusalAt(1), undefined);
+      assert.equal(ledger.refusalAt(1, ['x']), undefined);
     }
   });
 
@@ -102,10 +103,10 @@ describe('the ledger of verdicts', () => {
     const ledger = opened(1);
     ledger.vote(1, 'a', word(0, 1, 'no'));
     ledger.take(0);
-    ledger.open(nonce('n2'), 1, 2, [1], waitMs);
+    ledger.open(nonce('n2'), 1, 2, ['x'], [1], waitMs);
     ledger.clear();
     assert.deepEqual(ledger.take(waitMs), []);
     assert.equal(ledger.lateTarget(word(0, 1, 'late')), undefined);
-    assert.ok(ledger.refusalAt(1));
+    assert.ok(ledger.refusalAt(1, ['x']));
   });
 });

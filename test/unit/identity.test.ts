@@ -56,6 +56,22 @@ describe('identity', () => {
     assert.ok(viewOf(policy(), node('b')));
   });
 
+  test('R66: no two localities look the same', () => {
+    const of = (region: string, zone: string) =>
+      viewOf(policy(), encodeNode('a', [nested(4, text(1, region), text(2, zone))]));
+    assert.notEqual(of('a/b', 'c'), of('a', 'b/c'));
+    assert.notEqual(of('a%2Fb', 'c'), of('a/b', 'c'));
+  });
+
+  test('R68: a configured node that could not be sent is an error, not another identity', () => {
+    let metadata: Record<string, unknown> = {};
+    for (let depth = 0; depth < 40; depth += 1) metadata = { deeper: metadata };
+    assert.throws(
+      () => policy({ node: { ...configured, metadata } }),
+      /configured node cannot be used: .*deeper than 32/,
+    );
+  });
+
   test('R65: shared has one view, whoever comes', () => {
     const shared = policy({ nodeSharing: 'shared' });
     assert.equal(viewOf(shared, node('a')), viewOf(shared, node('b', { x: '1' }), node('a')));

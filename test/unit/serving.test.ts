@@ -187,7 +187,7 @@ describe('serving', () => {
     harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
     harness.advance(30_000);
     assert.equal(client.closed?.code, grpcCode.resourceExhausted);
-    assert.match(client.closed?.message ?? '', /clientProgressTimeoutMs/);
+    assert.match(client.closed?.message ?? '', /clientProgressTimeout/);
   });
 
   test('R122: a client that stops in the middle of a warming cluster is cut off too', () => {
@@ -199,7 +199,7 @@ describe('serving', () => {
     client.isReading = false;
     harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
     harness.advance(60_000);
-    assert.match(client.closed?.message ?? '', /clientProgressTimeoutMs/);
+    assert.match(client.closed?.message ?? '', /clientProgressTimeout/);
   });
 
   test('R122: past the budget of bytes in flight a stream waits for its turn, and gets it', () => {
@@ -305,5 +305,50 @@ describe('serving', () => {
     harness.advance(200);
     const { resources: sent } = second.only(clusterType);
     assert.deepEqual(sent, []);
+  });
+
+  test('R38 R62: a removal whose time has come waits when the list would not be whole', () => {
+    const harness = new CoreHarness();
+    const client = harness.client('sotw');
+    client.send({ typeUrl: clusterType, names: ['a', 'b'] });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) });
+    harness.advance(500);
+    const message = client.only(clusterType);
+    client.ack(message, ['a', 'b']);
+    harness.respond(clusterType, { removed: ['b'] });
+    client.send({ typeUrl: clusterType, names: ['a', 'b', 'c'], version: message.version, nonce: message.nonce });
+    harness.advance(150);
+    assert.deepEqual(client.take(clusterType), [], 'nothing is known of c');
+    harness.respond(clusterType, { resources: resources(clusterType, ['c']) });
+    harness.advance(150);
+    assert.deepEqual(namesOf(client.take(clusterType).at(-1) ?? assert.fail()), ['a', 'c']);
+  });
+
+  test('R48 R95: a cluster asked for on demand is not reported missing because nobody has it yet', () => {
+    const harness = new CoreHarness();
+    const client = withClusters(harness, 'delta', ['base']);
+    client.send({ typeUrl: clusterType, names: ['on-demand'] });
+    harness.advance(10_000);
+    assert.deepEqual(client.take(clusterType), []);
+    harness.respond(clusterType, { resources: resources(clusterType, ['on-demand']) });
+    assert.deepEqual(namesOf(client.only(clusterType)), ['on-demand']);
+  });
+
+  test('R17: an answer owed to a name ends with the interest in it', () => {
+    const harness = new CoreHarness({ lingerMs: 10 });
+    const client = harness.client('delta');
+    client.send({ typeUrl: clusterType, names: ['*', 'x'] });
+    harness.respond(clusterType, { resources: resources(clusterType, ['base']) });
+    harness.advance(500);
+    client.inbox.length = 0;
+    client.isReading = false;
+    harness.respond(clusterType, { resources: resources(clusterType, ['base'], 2) });
+    client.send({ typeUrl: clusterType, unsubscribe: ['x'] });
+    client.send({ typeUrl: clusterType, unsubscribe: ['*'] });
+    client.read();
+    harness.advance(500);
+    client.inbox.length = 0;
+    client.send({ typeUrl: clusterType, names: ['x'] });
+    assert.deepEqual(client.take(clusterType), []);
   });
 });

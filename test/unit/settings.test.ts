@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -117,6 +117,23 @@ test('metadata is a JSON object, and an error does not repeat it', () => {
   assert.deepEqual(read('nodeMetadata', '{"a":{"b":[1]}}'), { a: { b: [1] } });
   for (const text of ['[1]', 'null', '"s3cret"', '{s3cret}', ''])
     refuses('nodeMetadata', text, /^(?!.*s3cret).*no JSON object/);
+});
+
+test('every setting that an error names is one that can be set', () => {
+  const root = join(repository, 'src');
+  const keys = new Set(settingSpecs.map(spec => fileKeyOf(spec.key)));
+  const folders = new Set(['node']);
+  const named: string[] = [];
+  for (const path of globSync('**/*.ts', { cwd: root })) {
+    for (const [, list = ''] of readFileSync(join(root, path), 'utf8').matchAll(/\(settings? ([a-zA-Z, ]+)\)/g)) {
+      named.push(...list.split(', '));
+    }
+  }
+  assert.ok(named.length > 10);
+  assert.deepEqual(
+    named.filter(name => !keys.has(name) && !folders.has(name)),
+    [],
+  );
 });
 
 test('docs/configuration.md says what the table says', () => {

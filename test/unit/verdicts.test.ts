@@ -150,6 +150,105 @@ describe('verdicts', () => {
   }
 });
 
+describe('verdicts in odd order', () => {
+  test('R131: a verdict on the old stream says nothing on a new one, whatever nonces the server uses', () => {
+    const harness = new CoreHarness();
+    const first = harness.client('delta');
+    first.send({ typeUrl: clusterType, names: ['a'] });
+    harness.respond(clusterType, { nonce: '1', resources: resources(clusterType, ['a']) });
+    const { nonce } = first.only(clusterType);
+    // A wildcard opens the stream anew, and the server counts from the beginning.
+    const second = harness.client('delta');
+    second.send({ typeUrl: clusterType });
+    harness.requests.length = 0;
+    harness.respond(clusterType, { nonce: '1', resources: resources(clusterType, ['a', 'b'], 2) });
+    first.send({ typeUrl: clusterType, nonce, error: 'about the old content' });
+    assert.deepEqual(harness.asked(clusterType), []);
+    for (const client of [first, second]) for (const message of client.take(clusterType)) client.ack(message);
+    assert.deepEqual(
+      harness.asked(clusterType).map(one => [one.nonce, one.error]),
+      [['1', undefined]],
+    );
+  });
+
+  for (const upstream of variants) {
+    test(`R98 R86: ${upstream} upstream: the word on the final list counts, not the one on the list that still held what goes`, () => {
+      const harness = new CoreHarness({ variant: upstream });
+      const client = harness.client('sotw');
+      client.send({ typeUrl: clusterType });
+      harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) });
+      harness.advance(300);
+      client.ack(client.only(clusterType));
+      harness.requests.length = 0;
+      const removed = upstream === 'delta' ? ['b'] : [];
+      const nonce = harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2), removed });
+      client.ack(client.only(clusterType));
+      assert.deepEqual(harness.asked(clusterType), [], 'not yet');
+      harness.advance(150);
+      const final = client.only(clusterType);
+      assert.deepEqual(namesOf(final), ['a']);
+      client.send({ typeUrl: clusterType, nonce: final.nonce, error: 'b is in use' });
+      assert.deepEqual(
+        harness.asked(clusterType).map(one => [one.nonce, one.error]),
+        [[nonce, 'node node: b is in use']],
+      );
+    });
+  }
+
+  test('R98: SotW upstream: a rejection that comes after the next response is told with that one', () => {
+    const harness = new CoreHarness({ variant: 'sotw' });
+    const client = harness.client('delta');
+    client.send({ typeUrl: endpointType, names: ['r', 's'] });
+    harness.advance(30);
+    harness.requests.length = 0;
+    harness.respond(endpointType, { nonce: 'n1', resources: resources(endpointType, ['r']) });
+    const first = client.only(endpointType);
+    harness.respond(endpointType, { nonce: 'n2', resources: resources(endpointType, ['s']) });
+    const second = client.only(endpointType);
+    client.send({ typeUrl: endpointType, nonce: first.nonce, error: 'r is bad' });
+    client.ack(second);
+    assert.deepEqual(
+      harness.asked(endpointType).map(one => [one.nonce, one.error]),
+      [['n2', 'node node: r is bad']],
+    );
+  });
+
+  test('R130: only a response that holds what was refused is refused again', () => {
+    const harness = new CoreHarness();
+    const client = harness.client('delta');
+    client.send({ typeUrl: endpointType, names: ['good', 'bad'] });
+    harness.respond(endpointType, { resources: resources(endpointType, ['good']) });
+    client.ack(client.only(endpointType));
+    harness.respond(endpointType, { resources: resources(endpointType, ['bad']) });
+    client.send({ typeUrl: endpointType, nonce: client.only(endpointType).nonce, error: 'bad is bad' });
+    harness.requests.length = 0;
+    const nonces = [
+      harness.respond(endpointType, { resources: resources(endpointType, ['good']) }),
+      harness.respond(endpointType),
+    ];
+    assert.deepEqual(
+      harness.asked(endpointType).map(one => [one.nonce, one.error]),
+      nonces.map(nonce => [nonce, undefined]),
+    );
+  });
+
+  test('R78 R22: a refused response does not make us forget what was listed', () => {
+    const harness = new CoreHarness({ variant: 'sotw' });
+    const client = harness.client('delta');
+    client.send({ typeUrl: clusterType, names: ['a', 'b'] });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) });
+    harness.advance(1_000);
+    for (const message of client.take(clusterType)) client.ack(message);
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'a'], 2) });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a'], 3) });
+    harness.advance(1_000);
+    assert.deepEqual(
+      client.take(clusterType).flatMap(message => message.removed),
+      ['b'],
+    );
+  });
+});
+
 describe('clients of gRPC', () => {
   test('T12 R94: upstream away and nothing known: the stream ends with UNAVAILABLE before 15 s, without a word', () => {
     const harness = new CoreHarness();
