@@ -203,9 +203,9 @@ export class Core {
     if (status) {
       const { streamId } = client;
       this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
-    }
-    if (verdict.isProvisional) return;
-    if (status) {
+      // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
+      // routes that have to come before the removal (R86).
+      if (verdict.isProvisional) return;
       const late = type.ledger.lateTarget(verdict);
       if (late !== undefined)
         type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });

@@ -82,7 +82,7 @@ const refusals: readonly Refusal[] = [
     flags: { 'node-bytes-max': '64kB' },
     requests: [{ typeUrl: clusterType, node: encodeNode('node', [bytes(9, Buffer.alloc(70_000))]) }],
     code: RESOURCE_EXHAUSTED,
-    why: /the node has 70\d+ bytes, 65536 are allowed \(setting nodeBytesMax\)/,
+    why: /the node has 70\d+ bytes, 64000 are allowed \(setting nodeBytesMax\)/,
   },
   {
     title: 'R123: a request larger than allowed',
