@@ -278,7 +278,8 @@ export class View {
       response.bytes,
       clock.monotonicMs,
     );
-    for (const name of removed) if (interest.isNamed(name)) store.setAbsent(name, 'upstream');
+    // Of lingering names, too: whoever asks for one next is not asked for upstream again.
+    for (const name of removed) if (interest.has(name)) store.setAbsent(name, 'upstream');
     if (isWhole) {
       // The complete set is authoritative for what it lacks, too.
       for (const name of interest.names()) if (!store.get(name)) store.setAbsent(name, 'upstream');

@@ -157,8 +157,10 @@ export class SotwSubscription implements Subscription {
   get needsNewStream(): boolean {
     if (this.#mustRenew) return true;
     // After a named request the legacy wildcard is dead on this stream (R12), and `*` itself is answered with nothing (R70).
-    if (!this.#interest.isWildcard || !this.#traits.hasLegacyWildcard) return false;
-    return this.#isWildcardStale || (!this.#isWildcardAsked && (this.#wereNamesSent || this.#wasWildcardGivenUp));
+    if (!this.#interest.isWildcard) return false;
+    if (this.#isWildcardStale) return true;
+    if (!this.#traits.hasLegacyWildcard) return false;
+    return !this.#isWildcardAsked && (this.#wereNamesSent || this.#wasWildcardGivenUp);
   }
 
   nextDeadlineMs(): number {

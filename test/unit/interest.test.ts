@@ -116,6 +116,18 @@ describe('interest', () => {
     });
   }
 
+  test('R72 R38: a name that was removed while it lingered is known to be missing', () => {
+    const harness = new CoreHarness();
+    const first = harness.client('delta');
+    first.send({ typeUrl: clusterType, names: ['a', 'gone'] });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'gone']) });
+    first.leave();
+    harness.respond(clusterType, { removed: ['gone'] });
+    const next = harness.client('sotw');
+    next.send({ typeUrl: clusterType, names: ['a', 'gone'] });
+    assert.deepEqual(namesOf(next.only(clusterType)), ['a']);
+  });
+
   test('R107 R116: Delta: a wildcard beside held names lists none of them, so that its first answer is the whole set', () => {
     const harness = new CoreHarness();
     harness.client('delta').send({ typeUrl: clusterType, names: ['a'] });
