@@ -79,7 +79,9 @@ export class UpstreamChannels {
     call.on('error', () => {});
     call.on('status', ended => {
       const isTooLarge = ended.code === status.RESOURCE_EXHAUSTED && ended.details.startsWith('Received message');
-      this.#ended(streamId, ended.code, isTooLarge ? `${ended.details} (setting responseBytesMax)` : ended.details);
+      // grpc-js ends its words on a failed dial with a note that is empty unless the name could not be resolved.
+      const details = ended.details.replace(/\.? Resolution note: $/, '');
+      this.#ended(streamId, ended.code, isTooLarge ? `${details} (setting responseBytesMax)` : details);
     });
     this.#awaitReady(streamId, client, Date.now() + connectTimeoutMs);
   }

@@ -63,6 +63,10 @@ describe('upstream', () => {
     client.ask({ typeUrl: clusterType, nodeId });
     const losses = () => log.filter(line => line.includes("control plane's stream ended")).length;
     await waitFor('three attempts', waitMs, () => losses() >= 3 || undefined);
+    assert.ok(
+      log.some(line => line.includes(`ECONNREFUSED ${upstream}"`) || line.includes(`ECONNREFUSED ${upstream} `)),
+      log.join('\n'),
+    );
     await controlPlane.start(upstream);
     assert.equal((await controlPlane.request(clusterType)).stream.variant, 'delta');
   });
