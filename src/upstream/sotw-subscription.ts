@@ -25,8 +25,6 @@ export class SotwSubscription implements Subscription {
   #isAsked = false;
   #wereNamesSent = false;
   #isWildcardAsked = false;
-  /** The wildcard was asked for on this stream, and later not any more: an empty list goes on meaning it (R12). */
-  #wasWildcardGivenUp = false;
   /** What the wildcard brought was dropped before upstream heard of its end. */
   #isWildcardStale = false;
   /** Names of the newest request, to tell which are newly asked for. */
@@ -158,9 +156,8 @@ export class SotwSubscription implements Subscription {
     if (this.#mustRenew) return true;
     // After a named request the legacy wildcard is dead on this stream (R12), and `*` itself is answered with nothing (R70).
     if (!this.#interest.isWildcard) return false;
-    if (this.#isWildcardStale) return true;
-    if (!this.#traits.hasLegacyWildcard) return false;
-    return !this.#isWildcardAsked && (this.#wereNamesSent || this.#wasWildcardGivenUp);
+    // Of a type with partial lists the answer would hold what was not sent before and no more, and be taken for the whole.
+    return this.#isWildcardStale || (this.#isAsked && !this.#isWildcardAsked);
   }
 
   nextDeadlineMs(): number {
@@ -219,7 +216,6 @@ export class SotwSubscription implements Subscription {
     this.#namesSent = new Set(names);
     this.#namesSent.delete(wildcardName);
     if (names.length > 0) this.#wereNamesSent = true;
-    if (this.#isWildcardAsked && !isWildcard) this.#wasWildcardGivenUp = true;
     this.#isWildcardAsked = isWildcard;
     this.#isWildcardStale = false;
     return {

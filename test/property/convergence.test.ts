@@ -40,7 +40,7 @@ class FreeClient {
       if (wanted.isWildcard) return;
       if (!wanted.names.delete(name)) wanted.names.add(name);
       this.stream.send({ typeUrl, names: [...wanted.names] });
-    } else if (traitsOf(typeUrl).hasLegacyWildcard && this.#dice.chance(0.2)) {
+    } else if (this.#dice.chance(0.15)) {
       this.stream.send({ typeUrl, [wanted.isWildcard ? 'unsubscribe' : 'names']: ['*'] });
       wanted.isWildcard = !wanted.isWildcard;
     } else {
@@ -68,10 +68,11 @@ class FreeClient {
   }
 
   #begin(typeUrl: TypeUrl, name: string): void {
-    const isWildcard = traitsOf(typeUrl).hasLegacyWildcard && this.#dice.chance(0.5);
+    const { hasLegacyWildcard } = traitsOf(typeUrl);
+    const isWildcard = (hasLegacyWildcard || this.stream.variant === 'delta') && this.#dice.chance(0.4);
     const wanted = { isWildcard, names: new Set(isWildcard ? [] : [name]), held: new Map<string, Buffer>() };
     this.wanted.set(typeUrl, wanted);
-    this.stream.send({ typeUrl, names: [...wanted.names] });
+    this.stream.send({ typeUrl, names: isWildcard && !hasLegacyWildcard ? ['*'] : [...wanted.names] });
   }
 }
 
