@@ -68,9 +68,9 @@ function damaged(bytes: fc.Arbitrary<Buffer>): fc.Arbitrary<Buffer> {
 type Step =
   | { readonly kind: 'open'; readonly form: Variant }
   | { readonly kind: 'request'; readonly at: number; readonly bytes: Buffer }
-  | { readonly kind: 'response'; readonly bytes: Buffer }
+  | { readonly kind: 'response'; readonly at: number; readonly bytes: Buffer }
   | { readonly kind: 'leave'; readonly at: number }
-  | { readonly kind: 'cut' }
+  | { readonly kind: 'cut'; readonly at: number }
   | { readonly kind: 'wait'; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -79,9 +79,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({ kind: fc.constant('request' as const), at: fc.nat(9), bytes: damaged(request) }),
   },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('response' as const), bytes: damaged(response) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({ kind: fc.constant('response' as const), at: fc.nat(9), bytes: damaged(response) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('leave' as const), at: fc.nat(9) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut' as const), at: fc.nat(9) }) },
   {
     weight: 2,
     arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.constantFrom(1, 150, 2_000, 70_000) }),
@@ -99,14 +102,16 @@ describe('core', () => {
           const harness = new CoreHarness({ variant: form, nodeSharing, typesMax: 4, viewTypesMax: 5 });
           const clients = [harness.client('sotw'), harness.client('delta')];
           for (const one of steps) {
+            const ids = harness.upstreamIds();
+            const upstreamId = 'at' in one ? ids[one.at % ids.length] : undefined;
             const streamId = 'at' in one ? (clients[one.at % clients.length]?.streamId ?? 0) : 0;
             if (one.kind === 'open') clients.push(harness.client(one.form));
             else if (one.kind === 'request') harness.post({ kind: 'client_request', streamId, bytes: one.bytes });
             else if (one.kind === 'leave') harness.post({ kind: 'client_closed', streamId });
-            else if (one.kind === 'cut') harness.cut();
+            else if (one.kind === 'cut') harness.cut(upstreamId);
             else if (one.kind === 'wait') harness.advance(one.ms);
-            else if (harness.upstream) {
-              harness.post({ kind: 'upstream_response', streamId: harness.upstream.streamId, bytes: one.bytes });
+            else if (upstreamId !== undefined) {
+              harness.post({ kind: 'upstream_response', streamId: upstreamId, bytes: one.bytes });
             }
           }
           harness.advance(100_000);

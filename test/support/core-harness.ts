@@ -115,6 +115,12 @@ export class HarnessClient {
   }
 }
 
+/** An open upstream stream. */
+export interface HarnessUpstream {
+  readonly streamId: number;
+  readonly variant: Variant;
+}
+
 /** More ticks than this at one moment are a loop. */
 const ticksMax = 1_000;
 
@@ -125,9 +131,9 @@ export class CoreHarness {
   readonly notes: Note[] = [];
   /** Requests that reached the control plane on the present stream, undrained. */
   readonly requests: ReturnType<typeof decodeTestRequest>[] = [];
-  /** The upstream stream that is open or asked for. */
-  upstream: { readonly streamId: number; readonly variant: Variant; isOpen: boolean } | undefined;
   isUpstreamUp = true;
+  /** Open streams in the order of their opening; there is more than one when a type has a stream of its own. */
+  readonly #upstreams = new Map<number, HarnessUpstream>();
   readonly #clients = new Map<number, HarnessClient>();
   #nonces = 0;
 
@@ -135,10 +141,20 @@ export class CoreHarness {
     this.core = new Core({ ...harnessSettings, ...settings }, memoryTier(), new SeededRandom(1).next);
   }
 
+  /** The upstream stream opened last, of those that are open. */
+  get upstream(): HarnessUpstream | undefined {
+    return [...this.#upstreams.values()].at(-1);
+  }
+
   client(variant: Variant, nodeId = 'node'): HarnessClient {
     const client = new HarnessClient(this, variant, nodeId);
     this.#clients.set(client.streamId, client);
     return client;
+  }
+
+  /** Numbers of the open upstream streams. */
+  upstreamIds(): number[] {
+    return [...this.#upstreams.keys()];
   }
 
   /** Lets time pass, with every deadline at its moment. */
@@ -156,7 +172,7 @@ export class CoreHarness {
 
   /** The control plane sends a response; returns its nonce. */
   respond(typeUrl: TypeUrl, parts: Partial<TestResponse> = {}): string {
-    assert.ok(this.upstream?.isOpen, 'an upstream stream is open');
+    assert.ok(this.upstream, 'an upstream stream is open');
     const nonce = parts.nonce ?? `up${++this.#nonces}`;
     const response = { typeUrl, version: `v${this.#nonces}`, resources: [], removed: [], ...parts, nonce };
     const { streamId, variant } = this.upstream;
@@ -164,11 +180,10 @@ export class CoreHarness {
     return nonce;
   }
 
-  /** The upstream stream breaks. */
-  cut(): void {
-    if (!this.upstream) return;
-    const { streamId } = this.upstream;
-    this.upstream = undefined;
+  /** An upstream stream breaks, the one opened last unless named. */
+  cut(streamId = this.upstream?.streamId): void {
+    if (streamId === undefined) return;
+    this.#upstreams.delete(streamId);
     this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'cut' });
   }
 
@@ -187,18 +202,21 @@ export class CoreHarness {
           case 'open_upstream': {
             const { streamId, variant } = effect;
             if (this.isUpstreamUp) {
-              this.upstream = { streamId, variant, isOpen: true };
+              this.#upstreams.set(streamId, { streamId, variant });
               this.requests.length = 0;
               queue.push({ kind: 'upstream_opened', streamId });
             } else queue.push({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
             break;
           }
-          case 'send_upstream':
-            this.requests.push(decodeTestRequest(effect.bytes, this.upstream?.variant ?? 'delta'));
+          case 'send_upstream': {
+            const stream = this.#upstreams.get(effect.streamId);
+            assert.ok(stream, `upstream stream ${effect.streamId} is open when a request is sent on it`);
+            this.requests.push(decodeTestRequest(effect.bytes, stream.variant));
             queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
             break;
+          }
           case 'close_upstream':
-            if (this.upstream?.streamId === effect.streamId) this.upstream = undefined;
+            this.#upstreams.delete(effect.streamId);
             break;
           case 'send_client': {
             const client = this.#clients.get(effect.streamId);

@@ -38,7 +38,7 @@ export class HonestServer {
 
   /** Reads what the agent has written and says what there is to say, until there is nothing more. */
   serve(): void {
-    while (this.#harness.upstream?.isOpen) {
+    while (this.#harness.upstream) {
       if (this.#harness.upstream.streamId !== this.#streamId) {
         this.#streamId = this.#harness.upstream.streamId;
         this.#subscriptions = new Map();
