@@ -18,6 +18,8 @@ interface OpenResponse {
   /** Streams whose word is awaited. */
   readonly voters: Set<number>;
   readonly refusals: Refusal[];
+  /** A rejection that stands whatever the clients say: of content in it that is in quarantine. */
+  readonly standing: RpcStatus | undefined;
 }
 
 interface Refusal {
@@ -66,8 +68,19 @@ export class AckLedger {
     names: readonly string[],
     voters: Iterable<number>,
     deadlineMs: number,
+    standing?: RpcStatus,
   ): void {
-    this.#open.push({ nonce, fromRevision, toRevision, names, deadlineMs, voters: new Set(voters), refusals: [] });
+    const refusals: Refusal[] = [];
+    this.#open.push({
+      nonce,
+      fromRevision,
+      toRevision,
+      names,
+      deadlineMs,
+      voters: new Set(voters),
+      refusals,
+      standing,
+    });
   }
 
   /** A client answered a message. Its word counts for every response that the message held something of (R98). */
@@ -95,6 +108,11 @@ export class AckLedger {
     this.#relent(streamId);
   }
 
+  /** The newest response whose verdict is open. */
+  get newestNonce(): Nonce | undefined {
+    return this.#open.at(-1)?.nonce;
+  }
+
   /** The upstream stream ended: its nonces died with it (R131). */
   clear(): void {
     this.#open = [];
@@ -111,10 +129,10 @@ export class AckLedger {
     while (this.#open[0] && (this.#open[0].voters.size === 0 || this.#open[0].deadlineMs <= nowMs)) {
       const [response] = this.#open.splice(0, 1);
       if (!response) break;
-      const status = response.refusals.length > 0 ? quote(response.refusals) : undefined;
+      const status = response.refusals.length > 0 ? quote(response.refusals) : response.standing;
       const { nonce, fromRevision, toRevision } = response;
       this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
-      if (status) {
+      if (status && response.refusals.length > 0) {
         const refusers = new Set(response.refusals.map(refusal => refusal.streamId));
         this.#refused = { status, toRevision, names: new Set(response.names), refusers };
       }

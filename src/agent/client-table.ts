@@ -57,6 +57,15 @@ export class ClientTable {
     return streamIds;
   }
 
+  /** Streams that have not answered something they were sent of the type. */
+  undecided(view: View, typeUrl: TypeUrl): number[] {
+    const streamIds: number[] = [];
+    for (const { streamId, stream } of this.subscribed(view, typeUrl)) {
+      if (stream.type(typeUrl)?.nonces.isAnswerAwaited) streamIds.push(streamId);
+    }
+    return streamIds;
+  }
+
   /** The lowest revision of the type that a client of the view is level at; Infinity without clients. */
   lowestLevel(view: View, typeUrl: TypeUrl): number {
     let level = Infinity;

@@ -98,6 +98,14 @@ function checkTogether(settings: Settings, given: ReadonlySet<keyof Settings>): 
         problems.push(`${flagOf(key)} needs ${flagOf('nodeId')}: without an id the first client’s Node is used`);
     }
   }
+  if (settings.secrets === 'encrypted' && !given.has('secretsKeyFile')) {
+    problems.push(`${flagOf('secrets')} encrypted needs ${flagOf('secretsKeyFile')}`);
+  }
+  if (settings.secrets === 'plain' && settings.allowPlainSecrets === false) {
+    problems.push(
+      `${flagOf('secrets')} plain writes private keys to the disk as they are; if you mean it, add ${flagOf('allowPlainSecrets')} yes`,
+    );
+  }
   // False when one of them could not be read: undefined compares to nothing.
   if (settings.reconnectBaseMs > settings.reconnectMaxMs) {
     problems.push(`${flagOf('reconnectBaseMs')} must not be above ${flagOf('reconnectMaxMs')}`);

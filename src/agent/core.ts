@@ -1,26 +1,29 @@
 import type { IdleTier } from '../cache/idle-tier.ts';
+import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
-import type { Verdict } from '../local-ads/nonce-book.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
+import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
 import { type Clock, grpcCode, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
+import { Hearing, type HearingSettings } from './hearing.ts';
 import { IdentityPolicy, type IdentitySettings } from './identity.ts';
-import { type Change, type TypeView, View, type ViewSettings } from './view.ts';
+import type { Change } from './intake.ts';
+import { View, type ViewSettings } from './view.ts';
 
 /** Everything the core is told once. */
-export interface CoreSettings extends ViewSettings, ClientSettings, ClientPatience, IdentitySettings {
-  /** When the control plane is answered: after the clients, or on receipt (R98, R99). */
-  readonly ack: 'clients' | 'receipt';
-  /** Longest wait for the clients' answers, in ms (R98). */
-  readonly ackWaitMs: number;
+export interface CoreSettings extends ViewSettings, ClientSettings, ClientPatience, HearingSettings, IdentitySettings {
   readonly clientStreamsMax: number;
-  /** Types that a view keeps, whoever asked for them. */
-  readonly viewTypesMax: number;
   /** Bytes on their way to all clients together; a stream past it waits for its turn. */
   readonly responseBytesInFlightMax: number;
+}
+
+/** What was kept outside the process, to be looked at in the course of an event; as quick as memory or nearly so. */
+export interface StoredViews {
+  /** The stored view that serves a node: of the node itself, or of one that is the same but for what `cache.match` leaves out (R69). */
+  find(identity: NodeIdentity): StoredView | undefined;
 }
 
 /**
@@ -34,6 +37,8 @@ export class Core {
   readonly #identity: IdentityPolicy;
   readonly #views = new Map<ViewKey, View>();
   readonly #clients = new ClientTable();
+  readonly #hearing: Hearing;
+  readonly #stored: StoredViews;
   /** Streams that wait for their share of the bytes in flight, in order. */
   readonly #waiting = new Set<Client>();
   #bytesInFlight = 0;
@@ -43,8 +48,10 @@ export class Core {
   #earliestMs = Infinity;
   #effects: CoreEffect[] = [];
 
-  constructor(settings: CoreSettings, idle: IdleTier, random: Random) {
+  constructor(settings: CoreSettings, idle: IdleTier, stored: StoredViews, random: Random) {
     this.#settings = settings;
+    this.#stored = stored;
+    this.#hearing = new Hearing(settings, this.#clients, note => this.#note(note));
     this.#idle = idle;
     this.#random = random;
     this.#identity = new IdentityPolicy(settings);
@@ -94,6 +101,16 @@ export class Core {
       case 'upstream_response':
       case 'upstream_closed':
         this.#upstream(event, clock);
+        break;
+      case 'disk_loaded':
+        this.#diskLoaded(event.view, clock);
+        break;
+      case 'guard_passed':
+        for (const view of this.#views.values()) {
+          for (const { typeUrl } of view.releaseHeld(event.typeUrl, clock.monotonicMs))
+            this.#flushType(view, typeUrl, clock);
+          this.#advance(view, clock);
+        }
         break;
       case 'tick':
         this.#tick(clock);
@@ -150,10 +167,41 @@ export class Core {
       this.#cut(client, outcome.close.code, outcome.close.message, clock);
       return;
     }
-    if (outcome.verdict) this.#verdict(client, type, outcome.verdict, clock);
+    const isContentBack = outcome.verdict && this.#hearing.heard(client, view, type, outcome.verdict, clock);
     view.interestChanged(type, outcome.change, clock.monotonicMs);
-    this.#flush(client, clock);
+    if (isContentBack) this.#flushType(view, type.typeUrl, clock);
+    else this.#flush(client, clock);
     this.#advance(view, clock);
+  }
+
+  /** A view that an earlier process had, before its first client: upstream is asked what has changed meanwhile (R71). */
+  #diskLoaded(stored: StoredView | undefined, clock: Clock): void {
+    if (!stored || this.#views.size > 0) return;
+    const viewKey = this.#settings.nodeSharing === 'shared' ? this.#identity.sharedKey : stored.viewKey;
+    const view = this.#makeView(viewKey, stored.node, stored, undefined, clock);
+    this.#advance(view, clock);
+  }
+
+  #makeView(
+    viewKey: ViewKey,
+    node: Buffer,
+    stored: StoredView | undefined,
+    identity: NodeIdentity | undefined,
+    clock: Clock,
+  ): View {
+    const view = new View(viewKey, this.#settings, node, this.#idle, this.newStreamId, this.#random);
+    this.#views.set(viewKey, view);
+    const matchKey = identity ? matchKeyOf(identity, this.#settings.cacheMatch) : stored?.matchKey;
+    const replaces = stored?.provenance === 'disk' && stored.viewKey !== viewKey ? stored.viewKey : undefined;
+    if (this.#settings.isStoring && matchKey !== undefined) {
+      this.#write([{ kind: 'view', viewKey, matchKey, node, wallMs: clock.wallMs, replaces }]);
+    }
+    if (stored) {
+      const { provenance, types } = stored;
+      this.#note({ kind: 'view_restored', viewKey, provenance, types: types.length });
+      view.restore(stored, clock);
+    }
+    return view;
   }
 
   /** Finds or makes the view of a client's first request; undefined when the client was refused. */
@@ -165,12 +213,12 @@ export class Core {
     }
     let view = this.#views.get(admission.viewKey);
     if (!view) {
-      const replaced = this.#retireIdleViews();
-      const { viewKey } = admission;
-      view = new View(viewKey, this.#settings, admission.node, this.#idle, this.newStreamId, this.#random);
-      this.#views.set(viewKey, view);
+      const replaced = this.#retireIdleViews(clock);
+      const { viewKey, identity, node } = admission;
+      view = this.#makeView(viewKey, node, this.#stored.find(identity), identity, clock);
       this.#note({ kind: 'view_opened', viewKey, nodeId: admission.identity.id, replaces: replaced });
     }
+    view.introduce(admission.node);
     client.attach(view, admission.identity, clock.monotonicMs);
     this.#note({
       kind: 'client_attached',
@@ -183,42 +231,18 @@ export class Core {
   }
 
   /** A new view takes the place of those that nobody uses: an adopted identity is a hint, never a lock. */
-  #retireIdleViews(): ViewKey | undefined {
+  #retireIdleViews(clock: Clock): ViewKey | undefined {
     const used = this.#clients.viewsInUse();
     let retired: ViewKey | undefined;
     for (const view of this.#views.values()) {
       if (used.has(view)) continue;
       for (const { streamId } of view.sessions())
         if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
-      view.dispose();
+      this.#write(view.dispose(clock));
       this.#views.delete(view.key);
       retired = view.key;
     }
     return retired;
-  }
-
-  #verdict(client: Client, type: TypeView, verdict: Verdict, clock: Clock): void {
-    const nodeId = client.identity?.id ?? '';
-    const { status } = verdict;
-    if (status) {
-      const { streamId } = client;
-      this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
-      // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
-      // routes that have to come before the removal (R86).
-      if (verdict.isProvisional) return;
-      const late = type.ledger.lateTarget(verdict);
-      if (late !== undefined)
-        type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });
-    }
-    type.ledger.vote(client.streamId, nodeId, verdict);
-    this.#settle(client.view, type, clock);
-  }
-
-  /** Answers upstream what is decided. */
-  #settle(view: View | undefined, type: TypeView, clock: Clock): void {
-    for (const { nonce, status } of type.ledger.take(clock.monotonicMs)) {
-      view?.answer(type, nonce, status, false, clock.monotonicMs);
-    }
   }
 
   #clientWritable(client: Client, clock: Clock): void {
@@ -252,8 +276,7 @@ export class Core {
         wildcard: subscription.isWildcard ? -1 : 0,
       } as const;
       view.interestChanged(type, change, clock.monotonicMs);
-      type.ledger.left(client.streamId);
-      this.#settle(view, type, clock);
+      this.#hearing.left(client.streamId, view, type, clock);
     }
     this.#advance(view, clock);
   }
@@ -264,7 +287,7 @@ export class Core {
       if (!session) continue;
       switch (event.kind) {
         case 'upstream_opened':
-          session.opened(event.streamId, clock.wallMs);
+          session.opened(event.streamId, clock.monotonicMs, clock.wallMs);
           break;
         case 'upstream_writable':
           session.writable(event.streamId);
@@ -285,20 +308,9 @@ export class Core {
   }
 
   /** Tells the clients of a change, and arranges for upstream's answer. */
-  #changed(view: View, { type, nonce, fromRevision, names: held }: Change, clock: Clock): void {
-    const { store, ledger, typeUrl } = type;
-    const now = clock.monotonicMs;
-    const toRevision = store.revision;
-    if (toRevision === fromRevision) {
-      // Nothing new: what was refused is refused again, later each time (R130); all else is acknowledged as it comes.
-      const refusal = ledger.refusalAt(toRevision, held);
-      view.answer(type, nonce, refusal, refusal !== undefined, now);
-    } else {
-      const names = store.changesSince(fromRevision);
-      const voters = this.#settings.ack === 'receipt' ? [] : this.#clients.affected(view, typeUrl, names);
-      ledger.open(nonce, fromRevision, toRevision, names, voters, now + this.#settings.ackWaitMs);
-      this.#settle(view, type, clock);
-    }
+  #changed(view: View, change: Change, clock: Clock): void {
+    const { typeUrl, store } = change.type;
+    this.#hearing.opened(view, change, clock);
     this.#flushType(view, typeUrl, clock);
     store.trim(this.#clients.lowestLevel(view, typeUrl));
   }
@@ -327,6 +339,8 @@ export class Core {
   /** Brings the view's upstream streams on after an event. */
   #advance(view: View, clock: Clock): void {
     this.#effects.push(...view.advance(clock));
+    for (const { typeUrl } of view.takeTouched()) this.#flushType(view, typeUrl, clock);
+    this.#write(view.takeDiskChanges(clock));
     for (const note of view.takeNotes()) this.#note(note);
     this.#expect(view.nextDeadlineMs());
   }
@@ -338,7 +352,10 @@ export class Core {
       for (const type of view.tick(clock)) {
         this.#flushType(view, type.typeUrl, clock);
       }
-      for (const type of view.types.values()) if (type.ledger.nextDeadlineMs() <= now) this.#settle(view, type, clock);
+      for (const type of view.types.values()) {
+        if (Math.min(type.ledger.nextDeadlineMs(), type.trials.nextDeadlineMs()) <= now)
+          this.#hearing.settle(view, type, clock);
+      }
       this.#advance(view, clock);
     }
     for (const client of [...this.#clients]) {
@@ -366,6 +383,7 @@ export class Core {
     for (const view of this.#views.values()) {
       for (const { streamId } of view.sessions())
         if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
+      this.#write(view.dispose(clock));
     }
     this.#views.clear();
   }
@@ -387,6 +405,10 @@ export class Core {
 
   #expect(deadlineMs: number): void {
     if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs;
+  }
+
+  #write(changes: readonly DiskChange[]): void {
+    if (changes.length > 0) this.#effects.push({ kind: 'write_disk', changes });
   }
 
   #note(note: Note): void {

@@ -1,3 +1,4 @@
+import type { DiskChange, Provenance, StoredView } from '../cache/stored.ts';
 import type { ClientEvent } from '../local-ads/server.ts';
 import type { ChannelEvent } from '../upstream/channel.ts';
 import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
@@ -5,13 +6,23 @@ import type { StreamGroup } from '../xds/type-urls.ts';
 import type { TypeUrl, Variant, ViewKey } from '../xds/types.ts';
 
 /** Everything that can happen to the core: past tense, a closed union. Events of streams that ended are passed over. */
-export type CoreEvent = ClientEvent | ChannelEvent | { readonly kind: 'tick' } | { readonly kind: 'drain_requested' };
+export type CoreEvent =
+  | ClientEvent
+  | ChannelEvent
+  /** What was kept outside the process was looked for: the view to start with, if there is one. */
+  | { readonly kind: 'disk_loaded'; readonly view: StoredView | undefined }
+  /** An operator lets pass what the guard holds back, of one type or of all. */
+  | { readonly kind: 'guard_passed'; readonly typeUrl: TypeUrl | undefined }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'drain_requested' };
 
 /** Everything the core can want: imperative, a closed union, done in order before the next event. */
 export type CoreEffect =
   | UpstreamEffect
   | { readonly kind: 'send_client'; readonly streamId: number; readonly bytes: Buffer }
   | { readonly kind: 'close_client'; readonly streamId: number; readonly code: number; readonly message: string }
+  /** Changes of one event, to be on disk together or not at all. */
+  | { readonly kind: 'write_disk'; readonly changes: readonly DiskChange[] }
   | { readonly kind: 'note'; readonly note: Note };
 
 /**
@@ -69,5 +80,52 @@ export type Note =
       readonly typeUrl: TypeUrl;
       readonly names: readonly string[];
       readonly reason: 'inferred' | 'timeout';
+    }
+  | {
+      readonly kind: 'view_restored';
+      readonly viewKey: ViewKey;
+      readonly provenance: Provenance;
+      readonly types: number;
+    }
+  | {
+      readonly kind: 'type_restored';
+      readonly typeUrl: TypeUrl;
+      readonly provenance: Provenance;
+      readonly resources: number;
+      readonly isKnown: boolean;
+      /** Left out because their TTL was over. */
+      readonly expired: number;
+      readonly quarantined: number;
+      readonly ageMs: number;
+    }
+  | {
+      readonly kind: 'quarantined';
+      readonly typeUrl: TypeUrl;
+      readonly names: readonly string[];
+      /** Whether the clients' words name them. */
+      readonly isNamed: boolean;
+      readonly words: string;
+    }
+  | {
+      readonly kind: 'guard_alarm';
+      readonly typeUrl: TypeUrl;
+      readonly held: number;
+      readonly gone: number;
+      readonly action: 'warn' | 'hold';
+      readonly graceMs: number;
+    }
+  | {
+      readonly kind: 'guard_released';
+      readonly typeUrl: TypeUrl;
+      readonly names: number;
+      readonly reason: 'grace' | 'operator';
+    }
+  | { readonly kind: 'resources_expired'; readonly typeUrl: TypeUrl; readonly names: readonly string[] }
+  | {
+      readonly kind: 'type_stale';
+      readonly typeUrl: TypeUrl;
+      readonly ageMs: number;
+      readonly maxAgeMs: number;
+      readonly action: 'serve' | 'warn' | 'withhold';
     }
   | { readonly kind: 'drain_started'; readonly clients: number };

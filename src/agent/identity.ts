@@ -1,4 +1,11 @@
-import { differingFields, type NodeIdentity, nodeForUpstream, readNode, viewKeyOf } from '../xds/node.ts';
+import {
+  differingFields,
+  type MatchField,
+  type NodeIdentity,
+  nodeForUpstream,
+  readNode,
+  viewKeyOf,
+} from '../xds/node.ts';
 import { grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
 import { type ConfiguredNode, encodeNode } from '../xds/wire-request.ts';
 import { AgentError, exitCodes } from './errors.ts';
@@ -9,6 +16,8 @@ export interface IdentitySettings {
   /** Identity for the control plane; without it the first client's is adopted. */
   readonly node: ConfiguredNode | undefined;
   readonly dropExtensions: boolean;
+  /** Parts of the Node by which stored configuration is found again (R69). */
+  readonly cacheMatch: readonly MatchField[];
 }
 
 /** Where a client belongs. */
@@ -41,6 +50,11 @@ export class IdentityPolicy {
     this.#configured = { identity, bytes };
   }
 
+  /** The key of the one view of all clients under `shared`. */
+  get sharedKey(): ViewKey {
+    return this.#configured ? viewKeyOf(this.#configured.identity) : sharedView;
+  }
+
   /**
    * @param node encoded Node of a stream's first request
    * @param attached identity of the clients attached now; undefined when there are none: an adopted identity is a hint, never a lock
@@ -53,7 +67,7 @@ export class IdentityPolicy {
     if (identity.id === '') return invalid('the node of the first request has no id');
     if (this.#settings.nodeSharing === 'shared') {
       return {
-        viewKey: this.#configured ? viewKeyOf(this.#configured.identity) : sharedView,
+        viewKey: this.sharedKey,
         identity,
         node: this.#upstreamNode(node),
       };

@@ -10,7 +10,8 @@ import { traitsOf } from '../xds/type-urls.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
 import { labelOf } from './counters.ts';
-import type { TypeView, View } from './view.ts';
+import type { TypeView } from './type-view.ts';
+import type { View } from './view.ts';
 
 /** State of the process that the core does not know. */
 export interface ProcessState {

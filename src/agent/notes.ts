@@ -76,6 +76,58 @@ export function describe(note: Note): LogLine | undefined {
       const why = note.reason === 'inferred' ? 'answered without them' : 'gave no answer in time';
       return line('info', `names do not exist: the control plane ${why}`, { type, names, count: note.names.length });
     }
+    case 'view_restored': {
+      const { viewKey: view, provenance, types } = note;
+      return line('info', `configuration restored from ${provenance}`, { view, types });
+    }
+    case 'type_restored': {
+      const { kind: _, typeUrl, isKnown, ageMs, ...fields } = note;
+      const type = traitsOf(typeUrl).shortName;
+      const ageSeconds = Math.round(ageMs / 1000);
+      return line('info', `${type} restored${isKnown ? '' : ' name by name'}`, { type, ageSeconds, ...fields });
+    }
+    case 'quarantined': {
+      const type = traitsOf(note.typeUrl).shortName;
+      const names = note.names.slice(0, namesMax).map(name => clip(name, 100));
+      const who = note.isNamed ? '' : ', without saying which';
+      return line(
+        'warn',
+        `in quarantine: every client that answered rejected it${who}: ${clip(note.words, quotedMax)}`,
+        {
+          type,
+          names,
+          count: note.names.length,
+        },
+      );
+    }
+    case 'guard_alarm': {
+      const type = traitsOf(note.typeUrl).shortName;
+      const { gone, held, graceMs } = note;
+      const what = `the control plane removes ${gone} of ${held} resources right after a connect`;
+      if (note.action === 'warn') return line('warn', `${what} (setting guard)`, { type, gone, held });
+      return line('error', `${what}; they are kept for ${graceMs} ms, or until weir guard pass`, { type, gone, held });
+    }
+    case 'guard_released': {
+      const type = traitsOf(note.typeUrl).shortName;
+      const why = note.reason === 'grace' ? 'the grace is over' : 'let pass by an operator';
+      return line('warn', `removals that were held back take effect: ${why}`, { type, count: note.names });
+    }
+    case 'resources_expired':
+      return line('info', 'resources outlived their TTL', {
+        type: traitsOf(note.typeUrl).shortName,
+        names: note.names.slice(0, namesMax).map(name => clip(name, 100)),
+        count: note.names.length,
+      });
+    case 'type_stale': {
+      const type = traitsOf(note.typeUrl).shortName;
+      const ageSeconds = Math.round(note.ageMs / 1000);
+      const what = note.action === 'withhold' ? 'withheld from clients that start' : 'served all the same';
+      return line(note.action === 'serve' ? 'debug' : 'warn', `older than allowed (setting maxAge): ${what}`, {
+        type,
+        ageSeconds,
+        maxAgeSeconds: note.maxAgeMs / 1000,
+      });
+    }
     case 'drain_started':
       return line('info', 'draining: clients are told to go', { clients: note.clients });
     default:

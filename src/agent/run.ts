@@ -37,7 +37,7 @@ export interface RunningAgent {
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
   const idle = createIdleTier(settings.idleResourcesMax);
-  const core = new Core(coreSettings(settings), idle, Math.random);
+  const core = new Core(coreSettings(settings), idle, { find: () => undefined }, Math.random);
   const counters = new Counters();
   const loop = new Loop(core, perform);
   const upstream = new UpstreamChannels(settings, loop.post);
@@ -55,6 +55,8 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
         return local.send(effect.streamId, effect.bytes);
       case 'close_client':
         return local.close(effect.streamId, effect.code, effect.message);
+      case 'write_disk':
+        return;
       case 'note':
         return observe(effect.note);
       default:
@@ -147,6 +149,17 @@ function coreSettings(settings: Settings): CoreSettings {
     absentQuietMs: settings.absentQuietMs,
     absentTimeoutMs: settings.absentTimeoutMs,
     lingerMs: settings.lingerMs,
+    restoredLingerMs: settings.restoredLingerMs,
+    isResuming: settings.resume,
+    isStoring: settings.cacheDir !== undefined,
+    cacheMatch: settings.cacheMatch,
+    guard: settings.guard,
+    guardGraceMs: settings.guardGraceMs,
+    guardWindowMs: settings.guardWindowMs,
+    guardPercent: settings.guardPercent,
+    maxAges: settings.maxAge,
+    startup: settings.startup,
+    startupGraceMs: settings.startupGraceMs,
     namesMax: settings.namesPerTypeMax,
     nameBytesMax: settings.nameBytesMax,
     nodeBytesMax: settings.nodeBytesMax,

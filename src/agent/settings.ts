@@ -1,13 +1,13 @@
 import { type Address, formatAddress, isLocalOnly, parseAddress } from '../xds/address.ts';
+import { type CacheSettings, cacheRows } from './cache-settings.ts';
 import { addresses, duration, nonEmpty, oneOf, type Parsed, size, wholeNumber } from './setting-values.ts';
 
 /** Everything that can be set, resolved. */
-export interface Settings {
+export interface Settings extends CacheSettings {
   readonly upstream: readonly Address[];
   readonly upstreamVariant: 'auto' | 'delta' | 'sotw';
   readonly listen: readonly Address[];
   readonly socketMode: number;
-  readonly cacheDir: string | undefined;
   readonly admin: Address;
   readonly health: readonly Address[];
   readonly nodeId: string | undefined;
@@ -67,9 +67,9 @@ export interface SettingSpec<K extends keyof Settings = keyof Settings> {
 }
 
 /** Heading of a group of settings, in the order of the reference. */
-export type SettingGroup = 'Addresses' | 'Identity' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
+export type SettingGroup = 'Addresses' | 'Identity' | 'Cache' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
 
-type Rows = { readonly [K in keyof Settings]: Omit<SettingSpec<K>, 'key'> };
+type Rows = { readonly [K in Exclude<keyof Settings, keyof CacheSettings>]: Omit<SettingSpec<K>, 'key'> };
 
 const rows: Rows = {
   upstream: {
@@ -133,14 +133,6 @@ const rows: Rows = {
     when: 'kubelet or Prometheus have to reach the agent.',
     fallback: '',
     parse: text => (text === '' ? { value: [] } : addresses(text)),
-  },
-  cacheDir: {
-    group: 'Addresses',
-    placeholder: 'DIR',
-    help: 'Directory of the agent. In this version it holds the admin socket only; the disk cache comes later.',
-    when: '',
-    fallback: undefined,
-    parse: text => (text === '' ? { error: 'is empty' } : { value: text }),
   },
   nodeId: {
     group: 'Identity',
@@ -298,8 +290,11 @@ const rows: Rows = {
 };
 
 /** The settings table, in the order of the documentation. */
-export const settingSpecs: readonly SettingSpec[] = Object.entries(rows).map(
-  // The key and its row belong together by the type of `rows`; entries() forgets it.
+export const settingSpecs: readonly SettingSpec[] = [
+  ...Object.entries(rows),
+  ...Object.entries(cacheRows).map(([key, row]) => [key, { group: 'Cache', ...row }] as const),
+].map(
+  // The key and its row belong together by the type of the rows; entries() forgets it.
   ([key, row]) => ({ key, ...row }) as unknown as SettingSpec,
 );
 
@@ -324,6 +319,8 @@ export function fileKeyOf(key: keyof Settings): string {
   if (nested !== undefined) return `node.${nested.toLowerCase()}`;
   const locality = /^node(Region|Zone|SubZone)$/.exec(key)?.[1];
   if (locality !== undefined) return `node.locality.${locality[0]?.toLowerCase()}${locality.slice(1)}`;
+  const cache = /^cache(Match|LockWait|BytesMax)/.exec(key)?.[1];
+  if (cache !== undefined) return `cache.${cache[0]?.toLowerCase()}${cache.slice(1)}`;
   return key.replace(/Ms$/, '');
 }
 

@@ -1,42 +1,43 @@
+import type { Entry } from '../cache/entry.ts';
 import type { IdleTier } from '../cache/idle-tier.ts';
-import { type Placement, TypeStore } from '../cache/store.ts';
+import { TypeStore } from '../cache/store.ts';
+import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { type InterestChange, TypeInterest } from '../cache/watch-map.ts';
 import { AnswerShelf } from '../local-ads/answer-shelf.ts';
-import type { TypeSource } from '../local-ads/client-type.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { Session, type SessionSettings } from '../upstream/session.ts';
 import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
 import { clusterType, endpointType, groupOf, type StreamGroup, traitsOf } from '../xds/type-urls.ts';
 import type { Clock, Nonce, RpcStatus, TypeUrl, ViewKey } from '../xds/types.ts';
 import { AckLedger } from './ack-ledger.ts';
+import { DiskLog } from './disk-log.ts';
 import type { Note } from './events.ts';
+import { Freshness, type MaxAge } from './freshness.ts';
+import { type GuardSettings, HeldRemovals } from './guard.ts';
+import { type Change, Intake } from './intake.ts';
+import { restoreType } from './restore.ts';
+import { Trials } from './trials.ts';
+import { connect, isWrittenByName, stateOf, type TypeView } from './type-view.ts';
 
 /** Streams of a view; types that would need one more share the last. */
 const ownStreamsMax = 8;
+/** How often the disk is told that everything is still current, in ms. */
+const confirmationMs = 60_000;
 
 /** What a view is made with. */
-export interface ViewSettings extends SessionSettings {
+export interface ViewSettings extends SessionSettings, GuardSettings {
   readonly lingerMs: number;
+  /** How long what was restored is asked for upstream without a client. */
+  readonly restoredLingerMs: number;
   /** Most names of a type that linger without a subscriber. */
   readonly namesMax: number;
-}
-
-/** One resource type of a view, from the upstream subscription to what clients are given. */
-export interface TypeView extends TypeSource {
-  readonly typeUrl: TypeUrl;
-  readonly interest: TypeInterest;
-  /** The stream that carries it; another one once a server ended that one over this type. */
-  session: Session;
-  readonly ledger: AckLedger;
-}
-
-/** A response that the view has taken in: what changed, for whoever has to be told. */
-export interface Change {
-  readonly type: TypeView;
-  readonly nonce: Nonce;
-  readonly fromRevision: number;
-  /** Resources that the response held. */
-  readonly names: readonly string[];
+  readonly viewTypesMax: number;
+  /** By short name; `*` for all others. */
+  readonly maxAges: ReadonlyMap<string, MaxAge>;
+  readonly startup: 'prefer-cache' | 'prefer-upstream';
+  readonly startupGraceMs: number;
+  /** Whether changes are told to a disk. */
+  readonly isStoring: boolean;
 }
 
 /**
@@ -47,14 +48,19 @@ export class View {
   readonly key: ViewKey;
   readonly types = new Map<TypeUrl, TypeView>();
   readonly #settings: ViewSettings;
-  readonly #node: Buffer;
+  #node: Buffer;
+  readonly #intake: Intake;
   readonly #idle: IdleTier;
   readonly #newStreamId: () => number;
   readonly #random: Random;
   readonly #sessions = new Map<StreamGroup, Session>();
   readonly #notes: Note[] = [];
-  /** Endpoints that the known clusters refer to, by the revision of the clusters. */
-  #referenced: { readonly revision: number; readonly names: ReadonlySet<string> } | undefined;
+  readonly #touched = new Set<TypeView>();
+  /** Made of what was stored, for a client that has not come yet. */
+  #isHint = false;
+  #confirmAtMs = Infinity;
+  /** Endpoints that the known clusters refer to, refused ones included, by the generation of the clusters. */
+  #referenced: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined;
 
   constructor(
     key: ViewKey,
@@ -70,6 +76,51 @@ export class View {
     this.#idle = idle;
     this.#newStreamId = newStreamId;
     this.#random = random;
+    this.#intake = new Intake(settings, note => this.#notes.push(note));
+  }
+
+  /** Encoded Node that its upstream streams carry. */
+  get node(): Buffer {
+    return this.#node;
+  }
+
+  /** Types whose clients may have to be told something by what happened besides responses, since the last call. */
+  takeTouched(): TypeView[] {
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    return touched;
+  }
+
+  /** What the disk has to be told by now. */
+  takeDiskChanges(clock: Clock): DiskChange[] {
+    if (!this.#settings.isStoring) return [];
+    const changes: DiskChange[] = [];
+    for (const { disk } of this.types.values()) if (disk) changes.push(...disk.take(clock));
+    return changes;
+  }
+
+  /** Takes over what an earlier process, or a seed, had. Only into a view that has nothing yet. */
+  restore(stored: StoredView, clock: Clock): void {
+    const untilMs = clock.monotonicMs + this.#settings.restoredLingerMs;
+    for (const one of stored.types.slice(0, this.#settings.viewTypesMax)) {
+      const type = this.type(one.typeUrl);
+      this.#notes.push(restoreType(type, one, stored.provenance, untilMs, clock));
+      if (this.#settings.startup === 'prefer-upstream') {
+        type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
+      }
+      // A seed is on no disk yet.
+      if (stored.provenance === 'seed') type.disk?.reset(undefined, stateOf(type));
+    }
+    this.#isHint = true;
+    this.#refresh(clock);
+  }
+
+  /** A client came to the view. What was remembered of the node gives way to what it says of itself. */
+  introduce(node: Buffer): void {
+    if (!this.#isHint) return;
+    this.#isHint = false;
+    this.#node = node;
+    for (const session of this.#sessions.values()) session.introduce(node);
   }
 
   sessions(): IterableIterator<Session> {
@@ -103,6 +154,11 @@ export class View {
       interest,
       session,
       ledger: new AckLedger(),
+      trials: new Trials(),
+      heldRemovals: new HeldRemovals(),
+      disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
+      freshness: new Freshness(this.#maxAgeOf(typeUrl)),
+      awaitedUntilMs: -Infinity,
       shelf: new AnswerShelf(store),
       noncePrefix: `${this.types.size.toString(36)}-`,
       upstreamVersion: '',
@@ -144,14 +200,20 @@ export class View {
     }
   }
 
-  /** The view is not used any more: what it has in the idle tier is given back. */
-  dispose(): void {
-    for (const { store } of this.types.values()) store.dispose();
+  /** The view is not used any more: what it has in the idle tier is given back. Returns the last that the disk has to know. */
+  dispose(clock: Clock): DiskChange[] {
+    this.#confirm(clock);
+    for (const { store, disk } of this.types.values()) {
+      disk?.decideAll();
+      store.dispose();
+    }
+    return this.takeDiskChanges(clock);
   }
 
   /** Brings the upstream streams on; to be called after every event. */
   advance(clock: Clock): UpstreamEffect[] {
     const all: UpstreamEffect[] = [];
+    this.#refresh(clock);
     for (const session of this.#sessions.values()) {
       const effects = session.advance(clock.monotonicMs, clock.wallMs);
       // The session itself ended its stream, in order to open another one.
@@ -182,6 +244,7 @@ export class View {
 
   /** A session's stream ended. A type over which the server ended it goes on on a stream of its own, and the others without it. */
   closed(session: Session, streamId: number, status: RpcStatus, clock: Clock): void {
+    this.#refresh(clock);
     const suspect = session.closed(streamId, status, clock.monotonicMs, clock.wallMs);
     this.#lost(session);
     const type = suspect && this.types.get(suspect);
@@ -195,7 +258,13 @@ export class View {
 
   /** The session's stream is gone: open verdicts died with it (R131). */
   #lost(session: Session): void {
-    for (const type of this.types.values()) if (type.session === session) type.ledger.clear();
+    for (const type of this.types.values()) {
+      if (type.session !== session) continue;
+      type.ledger.clear();
+      // Upstream says it again when it is back.
+      type.heldRemovals.take();
+      type.disk?.decideAll();
+    }
   }
 
   /** Queues the verdict on a response. */
@@ -216,7 +285,10 @@ export class View {
     for (const type of this.types.values()) {
       // In an outage nothing that was dropped could be had again, so nothing is dropped.
       if (type.session.isOpen && type.interest.nextDeadlineMs() <= now) this.#expire(type, now);
+      if (type.store.nextExpiryMs <= now && this.#intake.expire(type, now)) touched.push(type);
+      if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
+    if (this.#confirmAtMs <= now) this.#confirm(clock);
     for (const session of this.#sessions.values()) {
       for (const [typeUrl, verdicts] of session.due(now, (url, name) => this.#isKnownMissing(url, name))) {
         const type = this.type(typeUrl);
@@ -224,7 +296,7 @@ export class View {
         // A set of all clusters does not say that one asked for by name is not being made at this moment (R48): good for whole lists only.
         this.#noteMissing(type, verdicts.presumed, type.store.traits.isFullState ? 'timeout' : 'inferred');
         this.#noteMissing(type, verdicts.timedOut, 'timeout');
-        if (verdicts.isComplete) this.#complete(type, now);
+        if (verdicts.isComplete) this.#intake.complete(type, now);
         touched.push(type);
       }
     }
@@ -234,11 +306,14 @@ export class View {
   nextDeadlineMs(): number {
     let deadline = Infinity;
     for (const session of this.#sessions.values()) deadline = Math.min(deadline, session.nextDeadlineMs());
-    for (const { interest, session, ledger } of this.types.values()) {
+    for (const type of this.types.values()) {
+      const { interest, session, ledger, trials, store, heldRemovals, freshness } = type;
       if (session.isOpen) deadline = Math.min(deadline, interest.nextDeadlineMs());
-      deadline = Math.min(deadline, ledger.nextDeadlineMs());
+      deadline = Math.min(deadline, ledger.nextDeadlineMs(), trials.nextDeadlineMs(), store.nextExpiryMs);
+      deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
+      if (store.isWithheld) deadline = Math.min(deadline, type.awaitedUntilMs);
     }
-    return deadline;
+    return Math.min(deadline, this.#confirmAtMs);
   }
 
   #session(group: StreamGroup): Session {
@@ -263,58 +338,53 @@ export class View {
         this.#notes.push({ kind: 'response_unasked', typeUrl: received.typeUrl });
         return undefined;
       case 'accepted':
-        return this.#apply(received, clock);
+        return this.#intake.apply(this.type(received.response.typeUrl), received, clock);
     }
   }
 
-  #apply({ response, isWhole, removed }: Received & { kind: 'accepted' }, clock: Clock): Change {
-    const type = this.type(response.typeUrl);
-    const { store, interest } = type;
-    const applied = store.apply(
-      response.resources,
-      removed,
-      isWhole,
-      name => placement(type, name),
-      response.bytes,
-      clock.monotonicMs,
-    );
-    // Of lingering names, too: whoever asks for one next is not asked for upstream again.
-    for (const name of removed) if (interest.has(name)) store.setAbsent(name, 'upstream');
-    if (isWhole) {
-      // The complete set is authoritative for what it lacks, too.
-      for (const name of interest.names()) if (!store.get(name)) store.setAbsent(name, 'upstream');
-      this.#markKnown(type);
+  /** An operator lets pass what the guard holds back; of all types without `typeUrl`. Returns the types concerned. */
+  releaseHeld(typeUrl: TypeUrl | undefined, nowMs: number): TypeView[] {
+    const asked = [...this.types.values()].filter(type => typeUrl === undefined || type.typeUrl === typeUrl);
+    return asked.filter(type => this.#intake.releaseHeld(type, 'operator', nowMs));
+  }
+
+  #maxAgeOf(typeUrl: TypeUrl): MaxAge | undefined {
+    const { maxAges } = this.#settings;
+    return maxAges.get(traitsOf(typeUrl).shortName) ?? maxAges.get('*');
+  }
+
+  /** Brings up to date how current each type is, and what is withheld for it. */
+  #refresh(clock: Clock): void {
+    for (const type of this.types.values()) {
+      const { freshness, session, typeUrl, store } = type;
+      const change = freshness.update(session.confirmedAtMs(typeUrl), clock);
+      if (store.isProvisional && freshness.isCurrent) {
+        store.isProvisional = false;
+        this.#touched.add(type);
+      }
+      if (change === 'lost upstream') type.disk?.add(undefined, [], stateOf(type));
+      if (change === 'became stale' && freshness.maxAge) {
+        const { action, ms: maxAgeMs } = freshness.maxAge;
+        this.#notes.push({ kind: 'type_stale', typeUrl, ageMs: freshness.ageMs(clock.wallMs) ?? 0, maxAgeMs, action });
+      }
+      const isTooOld = freshness.isStale && freshness.maxAge?.action === 'withhold';
+      const isAwaited = !freshness.isCurrent && clock.monotonicMs < type.awaitedUntilMs;
+      if (store.isWithheld === (isTooOld || isAwaited)) continue;
+      store.isWithheld = isTooOld || isAwaited;
+      this.#touched.add(type);
     }
-    store.updatedWallMs = clock.wallMs;
-    type.upstreamVersion = response.versionInfo;
-    this.#notes.push({
-      kind: 'response_applied',
-      typeUrl: response.typeUrl,
-      versionInfo: response.versionInfo,
-      resources: response.resources.length,
-      changes: store.revision - applied.fromRevision,
-      removed: applied.removedNames,
-      ignored: applied.ignoredNames,
-      bytes: response.bytes,
-    });
-    const names = response.resources.map(resource => resource.name);
-    return { type, nonce: response.nonce, fromRevision: applied.fromRevision, names };
+    const isAnyCurrent = this.#settings.isStoring && [...this.#sessions.values()].some(session => session.isOpen);
+    if (!isAnyCurrent) this.#confirmAtMs = Infinity;
+    else if (this.#confirmAtMs === Infinity) this.#confirmAtMs = clock.monotonicMs + confirmationMs;
   }
 
-  #complete(type: TypeView, nowMs: number): void {
-    const seen = type.session.takeSeen(type.typeUrl);
-    if (type.store.isKnown || !type.interest.isWildcard) return;
-    // Nothing was listed to resume from, so what the answer lacks is gone (R108).
-    const gone: string[] = [];
-    for (const { name } of type.store.entries()) if (!seen?.has(name) && !type.interest.has(name)) gone.push(name);
-    type.store.apply([], gone, false, () => 'serve', 0, nowMs);
-    this.#markKnown(type);
-  }
-
-  #markKnown(type: TypeView): void {
-    if (type.store.isKnown) return;
-    type.store.isKnown = true;
-    this.#notes.push({ kind: 'type_complete', typeUrl: type.typeUrl, resources: type.store.size });
+  /** Tells the disk what is current at this moment: a restart counts the age of the cache from here. */
+  #confirm(clock: Clock): void {
+    this.#refresh(clock);
+    this.#confirmAtMs = Infinity;
+    for (const type of this.types.values()) {
+      if (type.freshness.isCurrent) type.disk?.add(undefined, [], stateOf(type));
+    }
   }
 
   #expire(type: TypeView, nowMs: number): void {
@@ -330,7 +400,26 @@ export class View {
       if (interest.isWildcard) store.forgetAside(name);
       else store.forget(name);
     }
+    this.#forgetOnDisk(type, names, isWildcardEnded);
     if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, isWildcardEnded, nowMs);
+  }
+
+  /**
+   * What nobody wants any more must not come back from the disk beside what is wanted. But a type that is not wanted at all, of an Envoy that
+   * is away, stays as it was: it may come back during an outage.
+   */
+  #forgetOnDisk(type: TypeView, names: readonly string[], isWildcardEnded: boolean): void {
+    const { disk, interest, store } = type;
+    const isAnythingWanted = interest.isWildcard || interest.size > 0;
+    if (!disk || !isAnythingWanted || interest.isWildcard) return;
+    if (isWildcardEnded) disk.reset(undefined, stateOf(type));
+    else if (isWrittenByName(type)) {
+      disk.add(
+        undefined,
+        names.filter(name => !store.get(name)).map(name => [name, undefined]),
+        undefined,
+      );
+    }
   }
 
   #noteMissing(type: TypeView, names: readonly string[], reason: 'inferred' | 'timeout'): void {
@@ -352,40 +441,15 @@ export class View {
 
   #referencedEndpoints(): ReadonlySet<string> {
     const clusters = this.types.get(clusterType)?.store;
-    const revision = clusters?.revision ?? -1;
-    if (this.#referenced?.revision === revision) return this.#referenced.names;
+    const generation = clusters?.generation ?? -1;
+    if (this.#referenced?.generation === generation) return this.#referenced.names;
     const names = new Set<string>();
-    for (const entry of clusters?.entries() ?? []) if (entry.endpointName !== undefined) names.add(entry.endpointName);
-    this.#referenced = { revision, names };
+    const refer = ({ endpointName }: Entry): void => {
+      if (endpointName !== undefined) names.add(endpointName);
+    };
+    for (const entry of clusters?.entries() ?? []) refer(entry);
+    for (const { entry } of clusters?.quarantined.values() ?? []) refer(entry);
+    this.#referenced = { generation, names };
     return names;
-  }
-}
-
-/** Has the type's session ask for what is wanted of it. */
-function connect({ typeUrl, store, interest, session }: TypeView): void {
-  session.addType(typeUrl, interest, {
-    has: name => store.heldVersion(name) !== undefined,
-    versions: () => heldVersions(store, interest),
-    get isComplete() {
-      return store.isKnown;
-    },
-  });
-}
-
-function placement({ interest, store }: TypeView, name: string): Placement {
-  if (interest.isWildcard || interest.isNamed(name)) return 'serve';
-  if (!interest.isLingering(name)) return 'ignore';
-  return store.traits.isFullState ? 'serve' : 'idle';
-}
-
-/** Names and versions to resume from: everything held that the subscription covers, and nothing else (R107). */
-function* heldVersions(store: TypeStore, interest: TypeInterest): Generator<readonly [string, string]> {
-  if (interest.isWildcard && store.isKnown) {
-    for (const entry of store.entries()) yield [entry.name, entry.version];
-    return;
-  }
-  for (const name of interest.names()) {
-    const version = store.heldVersion(name);
-    if (version !== undefined) yield [name, version];
   }
 }

@@ -18,6 +18,10 @@ export class Entry {
    * before it never had the resource.
    */
   readonly firstSeenRevision: number;
+  /** Whether a client has accepted this content (R102). */
+  isAccepted = false;
+  /** While this content is not accepted: the one before it that was. */
+  good: Entry | undefined;
   #digest: string | undefined;
   #endpointName: string | null | undefined;
 

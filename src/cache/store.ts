@@ -2,8 +2,13 @@ import { SetDigest } from '../xds/digest.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
+import { ChangeLog } from './change-log.ts';
+import { Deadlines } from './deadlines.ts';
 import { type AbsentReason, Entry, type Tombstone } from './entry.ts';
 import type { IdleTier } from './idle-tier.ts';
+import { Parking } from './parking.ts';
+import type { Quarantined } from './quarantine.ts';
+import type { Refusal } from './stored.ts';
 
 /** Where an upstream resource belongs: to the served set, to the idle tier, or nowhere because nobody asked (R82). */
 export type Placement = 'serve' | 'idle' | 'ignore';
@@ -14,11 +19,12 @@ export interface Applied {
   readonly toRevision: number;
   readonly removedNames: number;
   readonly ignoredNames: number;
+  /** What a client does not hear of but a disk should: idle content, versions of equal content. */
+  readonly quiet: readonly Entry[];
 }
 
 /** A response at least this large, in bytes, may keep its buffer alive as the home of its bodies. */
 const slabBytesMin = 64 * 1024;
-const changeLogMin = 4096;
 
 /**
  * All that is known of one resource type in one view (R62).
@@ -33,32 +39,37 @@ export class TypeStore {
   isKnown = false;
   /** Wall time in ms of the newest response, changed or not. */
   updatedWallMs: number | undefined;
+  /** It comes from outside the process, and upstream has not confirmed it yet: it may lack what clients got before (R93). */
+  isProvisional = false;
+  /** Nothing is served of it for now: it is too old, or upstream is still awaited. Clients that hold it keep it. */
+  isWithheld = false;
   /** Encoded bodies held here, in bytes. */
   bytes = 0;
   /** Moves with every change of the held set, also with those that no client hears of and that therefore take no revision. */
   generation = 0;
-  readonly #idle: IdleTier;
-  readonly #idlePrefix: string;
-  /** Names that the idle tier may hold. */
-  readonly #parked = new Set<string>();
+  readonly #parking: Parking;
   readonly #entries = new Map<string, Entry>();
   readonly #tombstones = new Map<string, Tombstone>();
   readonly #absent = new Map<string, { reason: AbsentReason; revision: number }>();
-  /** Name changed by revision `#logBase + index + 1`. */
-  #log: string[] = [];
-  #logBase = 0;
+  /** Names whose newest content no client has accepted yet. */
+  readonly #untried = new Set<string>();
+  /** Refused contents by name (R102). */
+  readonly #quarantine = new Map<string, Quarantined>();
+  /** Counts quarantines, to tell what a client was sent before one from what it was sent after. */
+  #epoch = 0;
+  readonly #deadlines = new Deadlines();
+  readonly #log = new ChangeLog();
   /** Made when first asked for, then kept up to date. */
   #setDigest: SetDigest | undefined;
 
   constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, viewKey: string) {
     this.typeUrl = typeUrl;
     this.traits = traits;
-    this.#idle = idle;
-    this.#idlePrefix = `${viewKey}\n${typeUrl}\n`;
+    this.#parking = new Parking(idle, `${viewKey}\n${typeUrl}\n`);
   }
 
   get revision(): number {
-    return this.#logBase + this.#log.length;
+    return this.#log.revision;
   }
 
   get size(): number {
@@ -73,6 +84,25 @@ export class TypeStore {
     return this.#tombstones.size;
   }
 
+  /** See {@link quarantine}. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get quarantined(): ReadonlyMap<string, Quarantined> {
+    return this.#quarantine;
+  }
+
+  /** When the next TTL ends, on the monotonic clock in ms; Infinity without one. */
+  get nextExpiryMs(): number {
+    return this.#deadlines.nextMs;
+  }
+
+  /** When the TTL of a name ends, on the monotonic clock in ms. */
+  expiryMs(name: string): number | undefined {
+    return this.#deadlines.get(name);
+  }
+
   entries(): IterableIterator<Entry> {
     return this.#entries.values();
   }
@@ -85,13 +115,20 @@ export class TypeStore {
     return this.#tombstones.get(name);
   }
 
+  /** Whether it is clear what there is to serve of a name, be it nothing. */
+  isSettled(name: string): boolean {
+    return this.#entries.has(name) || this.#absent.has(name) || this.#quarantine.has(name);
+  }
+
   absentReason(name: string): AbsentReason | undefined {
     return this.#absent.get(name)?.reason;
   }
 
   /** Upstream's version of a held resource, idle ones included; undefined when there is none (R107). */
   heldVersion(name: string): string | undefined {
-    return (this.#entries.get(name) ?? this.#idle.get(this.#idlePrefix + name))?.version;
+    // What was refused is what upstream sent last; listing anything else would have it sent again.
+    const refused = this.#quarantine.get(name);
+    return (refused?.entry ?? this.#entries.get(name) ?? this.#parking.get(name))?.version;
   }
 
   /**
@@ -111,6 +148,7 @@ export class TypeStore {
     nowMs: number,
   ): Applied {
     const fromRevision = this.revision;
+    const quiet: Entry[] = [];
     let ignoredNames = 0;
     let removedNames = 0;
     // One slice kept alive keeps its whole response alive, so small changes are copied out (perf-facts.md, section 2).
@@ -118,26 +156,115 @@ export class TypeStore {
     for (const resource of resources) {
       const placement = place(resource.name);
       if (placement === 'ignore') ignoredNames++;
-      else if (placement === 'idle') this.#putIdle(resource);
-      else this.#upsert(resource, isSlab);
+      else {
+        const untold = placement === 'idle' ? this.#putIdle(resource) : this.#upsert(resource, isSlab);
+        if (untold) quiet.push(untold);
+        this.#deadlines.set(resource.name, resource.ttlMs === undefined ? undefined : nowMs + resource.ttlMs);
+      }
     }
     for (const name of removed) {
       this.forgetIdle(name);
       if (this.#remove(name, nowMs)) removedNames++;
     }
-    if (isWhole && this.#entries.size > 0) {
-      const present = new Set<string>();
-      for (const resource of resources) present.add(resource.name);
-      for (const name of [...this.#entries.keys()]) {
-        if (!present.has(name) && this.#remove(name, nowMs)) removedNames++;
-      }
+    if (isWhole) {
+      for (const name of this.missingIn(resources)) if (this.#remove(name, nowMs)) removedNames++;
     }
-    return { fromRevision, toRevision: this.revision, removedNames, ignoredNames };
+    return { fromRevision, toRevision: this.revision, removedNames, ignoredNames, quiet };
+  }
+
+  /** Names held that a complete list of resources lacks. */
+  missingIn(resources: readonly WireResource[]): string[] {
+    const held = [...this.#entries.keys(), ...this.#quarantine.keys()];
+    if (held.length === 0) return [];
+    const present = new Set<string>();
+    for (const resource of resources) present.add(resource.name);
+    return held.filter(name => !present.has(name));
+  }
+
+  /** Takes in what was kept outside the process. @param expiryMs end of its TTL on the monotonic clock */
+  restore(resource: WireResource, isAccepted: boolean, good: WireResource | undefined, expiryMs?: number): Entry {
+    this.#upsert(resource, true);
+    const entry = this.#entries.get(resource.name) as Entry; // It was put there in the line before.
+    if (good) {
+      entry.good = new Entry(good, good.any, entry.revision, entry.firstSeenRevision);
+      entry.good.isAccepted = true;
+    }
+    if (isAccepted) this.#accept(entry);
+    this.#deadlines.set(resource.name, expiryMs);
+    return entry;
+  }
+
+  /** A heartbeat came for a name that is held: its TTL starts again, its content does not change (R25, R113). */
+  heartbeat(name: string, ttlMs: number, nowMs: number): boolean {
+    if (!this.#entries.has(name)) return false;
+    this.#deadlines.set(name, nowMs + ttlMs);
+    return true;
+  }
+
+  /**
+   * Ends what outlived its TTL (R113): as a removal where clients may be told of one on our own conclusion, else without a word (R95).
+   *
+   * @returns the names
+   */
+  expire(nowMs: number): string[] {
+    const names = this.#deadlines.due(nowMs);
+    for (const name of names) {
+      if (this.traits.isFullState || this.traits.mayInferRemoval) this.#remove(name, nowMs);
+      else this.forget(name);
+    }
+    return names;
+  }
+
+  /**
+   * A client accepted what it was sent of the revisions after `fromRevision` up to `toRevision`.
+   *
+   * @param epoch of this store when the message was made: what it held of a name in quarantine since is another content
+   * @param covers whether the client is subscribed to a name
+   * @returns names whose standing is another one now; a refused content among them is served again under a new revision
+   */
+  accept(fromRevision: number, toRevision: number, epoch: number, covers: (name: string) => boolean): string[] {
+    const names: string[] = [];
+    for (const [name, refused] of this.#quarantine) {
+      const { revision } = refused.entry;
+      if (refused.epoch <= epoch || revision <= fromRevision || revision > toRevision || !covers(name)) continue;
+      this.#quarantine.delete(name);
+      if (!refused.isServed) this.#replace(name, refused.entry, this.revision + 1);
+      names.push(name);
+    }
+    for (const name of names) {
+      const entry = this.#entries.get(name);
+      if (entry) this.#accept(entry);
+    }
+    for (const name of this.#untried) {
+      const entry = this.#entries.get(name);
+      if (!entry || entry.revision <= fromRevision || entry.revision > toRevision || !covers(name)) continue;
+      this.#quarantine.delete(name);
+      this.#accept(entry);
+      names.push(name);
+    }
+    return names;
+  }
+
+  /**
+   * Every client that answered rejected this content. Who starts from now on is given the last accepted content instead; without one it is
+   * left out if the clients named it, and else, or if nothing would be left, served all the same (R102). Clients connected hear nothing.
+   *
+   * @returns false when the content is not the newest any more or was accepted meanwhile
+   */
+  quarantine(entry: Entry, refusal: Refusal): boolean {
+    const { name, good } = entry;
+    if (this.#entries.get(name) !== entry || entry.isAccepted) return false;
+    const isServed = !good && (!refusal.isNamed || this.#entries.size === 1);
+    this.#quarantine.set(name, { entry, refusal, isServed, epoch: ++this.#epoch });
+    if (isServed) return true;
+    this.#drop(entry);
+    if (good) this.#hold(good);
+    return true;
   }
 
   /** Records that a wanted name does not exist. A stronger reason replaces a weaker one; clients hear of a new verdict. */
   setAbsent(name: string, reason: AbsentReason): void {
-    if (this.#entries.has(name)) return;
+    if (this.#entries.has(name) || this.#quarantine.has(name)) return;
     const held = this.#absent.get(name)?.reason;
     if (held === reason || held === 'upstream') return;
     this.#absent.set(name, { reason, revision: this.revision + 1 });
@@ -146,7 +273,7 @@ export class TypeStore {
 
   /** Drops what the idle tier has of a name. */
   forgetIdle(name: string): void {
-    if (this.#parked.delete(name)) this.#idle.delete(this.#idlePrefix + name);
+    this.#parking.delete(name);
   }
 
   /** Drops what is known of a name besides the served set: what was parked, and that it does not exist. */
@@ -157,13 +284,13 @@ export class TypeStore {
 
   /** Gives back what the idle tier holds of this type. */
   dispose(): void {
-    for (const name of this.#parked) this.#idle.delete(this.#idlePrefix + name);
-    this.#parked.clear();
+    this.#parking.clear();
   }
 
   /** Drops what is known of a name that nobody wants any more. No client hears of it: none is subscribed. */
   forget(name: string): void {
     this.forgetAside(name);
+    this.#quarantine.delete(name);
     const entry = this.#entries.get(name);
     if (entry) this.#drop(entry);
   }
@@ -172,6 +299,7 @@ export class TypeStore {
   forgetWildcard(keep: (name: string) => boolean): void {
     this.isKnown = false;
     for (const entry of [...this.#entries.values()]) if (!keep(entry.name)) this.#drop(entry);
+    for (const name of [...this.#quarantine.keys()]) if (!keep(name)) this.#quarantine.delete(name);
   }
 
   /** Moves a resource that nobody subscribes into the idle tier. */
@@ -179,7 +307,7 @@ export class TypeStore {
     const entry = this.#entries.get(name);
     if (!entry) return;
     this.#drop(entry);
-    this.#putAside(entry);
+    this.#parking.put(entry);
   }
 
   /**
@@ -189,7 +317,7 @@ export class TypeStore {
    */
   unpark(name: string): boolean {
     if (this.#entries.has(name)) return true;
-    const entry = this.#idle.get(this.#idlePrefix + name);
+    const entry = this.#parking.get(name);
     if (!entry) return this.#absent.has(name);
     this.forgetIdle(name);
     this.#upsert(entry, true);
@@ -203,11 +331,8 @@ export class TypeStore {
    */
   changesSince(revision: number): readonly string[] {
     if (revision >= this.revision) return [];
-    if (revision >= this.#logBase) {
-      const start = revision - this.#logBase;
-      if (this.#log.length - start === 1) return this.#log.slice(start);
-      return [...new Set(this.#log.slice(start))];
-    }
+    const logged = this.#log.since(revision);
+    if (logged) return logged;
     const names = new Set<string>();
     for (const entry of this.#entries.values()) if (entry.revision > revision) names.add(entry.name);
     for (const [name, tombstone] of this.#tombstones) if (tombstone.revision > revision) names.add(name);
@@ -236,47 +361,71 @@ export class TypeStore {
         if (tombstone.revision <= revision) this.#tombstones.delete(name);
       }
     }
-    const level = Math.min(revision, this.revision) - this.#logBase;
-    const isTooLong = this.#log.length > changeLogMin + 4 * this.#entries.size;
-    const drop = isTooLong ? Math.max(level, this.#log.length >> 1) : level;
-    // Cutting a long array at every change would cost its length each time.
-    if (drop <= 0 || (drop < this.#log.length && drop * 2 < this.#log.length)) return;
-    this.#log = this.#log.slice(drop);
-    this.#logBase += drop;
+    this.#log.trim(revision, this.#entries.size);
   }
 
-  #upsert(resource: WireResource, keepSlice: boolean): void {
+  /** Returns the entry if something of it changed that clients do not hear of. */
+  #upsert(resource: WireResource, keepSlice: boolean): Entry | undefined {
+    const refused = this.#quarantine.get(resource.name);
+    if (refused?.entry.any.equals(resource.any)) {
+      const isPushedAgain = resource.version !== '' && resource.version !== refused.entry.version;
+      if (!isPushedAgain) return undefined;
+      this.#quarantine.delete(resource.name);
+      // Served all the same, so nothing changes but the version below.
+    } else if (refused) this.#quarantine.delete(resource.name);
     const held = this.#entries.get(resource.name);
     if (held?.any.equals(resource.any)) {
+      const isTold = resource.version === '' || resource.version === held.version;
       // Equal content is no news (R108), but a whole list swaps to its own buffer, so that the old one can go.
       if (keepSlice) held.any = resource.any;
       // An upstream that gives no versions must not take away one that it gave before.
       if (resource.version !== '') held.version = resource.version;
       held.extra = resource.extra;
-      return;
+      return isTold && !refused ? undefined : held;
     }
-    const revision = this.revision + 1;
     const any = keepSlice ? resource.any : Buffer.from(resource.any);
-    const tombstone = this.#tombstones.get(resource.name);
+    this.#replace(resource.name, { ...resource, any }, this.revision + 1);
+    return undefined;
+  }
+
+  /** Gives a name another content under a new revision. */
+  #replace(name: string, content: WireResource, revision: number): void {
+    const held = this.#entries.get(name);
+    const tombstone = this.#tombstones.get(name);
     const firstSeen = held?.firstSeenRevision ?? tombstone?.entry.firstSeenRevision ?? revision;
-    const entry = new Entry(resource, any, revision, firstSeen);
+    const entry = new Entry(content, content.any, revision, firstSeen);
+    entry.good = held?.isAccepted ? held : held?.good;
     if (held) {
       this.bytes -= held.any.length;
       this.#setDigest?.remove(held.name, held.digest);
     }
-    this.#tombstones.delete(resource.name);
-    this.#absent.delete(resource.name);
-    this.#entries.set(resource.name, entry);
+    this.#tombstones.delete(name);
+    this.#absent.delete(name);
+    this.#hold(entry);
+    this.#stamp(name);
+  }
+
+  /** Puts an entry into the served set, where there is none of its name or one that was taken out of the sums. */
+  #hold(entry: Entry): void {
+    this.#entries.set(entry.name, entry);
     this.generation++;
-    this.bytes += any.length;
+    this.bytes += entry.any.length;
     this.#setDigest?.add(entry.name, entry.digest);
-    this.#stamp(resource.name);
+    if (!entry.isAccepted) this.#untried.add(entry.name);
+  }
+
+  #accept(entry: Entry): void {
+    entry.isAccepted = true;
+    entry.good = undefined;
+    this.#untried.delete(entry.name);
   }
 
   #remove(name: string, nowMs: number): boolean {
-    const entry = this.#entries.get(name);
+    // Of a name that was left out clients may hold an older content, or one that they rejected in part.
+    const entry = this.#entries.get(name) ?? this.#quarantine.get(name)?.entry;
+    this.#quarantine.delete(name);
     if (!entry) return false;
-    this.#drop(entry);
+    if (this.#entries.has(name)) this.#drop(entry);
     this.#tombstones.set(name, { revision: this.revision + 1, removedAtMs: nowMs, entry });
     this.#stamp(name);
     return true;
@@ -284,24 +433,21 @@ export class TypeStore {
 
   #drop(entry: Entry): void {
     this.#entries.delete(entry.name);
+    this.#untried.delete(entry.name);
+    this.#deadlines.set(entry.name, undefined);
     this.generation++;
     this.bytes -= entry.any.length;
     this.#setDigest?.remove(entry.name, entry.digest);
   }
 
-  #putIdle(resource: WireResource): void {
+  #putIdle(resource: WireResource): Entry {
     this.#absent.delete(resource.name);
-    this.#putAside(new Entry(resource, Buffer.from(resource.any), this.revision, this.revision));
-  }
-
-  #putAside(entry: Entry): void {
-    if (this.#idle.put(this.#idlePrefix + entry.name, entry)) this.#parked.add(entry.name);
-    else this.#parked.delete(entry.name);
+    const entry = new Entry(resource, Buffer.from(resource.any), this.revision, this.revision);
+    this.#parking.put(entry);
+    return entry;
   }
 
   #stamp(name: string): void {
-    this.#log.push(name);
-    // Names that come and go without a response change the log, too, and nobody trims it then.
-    if (this.#log.length > 2 * (changeLogMin + 4 * this.#entries.size)) this.trim(0);
+    this.#log.stamp(name, this.#entries.size);
   }
 }

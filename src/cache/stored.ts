@@ -47,7 +47,10 @@ export interface StoredTypeState {
   readonly upstreamVersion: string;
 }
 
-/** One type of a view as it was loaded. `isKnown` only if nothing of it is missing or damaged. */
+/**
+ * One type of a view as it was loaded. A set that was complete and of which something is missing or damaged is no set: it comes without
+ * resources and is not known (R104). What was kept name by name comes without the names that are missing.
+ */
 export interface StoredType extends StoredTypeState {
   readonly typeUrl: TypeUrl;
   readonly resources: readonly StoredResource[];

@@ -113,6 +113,13 @@ export class TypeInterest {
     return { fresh, revived, idled, evicted, isWildcardFresh: !wasWildcard && this.isWildcard };
   }
 
+  /** Takes over what an earlier process was asked for: it lingers until somebody asks for it, or until `untilMs`. */
+  restore(names: Iterable<string>, isWildcard: boolean, untilMs: number): void {
+    // Names that come to linger later wait for these, whose time may be longer.
+    for (const name of names) if (!this.has(name)) this.#lingering.set(name, untilMs);
+    if (isWildcard && this.#wildcards === 0) this.#wildcardLingersUntilMs = untilMs;
+  }
+
   /** When the next linger ends, on the monotonic clock in ms; Infinity without one. */
   nextDeadlineMs(): number {
     const first = this.#lingering.values().next();

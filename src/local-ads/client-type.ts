@@ -3,6 +3,7 @@ import type { TypeStore } from '../cache/store.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import type { AnswerShelf } from './answer-shelf.ts';
+import { LeftOut } from './left-out.ts';
 import { NonceBook, type Verdict } from './nonce-book.ts';
 import { RefusedChanges } from './refused-changes.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
@@ -46,6 +47,7 @@ export class ClientType {
   readonly #owedRemovals = new Set<string>();
   #owesWildcard = false;
   readonly #refused: RefusedChanges;
+  readonly #leftOut: LeftOut;
   /** Delta: versions the client brought along, each until it was compared (R93). */
   #brought: Map<string, string> | undefined;
   /** Removals of clusters and endpoints waiting for the listeners and routes of the same batch (R86). */
@@ -69,6 +71,7 @@ export class ClientType {
     this.#sentRevision = source.store.revision;
     this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
     this.#refused = new RefusedChanges(source.store, this.#isList);
+    this.#leftOut = new LeftOut(source.store);
   }
 
   get store(): TypeStore {
@@ -80,7 +83,7 @@ export class ClientType {
     return this.#sentRevision;
   }
 
-  get nonces(): Pick<NonceBook, 'hasSent' | 'ackedVersion' | 'lastError' | 'status'> {
+  get nonces(): Pick<NonceBook, 'hasSent' | 'ackedVersion' | 'isAnswerAwaited' | 'lastError' | 'status'> {
     return this.#nonces;
   }
 
@@ -92,6 +95,7 @@ export class ClientType {
   /** Takes in the first request of the type on this stream. */
   begin(change: SubscriptionChange, versionInfo: string, versions: ReadonlyMap<string, string>): void {
     const { store } = this.#source;
+    this.#leftOut.begin(versionInfo === '');
     if (change.wildcard > 0) {
       const isLevel =
         this.#variant === 'sotw' &&
@@ -149,8 +153,8 @@ export class ClientType {
     if (!sent) return undefined;
     if (!status) this.#refused.accepted(sent);
     else if (this.#refused.refused(sent)) this.#oweRefused();
-    const { fromRevision, toRevision, isProvisional } = sent;
-    return { typeUrl: this.typeUrl, fromRevision, toRevision, status, isProvisional };
+    const { fromRevision, toRevision, isProvisional, names, epoch } = sent;
+    return { typeUrl: this.typeUrl, fromRevision, toRevision, status, isProvisional, names, epoch };
   }
 
   /** Endpoints to be sent again because an older list was refused after the accepted one had left. */
@@ -175,8 +179,9 @@ export class ClientType {
    * @param removalHoldMs how long removals of clusters and endpoints wait after upstream's
    */
   next(nowMs: number, removalHoldMs: number): Message | undefined {
+    if (this.#source.store.isWithheld) return undefined;
     const isLevel = this.#sentRevision === this.#source.store.revision;
-    if (isLevel && this.#owed.size === 0 && !this.#owesWildcard) return undefined;
+    if (isLevel && this.#owed.size === 0 && !this.#owesWildcard && !this.#brought) return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
     return this.#isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
   }
@@ -233,13 +238,16 @@ export class ClientType {
     }
     const changed = [...changes];
     const kept = this.#removals.kept();
-    if (this.subscription.isWildcard) return this.#message({ isWhole: true, entries: [], kept, changed, fromRevision });
+    const refused = [...this.#leftOut.entries(name => this.subscription.covers(name))];
+    if (this.subscription.isWildcard) {
+      return this.#message({ isWhole: true, entries: [], kept, refused, changed, fromRevision });
+    }
     const entries: Entry[] = [];
     for (const name of this.subscription.names) {
       const entry = store.get(name);
       if (entry) entries.push(entry);
     }
-    return this.#message({ entries, kept, changed, fromRevision });
+    return this.#message({ entries, kept, refused, changed, fromRevision });
   }
 
   /** SotW, partial: what changed and what was asked for; removals cannot be told (R21). */
@@ -275,11 +283,12 @@ export class ClientType {
   }
 
   #oweRefused(): void {
+    const { store } = this.#source;
     for (const name of this.#refused.take()) {
       if (!this.subscription.covers(name)) continue;
       this.owe(name);
       // A removal was rejected along with the rest.
-      if (!this.#source.store.get(name)) this.#owedRemovals.add(name);
+      if (!store.get(name) && !store.quarantined.has(name)) this.#owedRemovals.add(name);
     }
   }
 
@@ -327,12 +336,14 @@ export class ClientType {
   #isGone(name: string, wasBrought: boolean): boolean {
     const { store } = this.#source;
     if (this.#owedRemovals.has(name)) return true;
+    // Left out, not gone: the client may hold an older content that is good (R102).
+    if (store.quarantined.has(name)) return false;
     if (this.#tombstoneOfSent(name) || (store.tombstone(name) && (wasBrought || this.#owed.has(name)))) return true;
     if (this.subscription.names.has(name)) {
       const reason = store.absentReason(name);
       return reason === 'upstream' || (reason === 'inferred' && this.traits.mayInferRemoval);
     }
-    return wasBrought && this.subscription.isWildcard && store.isKnown;
+    return wasBrought && this.subscription.isWildcard && store.isKnown && !store.isProvisional;
   }
 
   /** Removals of clusters and endpoints go last (R28); nothing else refers to the other types from outside. */
@@ -349,8 +360,9 @@ export class ClientType {
   /** Whether a SotW list would be whole: nothing it should hold is unknown. */
   #isAnswerable(): boolean {
     const { store } = this.#source;
+    if (store.isWithheld) return false;
     if (this.subscription.isWildcard) return store.isKnown;
-    for (const name of this.subscription.names) if (!store.get(name) && !store.absentReason(name)) return false;
+    for (const name of this.subscription.names) if (!store.isSettled(name)) return false;
     return true;
   }
 
@@ -359,6 +371,8 @@ export class ClientType {
     readonly entries: readonly Entry[];
     /** Removed resources that stay in the list until their removal is released. */
     readonly kept?: readonly Entry[];
+    /** Refused contents that are repeated so that the client keeps what it has in their place. */
+    readonly refused?: readonly Entry[];
     readonly removed?: readonly string[];
     /** Entries whose content is news to the client; by default all. */
     readonly changed?: readonly Entry[];
@@ -366,17 +380,20 @@ export class ClientType {
     readonly fromRevision?: number;
   }): Message {
     const kept = parts.kept ?? [];
+    const refused = parts.refused ?? [];
     const removed = parts.removed ?? [];
     const { store, shelf, upstreamVersion } = this.#source;
     const toRevision = store.revision;
     const nonce = this.#nonces.next(toRevision);
     const versionInfo =
-      this.#variant === 'sotw' ? store.versionInfo(kept) : upstreamVersion || `r${toRevision.toString(36)}`;
+      this.#variant === 'sotw'
+        ? store.versionInfo([...kept, ...refused])
+        : upstreamVersion || `r${toRevision.toString(36)}`;
     const bytes = shelf.encode({
       variant: this.#variant,
       header: { typeUrl: this.typeUrl, versionInfo, nonce, controlPlane: this.#controlPlane() },
       isWhole: parts.isWhole ?? false,
-      entries: kept.length > 0 ? [...parts.entries, ...kept] : parts.entries,
+      entries: kept.length + refused.length > 0 ? [...parts.entries, ...kept, ...refused] : parts.entries,
       removed,
     });
     const changed = parts.changed ?? parts.entries;
@@ -385,9 +402,11 @@ export class ClientType {
       fromRevision: parts.fromRevision ?? this.#sentRevision,
       toRevision,
       versionInfo,
-      names,
+      // A rejection of what is repeated is none of the rest.
+      names: refused.length > 0 ? [...names, ...refused.map(entry => entry.name)] : names,
       removed,
       isProvisional: kept.length > 0,
+      epoch: store.epoch,
     });
     this.#sentRevision = toRevision;
     return {

@@ -10,6 +10,8 @@ export interface SentMessage {
   readonly removed: readonly string[];
   /** The list still holds what upstream removed, so a rejection may be about that. */
   readonly isProvisional: boolean;
+  /** Epoch of the store when the message was made (R102). */
+  readonly epoch: number;
 }
 
 /** A client's word on content between two store revisions. */
@@ -21,6 +23,10 @@ export interface Verdict {
   readonly status: RpcStatus | undefined;
   /** The message held what upstream had removed already; the next one, without it, gets the verdict that counts. */
   readonly isProvisional: boolean;
+  /** Names whose content was news in the message. */
+  readonly names: readonly string[];
+  /** Epoch of the store when the message was made (R102). */
+  readonly epoch: number;
 }
 
 /** Unanswered messages remembered; a client that answers none of so many is odd enough to be forgotten about. */
@@ -60,6 +66,11 @@ export class NonceBook {
   /** Text of the newest NACK, until an ACK follows. */
   get lastError(): string | undefined {
     return this.#lastError;
+  }
+
+  /** Whether a message waits for the client's answer. */
+  get isAnswerAwaited(): boolean {
+    return this.#unanswered.size > 0;
   }
 
   get status(): 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED' {

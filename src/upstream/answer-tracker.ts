@@ -75,12 +75,17 @@ export class AnswerTracker {
     this.#evaluateAtMs = nowMs + this.#quietOnNameMs;
   }
 
-  /** The wildcard was asked for with nothing listed to resume from: its first answer is the whole set (R108). */
-  wildcardAsked(nowMs: number): void {
+  /** Whether the first answer to the wildcard has not come, or may not be complete. */
+  get isFirstAnswerOpen(): boolean {
+    return this.#isWildcardAwaited;
+  }
+
+  /** The wildcard was asked for. With nothing listed to resume from its first answer is the whole set (R108), else a difference. */
+  wildcardAsked(isResumed: boolean, nowMs: number): void {
     this.#isWildcardAwaited = true;
     this.#wildcardAskedAtMs = nowMs;
     this.#quietMs = undefined;
-    this.#seen = new Set();
+    this.#seen = isResumed ? undefined : new Set();
   }
 
   /** A response of the type came. */

@@ -13,6 +13,7 @@ export class DeltaSubscription implements Subscription {
   readonly #traits: TypeTraits;
   readonly #interest: Interest;
   readonly #held: HeldState;
+  readonly #isResuming: boolean;
   #isAsked = false;
   #isWildcardAsked = false;
   /** What the wildcard brought was dropped before upstream heard of its end. */
@@ -30,11 +31,13 @@ export class DeltaSubscription implements Subscription {
   #newestNonce: Nonce | undefined;
   #isNewestRefused = false;
 
-  constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest, held: HeldState) {
+  /** @param isResuming the first request lists what is held, so that the answer is a difference (R107) */
+  constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest, held: HeldState, isResuming: boolean) {
     this.#typeUrl = typeUrl;
     this.#traits = traits;
     this.#interest = interest;
     this.#held = held;
+    this.#isResuming = isResuming;
   }
 
   get isAsked(): boolean {
@@ -152,13 +155,14 @@ export class DeltaSubscription implements Subscription {
     this.#isAsked = true;
     this.#isWildcardAsked = isWildcard;
     const isLegacy = isWildcard && names.length === 0 && this.#traits.hasLegacyWildcard;
+    const isListed = this.#isResuming && (!isWildcard || this.#held.isComplete);
     const next = this.#request({
       subscribe: isLegacy ? [] : isWildcard ? [wildcardName, ...names] : names,
       // What a part of the set holds would not be sent again, and a server may then have nothing at all to say: the end of the first answer
       // could not be told. So the set comes anew.
-      initialResourceVersions: isWildcard && !this.#held.isComplete ? noVersions : new Map(this.#held.versions()),
+      initialResourceVersions: isListed ? new Map(this.#held.versions()) : noVersions,
     });
-    return { ...next, asked: names, wildcard: isWildcard ? (this.#held.isComplete ? 'resumed' : 'fresh') : undefined };
+    return { ...next, asked: names, wildcard: isWildcard ? (isListed ? 'resumed' : 'fresh') : undefined };
   }
 
   #request(parts: Partial<DeltaRequest>): NextRequest {

@@ -20,6 +20,8 @@ export interface SessionSettings extends AnswerTiming {
   readonly reconnectBaseMs: number;
   readonly reconnectMaxMs: number;
   readonly resourcesMax: number;
+  /** Whether a new Delta stream lists what is held, so that upstream sends differences only (R107, R109). */
+  readonly isResuming: boolean;
 }
 
 /** A type as the session knows it: what is wanted and held outlives streams, subscription and tracker do not. */
@@ -35,13 +37,25 @@ interface TypeLink {
   askedAs: number | undefined;
   /** Whether the server ever answered, on whatever stream. */
   wasAnswered: boolean;
+  /** Whether it answered on the present stream. */
+  isAnswered: boolean;
 }
 
 type Phase =
   | { readonly kind: 'idle' }
   | { readonly kind: 'connecting'; readonly streamId: number }
-  | { readonly kind: 'open'; readonly streamId: number; isWriting: boolean; isNodeSent: boolean; hasResponse: boolean }
+  | {
+      readonly kind: 'open';
+      readonly streamId: number;
+      readonly sinceMs: number;
+      isWriting: boolean;
+      isNodeSent: boolean;
+      hasResponse: boolean;
+    }
   | { readonly kind: 'backoff'; readonly untilMs: number };
+
+/** An upstream that stays silent for so long on a stream that stands has nothing newer than what was listed (R108), in ms. */
+const confirmingSilenceMs = 5_000;
 
 /**
  * One stream to the control plane for one (view, group): phases, variant, reconnection, and one subscription per type.
@@ -53,7 +67,7 @@ export class Session {
   readonly #settings: SessionSettings;
   readonly #backoff: Backoff;
   readonly #variant: VariantChoice;
-  readonly #node: Buffer;
+  #node: Buffer;
   readonly #newStreamId: () => number;
   readonly #types = new Map<TypeUrl, TypeLink>();
   readonly #notes: SessionNote[] = [];
@@ -64,6 +78,7 @@ export class Session {
   #lastError: string | undefined;
   /** Types asked for on the present stream. */
   #asked = 0;
+  #mustRenew = false;
 
   /**
    * @param node encoded Node for the first request of each stream (R1)
@@ -103,6 +118,27 @@ export class Session {
     return this.#phase.kind === 'open' || this.#phase.kind === 'connecting' ? this.#phase.streamId : undefined;
   }
 
+  /** How long the present stream has stood, in ms; 0 without one. */
+  openForMs(nowMs: number): number {
+    return this.#phase.kind === 'open' ? nowMs - this.#phase.sinceMs : 0;
+  }
+
+  /** When what is held of a type counts as what upstream has, monotonic in ms: Infinity while it cannot, in the past when it does. */
+  confirmedAtMs(typeUrl: TypeUrl): number {
+    const link = this.#types.get(typeUrl);
+    if (this.#phase.kind !== 'open' || link?.askedAs === undefined) return Infinity;
+    // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
+    if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : this.#phase.sinceMs;
+    return this.#phase.sinceMs + confirmingSilenceMs;
+  }
+
+  /** The client that came has another Node than the one remembered: streams carry it from now on (R65, R68). */
+  introduce(node: Buffer): void {
+    if (this.#node.equals(node)) return;
+    this.#node = node;
+    this.#mustRenew = this.#phase.kind === 'open';
+  }
+
   /** Notes since the last call. */
   takeNotes(): SessionNote[] {
     return this.#notes.splice(0);
@@ -120,6 +156,7 @@ export class Session {
       refused: undefined,
       askedAs: undefined,
       wasAnswered: false,
+      isAnswered: false,
     });
   }
 
@@ -169,14 +206,23 @@ export class Session {
   }
 
   /** The stream stands: the server was reached and requests can be written. */
-  opened(streamId: number, wallMs: number): void {
+  opened(streamId: number, nowMs: number, wallMs: number): void {
     if (this.#phase.kind !== 'connecting' || this.#phase.streamId !== streamId) return;
-    this.#phase = { kind: 'open', streamId, isWriting: false, isNodeSent: false, hasResponse: false };
+    this.#phase = {
+      kind: 'open',
+      streamId,
+      sinceMs: nowMs,
+      isWriting: false,
+      isNodeSent: false,
+      hasResponse: false,
+    };
+    this.#mustRenew = false;
     this.#phaseSinceWallMs = wallMs;
     for (const link of this.#types.values()) {
       link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
       link.tracker = new AnswerTracker(this.#settings);
       link.askedAs = undefined;
+      link.isAnswered = false;
     }
     this.#asked = 0;
   }
@@ -232,7 +278,10 @@ export class Session {
     const known = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
     const link = known?.subscription.isAsked ? known : undefined;
-    if (link) link.wasAnswered = true;
+    if (link) {
+      link.wasAnswered = true;
+      link.isAnswered = true;
+    }
     if ('error' in decoded) {
       if (!link || decoded.nonce === '') {
         // Nothing to refuse it by: only the stream itself can say no.
@@ -334,6 +383,7 @@ export class Session {
       return this.#recycle(phase.streamId, 'to try the Delta variant again', wallMs);
     }
     if (phase.isWriting) return [];
+    if (this.#mustRenew) return this.#recycle(phase.streamId, 'for the node of the client that came', wallMs);
     for (const link of this.#types.values()) {
       if (link.subscription.needsNewStream) {
         const { shortName } = traitsOf(link.typeUrl);
@@ -345,8 +395,7 @@ export class Session {
       if (!next) continue;
       phase.isWriting = true;
       link.askedAs ??= ++this.#asked;
-      // When resumed the set is complete already: the answer is a difference, and silence means that all is current (R108).
-      if (next.wildcard === 'fresh') link.tracker.wildcardAsked(nowMs);
+      if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed', nowMs);
       const unknown = next.asked.filter(name => !link.held.has(name));
       if (unknown.length > 0) link.tracker.asked(unknown, nowMs);
       const node = phase.isNodeSent ? undefined : this.#node;
@@ -373,7 +422,7 @@ export class Session {
     const traits = traitsOf(typeUrl);
     return this.#variant.current === 'sotw'
       ? new SotwSubscription(typeUrl, traits, interest, held)
-      : new DeltaSubscription(typeUrl, traits, interest, held);
+      : new DeltaSubscription(typeUrl, traits, interest, held, this.#settings.isResuming);
   }
 
   #link(typeUrl: TypeUrl): TypeLink {

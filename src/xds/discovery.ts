@@ -33,6 +33,15 @@ export interface WireResource {
   readonly any: Buffer;
   /** Encoded fields of the Delta `Resource` that Weir passes on untouched: aliases, cache control, metadata … */
   readonly extra: Buffer | undefined;
+  /** Time to live from receipt in ms; undefined without one (R25). */
+  readonly ttlMs?: number | undefined;
+}
+
+/** A resource that came without a body: it only starts its TTL anew (R25). */
+export interface Heartbeat {
+  readonly name: string;
+  /** Undefined takes the TTL away. */
+  readonly ttlMs: number | undefined;
 }
 
 /** Our record of a response of either variant. */
@@ -46,8 +55,7 @@ export interface UpstreamResponse {
   readonly resources: readonly WireResource[];
   /** Delta only. */
   readonly removed: readonly string[];
-  /** Names of resources that came without a body: TTL heartbeats, which never change content (R25). */
-  readonly heartbeats: readonly string[];
+  readonly heartbeats: readonly Heartbeat[];
   /** Size of the whole encoded response in bytes. */
   readonly bytes: number;
 }

@@ -64,6 +64,29 @@ export function viewKeyOf(node: NodeIdentity): ViewKey {
   return digestOf(JSON.stringify([node.id, node.cluster, node.locality, metadata, node.dynamicParameters])) as ViewKey;
 }
 
+/** A part of the Node that stored configuration is matched by: a whole field, or one key of the metadata. */
+export type MatchField = 'id' | 'cluster' | 'locality' | 'metadata' | `metadata.${string}`;
+
+const addressLiteral = /\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[\da-f]{0,4}:){2,7}[\da-f]{0,4}(?![\w:])/gi;
+
+/**
+ * The key by which another process finds what was stored for a node (R69): a projection without what a new pod of the same workload has
+ * different, so that a new pod IP does not start empty. IP addresses in metadata are masked, and the one in an Istio id
+ * (`sidecar~IP~pod.namespace~domain`).
+ */
+export function matchKeyOf(node: NodeIdentity, fields: readonly MatchField[]): string {
+  const parts: unknown[] = [];
+  for (const field of fields) {
+    if (field === 'id') parts.push([field, node.id.replace(/^([^~]+~)[^~]+(~[^~]+~[^~]+)$/, '$1*$2')]);
+    else if (field === 'cluster' || field === 'locality') parts.push([field, node[field]]);
+    else if (field === 'metadata') {
+      const pairs = [...node.metadata].map(([key, value]) => [key, value.replace(addressLiteral, '*')] as const);
+      parts.push([field, pairs.sort(([a], [b]) => (a < b ? -1 : 1))]);
+    } else parts.push([field, node.metadata.get(field.slice('metadata.'.length)) ?? null]);
+  }
+  return digestOf(JSON.stringify(parts));
+}
+
 /**
  * The fields by which two nodes differ, of those that decide about sharing: id, cluster, locality, metadata (design "Node identity").
  * Values are named for id, cluster and locality only: metadata may hold anything.

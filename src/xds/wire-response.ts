@@ -1,4 +1,4 @@
-import type { UpstreamResponse, WireResource } from './discovery.ts';
+import type { Heartbeat, UpstreamResponse, WireResource } from './discovery.ts';
 import { anyTypeOfWrapper, isUsableName, nameInBody, opaqueName } from './resource-name.ts';
 import { TagWalk, WireError } from './tag-walk.ts';
 import { traitsOf } from './type-urls.ts';
@@ -51,14 +51,14 @@ export function decodeResponse(
     const typeUrl = envelope.typeUrl as TypeUrl;
     const traits = traitsOf(typeUrl);
     const resources: WireResource[] = [];
-    const heartbeats: string[] = [];
+    const heartbeats: Heartbeat[] = [];
     const names = new Set<string>();
     for (const [index, { start, end }] of envelope.resources.entries()) {
       const parsed =
         variant === 'delta' ? readDeltaResource(bytes, start, end) : readSotwResource(bytes.subarray(start, end));
       if (parsed.any === undefined) {
         // A Resource without body is a heartbeat for its TTL (R25); read as content it would be an emptied resource.
-        if (parsed.name !== undefined) heartbeats.push(parsed.name);
+        if (parsed.name !== undefined) heartbeats.push({ name: parsed.name, ttlMs: parsed.ttlMs });
         continue;
       }
       const [anyTypeUrl, body] = readAny(parsed.any);
@@ -70,7 +70,8 @@ export function decodeResponse(
       if (!isUsableName(name, traits)) return refuse(`resource ${index} of the response has no name`);
       if (names.has(name)) return refuse(`the response holds '${name}' twice`);
       names.add(name);
-      resources.push({ name, version: parsed.version, any: parsed.any, extra: parsed.extra });
+      const { version, any, extra, ttlMs } = parsed;
+      resources.push({ name, version, any, extra, ttlMs });
     }
     for (const name of envelope.removed) {
       if (names.has(name)) return refuse(`the response both holds and removes '${name}'`);
@@ -130,6 +131,7 @@ interface ParsedResource {
   version: string;
   any: Buffer | undefined;
   extra: Buffer | undefined;
+  ttlMs: number | undefined;
 }
 
 function readDeltaResource(bytes: Buffer, start: number, end: number): ParsedResource {
@@ -138,34 +140,53 @@ function readDeltaResource(bytes: Buffer, start: number, end: number): ParsedRes
   let version = '';
   let any: Buffer | undefined;
   let extra: Buffer | undefined;
+  let ttlMs: number | undefined;
   let fieldStart = start;
   while (walk.next()) {
     if (walk.field === 1) version = walk.text();
     else if (walk.field === 2) any = walk.slice();
     else if (walk.field === 3) name = walk.text();
     // A TTL is ours to keep, never the client's (R114: Envoy crashes on some expiries); everything else passes untouched.
-    else if (walk.field !== 6) {
+    else if (walk.field === 6) ttlMs = readDuration(walk.message());
+    else {
       const field = bytes.subarray(fieldStart, walk.end);
       extra = extra ? Buffer.concat([extra, field]) : Buffer.from(field);
     }
     fieldStart = walk.end;
   }
-  return { name, version, any, extra };
+  return { name, version, any, extra, ttlMs };
 }
 
 function readSotwResource(any: Buffer): ParsedResource {
   const [anyTypeUrl, body] = readAny(any);
-  if (anyTypeUrl !== anyTypeOfWrapper) return { name: undefined, version: '', any, extra: undefined };
+  if (anyTypeUrl !== anyTypeOfWrapper) return { name: undefined, version: '', any, extra: undefined, ttlMs: undefined };
   // A wrapper inside SotW: its name and resource are the real ones (rulebook 1.2).
   let name: string | undefined;
   let version = '';
   let inner: Buffer | undefined;
+  let ttlMs: number | undefined;
   while (body.next()) {
     if (body.field === 1) version = body.text();
     else if (body.field === 2) inner = body.slice();
     else if (body.field === 3) name = body.text();
+    else if (body.field === 6) ttlMs = readDuration(body.message());
   }
-  return { name, version, any: inner, extra: undefined };
+  return { name, version, any: inner, extra: undefined, ttlMs };
+}
+
+/** A TTL longer than this, in seconds, is as good as none; a negative one reads as such. */
+const ttlSecondsMax = 10 * 366 * 86_400;
+
+/** A `google.protobuf.Duration` in ms; undefined for one that means nothing. */
+function readDuration(walk: TagWalk): number | undefined {
+  let seconds = 0;
+  let nanos = 0;
+  while (walk.next()) {
+    if (walk.wireType !== 0) continue;
+    if (walk.field === 1) seconds = walk.varint;
+    else if (walk.field === 2) nanos = walk.varint;
+  }
+  return seconds > ttlSecondsMax || nanos >= 1e9 ? undefined : seconds * 1000 + nanos / 1e6;
 }
 
 /** Type URL and body of an encoded `google.protobuf.Any`. */

@@ -26,7 +26,7 @@ export function runScenario(seed: number, log?: (lines: readonly string[]) => vo
     resendsRefused: dice.chance(0.5),
     splits: dice.chance(0.4),
   };
-  const world = new World(seed, manner, log !== undefined);
+  const world = new World(seed, manner, log !== undefined, dice.chance(0.7));
   try {
     return play(world, dice);
   } catch (error) {
@@ -120,6 +120,17 @@ function play(world: World, dice: SeededRandom): Outcome {
         });
       },
     ],
+    [0.6, () => world.crash(dice.chance(0.2), dice.chance(0.2))],
+    [
+      0.3,
+      () => {
+        world.cut(true);
+        world.after(dice.below(500), () => world.crash(false, false));
+        world.after(dice.below(12_000), () => {
+          world.isPlaneUp = true;
+        });
+      },
+    ],
     [
       0.5,
       () => {
@@ -155,8 +166,9 @@ function play(world: World, dice: SeededRandom): Outcome {
   world.assertConverged();
   for (const { client: one } of world.links) {
     for (const { typeUrl, name } of one.removals) {
+      const wasRolledBack = one.manner.variant === 'sotw' && world.rolledBack.has(`${typeUrl} ${name}`);
       assert.ok(
-        plane.removed.has(`${typeUrl} ${name}`),
+        wasRolledBack || plane.removed.has(`${typeUrl} ${name}`),
         `${one.nodeId} was told that ${name} is gone, which upstream never said`,
       );
     }

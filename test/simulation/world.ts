@@ -4,8 +4,10 @@ import type { CoreEffect, CoreEvent } from '../../src/agent/events.ts';
 import { describe } from '../../src/agent/notes.ts';
 import type { Entry } from '../../src/cache/entry.ts';
 import type { IdleTier } from '../../src/cache/idle-tier.ts';
+import { matchKeyOf, type NodeIdentity } from '../../src/xds/node.ts';
 import { traitsOf } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
 import { decodeTestRequest, decodeTestResponse } from '../support/messages.ts';
 import { SeededRandom } from '../support/random.ts';
 import type { ModelClient } from './model-client.ts';
@@ -23,6 +25,17 @@ const settings: CoreSettings = {
   absentQuietMs: 200,
   absentTimeoutMs: 15_000,
   lingerMs: 5_000,
+  restoredLingerMs: 300_000,
+  isResuming: true,
+  isStoring: false,
+  cacheMatch: ['id', 'cluster', 'metadata'],
+  guard: 'warn',
+  guardGraceMs: 30_000,
+  guardWindowMs: 60_000,
+  guardPercent: 50,
+  maxAges: new Map(),
+  startup: 'prefer-cache',
+  startupGraceMs: 5_000,
   namesMax: 1_000,
   nameBytesMax: 256,
   nodeBytesMax: 1 << 20,
@@ -64,7 +77,11 @@ interface ClientLink {
 export class World {
   readonly random: SeededRandom;
   readonly plane: ModelControlPlane;
-  readonly core: Core;
+  core: Core;
+  /** Names that were on their way to the disk when an agent died. */
+  readonly rolledBack = new Set<string>();
+  /** What has reached the disk; undefined for an agent without one. */
+  disk: MemoryDisk | undefined;
   readonly links: ClientLink[] = [];
   readonly log: string[] = [];
   readonly isLogging: boolean;
@@ -76,15 +93,57 @@ export class World {
   #order = 0;
   readonly #streams = new Map<number, ModelStream>();
   readonly #pipes = new Map<string, number>();
+  readonly #coreRandom: SeededRandom;
+  /** Agents that died. */
+  #generation = 0;
   #ticksNow = 0;
   #isReady = false;
 
-  constructor(seed: number, manner: Manner, isLogging: boolean) {
+  constructor(seed: number, manner: Manner, isLogging: boolean, hasDisk: boolean) {
     this.isLogging = isLogging;
     this.random = new SeededRandom(seed);
     this.plane = new ModelControlPlane(manner);
-    const coreRandom = new SeededRandom(seed ^ 0x5eed);
-    this.core = new Core(settings, forgetfulTier(this.random), coreRandom.next);
+    this.#coreRandom = new SeededRandom(seed ^ 0x5eed);
+    this.disk = hasDisk ? new MemoryDisk() : undefined;
+    this.core = this.#newCore();
+  }
+
+  /**
+   * The agent dies and another one takes its place: every stream breaks, and what was on its way to the disk is lost.
+   *
+   * @param isDiskLost the new agent finds an empty disk
+   * @param isTorn one row of each type was damaged: it is gone, and its type is not known
+   */
+  crash(isDiskLost: boolean, isTorn: boolean): void {
+    if (!isDiskLost && this.disk) {
+      for (const typeUrl of simTypes) {
+        const written = new Set(this.disk.names(typeUrl));
+        for (const name of this.plane.resources(typeUrl).keys()) {
+          // What the write-behind had not written yet: a SotW client that got it is given a list without it (at most 2 s older).
+          if (!written.has(name)) this.rolledBack.add(`${typeUrl} ${name}`);
+        }
+      }
+    }
+    this.#say(`the agent dies${isDiskLost ? ', its disk is lost' : ''}${isTorn ? ', rows are damaged' : ''}`);
+    this.#generation++;
+    for (const streamId of [...this.#streams.keys()]) this.#streams.delete(streamId);
+    for (const link of this.links) {
+      if (link.streamId === undefined) continue;
+      link.streamId = undefined;
+      this.after(this.random.below(500), () => this.connect(link));
+    }
+    if (this.disk) this.disk = isDiskLost ? new MemoryDisk() : this.disk.copy(isTorn ? this.random : undefined);
+    const lastId = this.core.newStreamId();
+    this.core = this.#newCore();
+    // Numbers of the old agent's streams must not mean streams of the new one.
+    while (this.core.newStreamId() < lastId);
+    this.post({ kind: 'disk_loaded', view: this.disk?.newest() });
+  }
+
+  #newCore(): Core {
+    const find = (identity: NodeIdentity) => this.disk?.find(matchKeyOf(identity, settings.cacheMatch));
+    const isStoring = this.disk !== undefined;
+    return new Core({ ...settings, isStoring }, forgetfulTier(this.random), { find }, this.#coreRandom.next);
   }
 
   /** Streams open at the control plane. */
@@ -186,7 +245,9 @@ export class World {
     switch (effect.kind) {
       case 'open_upstream': {
         const { streamId, variant } = effect;
+        const generation = this.#generation;
         this.after(this.random.below(30), () => {
+          if (generation !== this.#generation) return;
           if (!this.isPlaneUp) {
             this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
           } else if (this.plane.manner.isSotwOnly && variant === 'delta') {
@@ -218,6 +279,14 @@ export class World {
       case 'close_client':
         // No model client breaks a rule or stops reading for long, so none may be sent away; upstream's loss is no reason either.
         throw new Error(`stream ${effect.streamId} was closed: ${effect.code} ${effect.message}`);
+      case 'write_disk': {
+        const { disk } = this;
+        const generation = this.#generation;
+        this.#inOrder('disk', 300, () => {
+          if (generation === this.#generation) disk?.write(effect.changes);
+        });
+        break;
+      }
       case 'note': {
         const line = describe(effect.note);
         if (line) this.#say(`${line.level} ${line.message} ${JSON.stringify(line.fields)}`);

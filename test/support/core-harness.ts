@@ -4,8 +4,11 @@ import type { CoreEvent, Note } from '../../src/agent/events.ts';
 import type { Entry } from '../../src/cache/entry.ts';
 import type { IdleTier } from '../../src/cache/idle-tier.ts';
 import { message, nested, text, uint } from '../../src/demo/proto.ts';
+import type { NodeIdentity } from '../../src/xds/node.ts';
+import { matchKeyOf } from '../../src/xds/node.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
+import type { MemoryDisk } from './memory-disk.ts';
 import {
   decodeTestRequest,
   decodeTestResponse,
@@ -28,6 +31,17 @@ export const harnessSettings: CoreSettings = {
   absentQuietMs: 200,
   absentTimeoutMs: 15_000,
   lingerMs: 60_000,
+  restoredLingerMs: 300_000,
+  isResuming: true,
+  isStoring: false,
+  cacheMatch: ['id', 'cluster', 'metadata'],
+  guard: 'warn',
+  guardGraceMs: 30_000,
+  guardWindowMs: 60_000,
+  guardPercent: 50,
+  maxAges: new Map(),
+  startup: 'prefer-cache',
+  startupGraceMs: 5_000,
   namesMax: 100_000,
   nameBytesMax: 4_096,
   nodeBytesMax: 1 << 20,
@@ -129,6 +143,7 @@ export class CoreHarness {
   readonly core: Core;
   nowMs = 0;
   readonly notes: Note[] = [];
+  readonly disk: MemoryDisk | undefined;
   /** Requests that reached the control plane on the present stream, undrained. */
   readonly requests: ReturnType<typeof decodeTestRequest>[] = [];
   isUpstreamUp = true;
@@ -137,8 +152,12 @@ export class CoreHarness {
   readonly #clients = new Map<number, HarnessClient>();
   #nonces = 0;
 
-  constructor(settings: Partial<CoreSettings> = {}) {
-    this.core = new Core({ ...harnessSettings, ...settings }, memoryTier(), new SeededRandom(1).next);
+  constructor(settings: Partial<CoreSettings> = {}, disk?: MemoryDisk) {
+    this.disk = disk;
+    const all = { ...harnessSettings, isStoring: disk !== undefined, ...settings };
+    const stored = { find: (identity: NodeIdentity) => disk?.find(matchKeyOf(identity, all.cacheMatch)) };
+    this.core = new Core(all, memoryTier(), stored, new SeededRandom(1).next);
+    if (disk) this.post({ kind: 'disk_loaded', view: disk.newest() });
   }
 
   /** The upstream stream opened last, of those that are open. */
@@ -230,6 +249,9 @@ export class CoreHarness {
             if (client) client.closed = { code: effect.code, message: effect.message };
             break;
           }
+          case 'write_disk':
+            this.disk?.write(effect.changes);
+            break;
           case 'note':
             this.notes.push(effect.note);
             break;

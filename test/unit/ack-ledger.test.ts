@@ -11,7 +11,7 @@ const refusal = (message: string) => ({ code: 3, message });
 /** A client's word on what lies between two revisions. */
 function word(fromRevision: number, toRevision: number, error?: string) {
   const status = error === undefined ? undefined : refusal(error);
-  return { typeUrl: endpointType, fromRevision, toRevision, status, isProvisional: false };
+  return { typeUrl: endpointType, fromRevision, toRevision, status, isProvisional: false, names: [], epoch: 0 };
 }
 
 /** A ledger with response `n1` of revision 1, on which these streams will speak. */

@@ -10,7 +10,13 @@ import { encodeNode } from '../support/messages.ts';
 const configured: ConfiguredNode = { id: 'pod', cluster: '', region: '', zone: '', subZone: '', metadata: {} };
 
 function policy(settings: Partial<IdentitySettings> = {}): IdentityPolicy {
-  return new IdentityPolicy({ nodeSharing: 'refuse', node: undefined, dropExtensions: false, ...settings });
+  return new IdentityPolicy({
+    nodeSharing: 'refuse',
+    node: undefined,
+    dropExtensions: false,
+    cacheMatch: ['id'],
+    ...settings,
+  });
 }
 
 /** A Node with string metadata. */

@@ -4,7 +4,15 @@ import { NonceBook, type SentMessage } from '../../src/local-ads/nonce-book.ts';
 import type { Nonce } from '../../src/xds/types.ts';
 
 function message(fromRevision: number, toRevision: number, names: readonly string[] = []): SentMessage {
-  return { fromRevision, toRevision, versionInfo: `v${toRevision}`, names, removed: [], isProvisional: false };
+  return {
+    fromRevision,
+    toRevision,
+    versionInfo: `v${toRevision}`,
+    names,
+    removed: [],
+    isProvisional: false,
+    epoch: 0,
+  };
 }
 
 /** Sends a message and returns its nonce. */

@@ -1,0 +1,142 @@
+import type { Entry } from '../cache/entry.ts';
+import { suspectsOf } from '../cache/quarantine.ts';
+import type { Verdict } from '../local-ads/nonce-book.ts';
+import { secretType } from '../xds/type-urls.ts';
+import { type Clock, grpcCode, type RpcStatus } from '../xds/types.ts';
+import type { Client } from './client.ts';
+import type { ClientTable } from './client-table.ts';
+import type { Note } from './events.ts';
+import type { Change } from './intake.ts';
+import type { TypeView } from './type-view.ts';
+import type { View } from './view.ts';
+
+/** Whose word counts, and how long it is waited for. */
+export interface HearingSettings {
+  /** When the control plane is answered: after the clients, or on receipt (R98, R99). */
+  readonly ack: 'clients' | 'receipt';
+  /** Longest wait for the clients' answers, in ms (R98). */
+  readonly ackWaitMs: number;
+}
+
+/** Clients' words kept with a refused content, in characters. */
+const wordsMax = 1024;
+
+/**
+ * Hears the clients on what upstream sent: their words become the answer upstream (R98, R101), and what all of them reject goes into
+ * quarantine (R102).
+ */
+export class Hearing {
+  readonly #settings: HearingSettings;
+  readonly #clients: ClientTable;
+  readonly #note: (note: Note) => void;
+
+  constructor(settings: HearingSettings, clients: ClientTable, note: (note: Note) => void) {
+    this.#settings = settings;
+    this.#clients = clients;
+    this.#note = note;
+  }
+
+  /**
+   * A client answered a message.
+   *
+   * @returns whether a refused content is served again, so that clients have to be told
+   */
+  heard(client: Client, view: View, type: TypeView, verdict: Verdict, clock: Clock): boolean {
+    const { streamId } = client;
+    const nodeId = client.identity?.id ?? '';
+    const { status } = verdict;
+    let isContentBack = false;
+    if (status) {
+      this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
+      // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
+      // routes that have to come before the removal (R86).
+      if (verdict.isProvisional) return false;
+      const late = type.ledger.lateTarget(verdict);
+      if (late !== undefined)
+        type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });
+      this.#accuse(client, view, type, verdict, status, clock);
+    } else isContentBack = this.#accept(client, type, verdict);
+    type.trials.heard(streamId);
+    type.ledger.vote(streamId, nodeId, verdict);
+    this.settle(view, type, clock);
+    return isContentBack;
+  }
+
+  /** A client left: nobody waits for its word. */
+  left(streamId: number, view: View, type: TypeView, clock: Clock): void {
+    type.trials.heard(streamId);
+    type.ledger.left(streamId);
+    this.settle(view, type, clock);
+  }
+
+  /** A response was taken in: its verdict waits for the clients concerned, or is clear at once. */
+  opened(view: View, { type, nonce, fromRevision, names: held }: Change, clock: Clock): void {
+    const { store, ledger, typeUrl } = type;
+    const now = clock.monotonicMs;
+    const standing = standingRefusal(type, held);
+    if (store.revision === fromRevision) {
+      // Nothing new: what was refused is refused again, later each time (R130); all else is acknowledged as it comes.
+      const refusal = ledger.refusalAt(store.revision, held) ?? standing;
+      view.answer(type, nonce, refusal, refusal !== undefined, now);
+      type.disk?.decided(nonce);
+      return;
+    }
+    const names = store.changesSince(fromRevision);
+    const voters = this.#settings.ack === 'receipt' ? [] : this.#clients.affected(view, typeUrl, names);
+    ledger.open(nonce, fromRevision, store.revision, names, voters, now + this.#settings.ackWaitMs, standing);
+    this.settle(view, type, clock);
+  }
+
+  /** Answers upstream what is decided, and quarantines what everybody has rejected. */
+  settle(view: View, type: TypeView, clock: Clock): void {
+    for (const { suspects, refusal } of type.trials.take(clock.monotonicMs)) {
+      const names = suspects.filter(entry => type.store.quarantine(entry, refusal)).map(entry => entry.name);
+      if (names.length === 0) continue;
+      type.disk?.touch(names);
+      this.#note({ kind: 'quarantined', typeUrl: type.typeUrl, names, isNamed: refusal.isNamed, words: refusal.words });
+    }
+    for (const { nonce, status } of type.ledger.take(clock.monotonicMs)) {
+      view.answer(type, nonce, status, false, clock.monotonicMs);
+      type.disk?.decided(nonce);
+    }
+  }
+
+  #accept({ stream }: Client, type: TypeView, verdict: Verdict): boolean {
+    const { store, typeUrl } = type;
+    const subscription = stream.type(typeUrl)?.subscription;
+    const { revision } = store;
+    const { fromRevision, toRevision, epoch } = verdict;
+    const accepted = store.accept(fromRevision, toRevision, epoch, name => subscription?.covers(name) ?? false);
+    type.disk?.touch(accepted);
+    return store.revision !== revision;
+  }
+
+  /** Puts what a client rejected on trial: the names it was told of, narrowed to those that its words name. */
+  #accuse(client: Client, view: View, type: TypeView, verdict: Verdict, status: RpcStatus, clock: Clock): void {
+    const { store, typeUrl } = type;
+    const { names, areNamed } = suspectsOf(status.message, verdict.names);
+    const suspects: Entry[] = [];
+    for (const name of names) {
+      const entry = store.get(name);
+      if (entry && !entry.isAccepted && entry.revision <= verdict.toRevision) suspects.push(entry);
+    }
+    const text = typeUrl === secretType ? '(text withheld: it may quote a secret)' : status.message.slice(0, wordsMax);
+    const refusal = {
+      words: `node ${client.identity?.id ?? ''}: ${text}`,
+      isNamed: areNamed,
+      sinceWallMs: clock.wallMs,
+    };
+    const waiting = this.#clients.undecided(view, typeUrl).filter(streamId => streamId !== client.streamId);
+    type.trials.open(suspects, refusal, waiting, clock.monotonicMs + this.#settings.ackWaitMs);
+  }
+}
+
+/** What upstream is told of a response with contents that are in quarantine, whatever the clients say of the rest of it. */
+function standingRefusal({ store }: TypeView, names: readonly string[]): RpcStatus | undefined {
+  if (store.quarantined.size === 0) return undefined;
+  for (const name of names) {
+    const refused = store.quarantined.get(name);
+    if (refused) return { code: grpcCode.invalidArgument, message: refused.refusal.words };
+  }
+  return undefined;
+}

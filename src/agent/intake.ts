@@ -1,0 +1,171 @@
+import type { Entry } from '../cache/entry.ts';
+import type { Received } from '../upstream/session-events.ts';
+import type { Clock, Nonce } from '../xds/types.ts';
+import type { Note } from './events.ts';
+import { type GuardSettings, judge } from './guard.ts';
+import { isWrittenByName, placement, stateOf, type TypeView } from './type-view.ts';
+
+/** A response that the view has taken in: what changed, for whoever has to be told. */
+export interface Change {
+  readonly type: TypeView;
+  readonly nonce: Nonce;
+  readonly fromRevision: number;
+  /** Resources that the response held. */
+  readonly names: readonly string[];
+}
+
+/** Brings what upstream says into the types of a view: content, completeness, removals, time to live. */
+export class Intake {
+  readonly #settings: GuardSettings;
+  readonly #note: (note: Note) => void;
+
+  constructor(settings: GuardSettings, note: (note: Note) => void) {
+    this.#settings = settings;
+    this.#note = note;
+  }
+
+  /** Takes in one accepted response. */
+  apply(type: TypeView, { response, isWhole, removed }: Received & { kind: 'accepted' }, clock: Clock): Change {
+    const { store, interest } = type;
+    const now = clock.monotonicMs;
+    const { resources } = response;
+    const names = resources.map(resource => resource.name);
+    const gone = isWhole ? store.missingIn(resources) : removed.filter(name => store.get(name));
+    for (const name of names) type.heldRemovals.seen(name);
+    const isHeld = this.#isHeldBack(type, names, gone, isWhole, now);
+    const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : removed;
+    const wasKnown = store.isKnown;
+    const applied = store.apply(
+      resources,
+      told,
+      isWhole && !isHeld,
+      name => placement(type, name),
+      response.bytes,
+      now,
+    );
+    const beating: string[] = [];
+    for (const { name, ttlMs } of response.heartbeats) {
+      if (ttlMs !== undefined && store.heartbeat(name, ttlMs, now)) beating.push(name);
+    }
+    // Of lingering names, too: whoever asks for one next is not asked for upstream again.
+    for (const name of removed) if (interest.has(name)) store.setAbsent(name, 'upstream');
+    if (isWhole) {
+      // The complete set is authoritative for what it lacks, too.
+      for (const name of interest.names()) if (!store.get(name)) store.setAbsent(name, 'upstream');
+      this.#markKnown(type);
+    }
+    store.updatedWallMs = clock.wallMs;
+    type.freshness.confirmedWallMs = clock.wallMs;
+    type.freshness.provenance = 'upstream';
+    type.upstreamVersion = response.versionInfo;
+    this.#write(type, response.nonce, applied.fromRevision, applied.quiet, wasKnown);
+    if (beating.length > 0) type.disk?.touch(beating);
+    this.#note({
+      kind: 'response_applied',
+      typeUrl: response.typeUrl,
+      versionInfo: response.versionInfo,
+      resources: resources.length,
+      changes: store.revision - applied.fromRevision,
+      removed: applied.removedNames,
+      ignored: applied.ignoredNames,
+      bytes: response.bytes,
+    });
+    return { type, nonce: response.nonce, fromRevision: applied.fromRevision, names };
+  }
+
+  /** The first answer to a wildcard is complete, with nothing listed to resume from: what it lacks is gone (R108). */
+  complete(type: TypeView, nowMs: number): void {
+    const { store, interest } = type;
+    const seen = type.session.takeSeen(type.typeUrl);
+    // A SotW list is whole by itself.
+    if (!interest.isWildcard || !seen || (store.isKnown && type.session.status.variant === 'sotw')) return;
+    const wasKnown = store.isKnown;
+    const held = [...store.entries()].map(entry => entry.name);
+    const gone = [...held, ...store.quarantined.keys()].filter(name => !seen.has(name) && !interest.has(name));
+    const fromRevision = store.revision;
+    if (!this.#isHeldBack(type, [...seen], gone, true, nowMs)) store.apply([], gone, false, () => 'serve', 0, nowMs);
+    this.#markKnown(type);
+    this.#write(type, type.ledger.newestNonce, fromRevision, [], wasKnown);
+  }
+
+  /** Removals that were held back take effect. Returns whether there were any. */
+  releaseHeld(type: TypeView, reason: 'grace' | 'operator', nowMs: number): boolean {
+    const { store } = type;
+    const names = type.heldRemovals.take().filter(name => store.get(name) ?? store.quarantined.has(name));
+    if (names.length === 0) return false;
+    const fromRevision = store.revision;
+    store.apply([], names, false, () => 'serve', 0, nowMs);
+    this.#write(type, undefined, fromRevision, [], store.isKnown);
+    this.#note({ kind: 'guard_released', typeUrl: type.typeUrl, names: names.length, reason });
+    return true;
+  }
+
+  /** Ends what outlived its TTL (R113). Returns whether clients have to be told. */
+  expire(type: TypeView, nowMs: number): boolean {
+    const { store } = type;
+    const fromRevision = store.revision;
+    const names = store.expire(nowMs);
+    if (names.length === 0) return false;
+    type.disk?.add(
+      undefined,
+      names.map(name => [name, undefined]),
+      undefined,
+    );
+    this.#note({ kind: 'resources_expired', typeUrl: type.typeUrl, names });
+    return store.revision !== fromRevision;
+  }
+
+  #isHeldBack(type: TypeView, names: readonly string[], gone: readonly string[], isWhole: boolean, nowMs: number) {
+    const { store, heldRemovals, session } = type;
+    if (!store.traits.isFullState || gone.length === 0) {
+      if (isWhole) heldRemovals.take();
+      return false;
+    }
+    const shrinkage = {
+      held: store.size,
+      gone: gone.length,
+      fresh: names.reduce((count, name) => (store.get(name) ? count : count + 1), 0),
+      sinceOpenMs: session.openForMs(nowMs),
+    };
+    const verdict = judge(this.#settings, shrinkage);
+    if (verdict !== 'hold') {
+      if (isWhole) heldRemovals.take();
+      if (verdict === 'warn') this.#alarm(type, gone.length, 'warn');
+      return false;
+    }
+    const isNew = heldRemovals.size === 0;
+    heldRemovals.hold(gone, isWhole, nowMs + this.#settings.guardGraceMs);
+    if (isNew) this.#alarm(type, gone.length, 'hold');
+    return true;
+  }
+
+  #alarm({ typeUrl, store }: TypeView, gone: number, action: 'warn' | 'hold'): void {
+    const graceMs = action === 'hold' ? this.#settings.guardGraceMs : 0;
+    this.#note({ kind: 'guard_alarm', typeUrl, held: store.size, gone, action, graceMs });
+  }
+
+  #markKnown(type: TypeView): void {
+    if (type.store.isKnown) return;
+    type.store.isKnown = true;
+    this.#note({ kind: 'type_complete', typeUrl: type.typeUrl, resources: type.store.size });
+  }
+
+  #write(
+    type: TypeView,
+    nonce: Nonce | undefined,
+    fromRevision: number,
+    quiet: readonly Entry[],
+    wasKnown: boolean,
+  ): void {
+    const { disk, store } = type;
+    if (!disk) return;
+    // A set that has just become complete replaces whatever the disk has of the type.
+    if (store.isKnown && !wasKnown) disk.reset(nonce, stateOf(type));
+    else if (isWrittenByName(type)) {
+      const contents = new Map<string, Entry | undefined>();
+      for (const entry of quiet) contents.set(entry.name, entry);
+      for (const name of store.changesSince(fromRevision)) contents.set(name, store.get(name));
+      disk.add(nonce, contents, stateOf(type));
+    }
+  }
+}

@@ -1,0 +1,57 @@
+import type { StoredContent, StoredType } from '../cache/stored.ts';
+import type { WireResource } from '../xds/discovery.ts';
+import type { Clock } from '../xds/types.ts';
+import type { Note } from './events.ts';
+import type { TypeView } from './type-view.ts';
+
+/**
+ * Puts one stored type back into a view that has nothing of it. What outlived its TTL is left out (R113), what was refused stays in
+ * quarantine (R102), and the names are asked for upstream without waiting for a client (R71).
+ *
+ * @param untilMs how long they are asked for if no client comes, monotonic
+ */
+export function restoreType(
+  type: TypeView,
+  stored: StoredType,
+  provenance: 'disk' | 'seed',
+  untilMs: number,
+  clock: Clock,
+): Note {
+  const { store, interest, freshness } = type;
+  const refused: (() => void)[] = [];
+  let expired = 0;
+  for (const resource of stored.resources) {
+    const { name, deadlineWallMs, refusal, trust, good } = resource;
+    const leftMs = deadlineWallMs === undefined ? undefined : deadlineWallMs - clock.wallMs;
+    if (leftMs !== undefined && leftMs <= 0) {
+      expired++;
+      continue;
+    }
+    const expiryMs = leftMs === undefined ? undefined : clock.monotonicMs + leftMs;
+    const entry = store.restore(wireOf(name, resource), trust === 'accepted', good && wireOf(name, good), expiryMs);
+    // What is left out depends on how much else there is, so it waits until everything is there.
+    if (refusal) refused.push(() => store.quarantine(entry, refusal));
+  }
+  for (const quarantine of refused) quarantine();
+  store.isKnown = stored.isKnown;
+  store.isProvisional = true;
+  store.updatedWallMs = stored.confirmedWallMs;
+  type.upstreamVersion = stored.upstreamVersion;
+  freshness.provenance = provenance;
+  freshness.confirmedWallMs = stored.confirmedWallMs;
+  interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);
+  return {
+    kind: 'type_restored',
+    typeUrl: type.typeUrl,
+    provenance,
+    resources: store.size,
+    isKnown: stored.isKnown,
+    expired,
+    quarantined: store.quarantined.size,
+    ageMs: freshness.ageMs(clock.wallMs) ?? 0,
+  };
+}
+
+function wireOf(name: string, { version, any, extra }: StoredContent): WireResource {
+  return { name, version, any, extra };
+}

@@ -1,0 +1,69 @@
+import type { Placement, TypeStore } from '../cache/store.ts';
+import type { StoredTypeState } from '../cache/stored.ts';
+import type { TypeInterest } from '../cache/watch-map.ts';
+import type { TypeSource } from '../local-ads/client-type.ts';
+import type { Session } from '../upstream/session.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import type { AckLedger } from './ack-ledger.ts';
+import type { DiskLog } from './disk-log.ts';
+import type { Freshness } from './freshness.ts';
+import type { HeldRemovals } from './guard.ts';
+import type { Trials } from './trials.ts';
+
+/** One resource type of a view, from the upstream subscription to what clients are given. */
+export interface TypeView extends TypeSource {
+  readonly typeUrl: TypeUrl;
+  readonly interest: TypeInterest;
+  /** The stream that carries it; another one once a server ended that one over this type. */
+  session: Session;
+  readonly ledger: AckLedger;
+  readonly trials: Trials;
+  readonly heldRemovals: HeldRemovals;
+  /** Undefined when nothing is kept on disk. */
+  readonly disk: DiskLog | undefined;
+  readonly freshness: Freshness;
+  /** Nothing is served of it before upstream has spoken, at most until then; monotonic in ms (startup `prefer-upstream`). */
+  awaitedUntilMs: number;
+}
+
+/** Has the type's session ask for what is wanted of it. */
+export function connect({ typeUrl, store, interest, session }: TypeView): void {
+  session.addType(typeUrl, interest, {
+    has: name => store.heldVersion(name) !== undefined,
+    versions: () => heldVersions(store, interest),
+    get isComplete() {
+      return store.isKnown;
+    },
+  });
+}
+
+/** Where a resource of upstream's belongs. */
+export function placement({ interest, store }: TypeView, name: string): Placement {
+  if (interest.isWildcard || interest.isNamed(name)) return 'serve';
+  if (!interest.isLingering(name)) return 'ignore';
+  // What was restored is in the served set although nobody has asked for it yet.
+  return store.traits.isFullState || store.get(name) ? 'serve' : 'idle';
+}
+
+/** Whether the disk may be written name by name: an unfinished wildcard set would stand there as a mixture of old and new. */
+export function isWrittenByName({ interest, store }: TypeView): boolean {
+  return store.isKnown || !interest.isWildcard;
+}
+
+/** What the disk keeps of a type besides its resources. */
+export function stateOf({ store, freshness, upstreamVersion }: TypeView): StoredTypeState {
+  return { isKnown: store.isKnown, confirmedWallMs: freshness.confirmedWallMs, upstreamVersion };
+}
+
+/** Names and versions to resume from: everything held that the subscription covers, and nothing else (R107). */
+function* heldVersions(store: TypeStore, interest: TypeInterest): Generator<readonly [string, string]> {
+  if (interest.isWildcard && store.isKnown) {
+    for (const { name } of store.entries()) yield [name, store.heldVersion(name) ?? ''];
+    for (const [name, { entry }] of store.quarantined) if (!store.get(name)) yield [name, entry.version];
+    return;
+  }
+  for (const name of interest.names()) {
+    const version = store.heldVersion(name);
+    if (version !== undefined) yield [name, version];
+  }
+}
