@@ -57,6 +57,11 @@ export class Core {
     this.#identity = new IdentityPolicy(settings);
   }
 
+  /** The configured node; undefined when the first client's is adopted. */
+  get configuredIdentity(): NodeIdentity | undefined {
+    return this.#identity.configured;
+  }
+
   get isDraining(): boolean {
     return this.#isDraining;
   }

@@ -7,7 +7,7 @@ import type { Client } from './client.ts';
 import type { ClientTable } from './client-table.ts';
 import type { Note } from './events.ts';
 import type { Change } from './intake.ts';
-import type { TypeView } from './type-view.ts';
+import { type TypeView, touchDisk } from './type-view.ts';
 import type { View } from './view.ts';
 
 /** Whose word counts, and how long it is waited for. */
@@ -92,7 +92,7 @@ export class Hearing {
     for (const { suspects, refusal } of type.trials.take(clock.monotonicMs)) {
       const names = suspects.filter(entry => type.store.quarantine(entry, refusal)).map(entry => entry.name);
       if (names.length === 0) continue;
-      type.disk?.touch(names);
+      touchDisk(type, names);
       this.#note({ kind: 'quarantined', typeUrl: type.typeUrl, names, isNamed: refusal.isNamed, words: refusal.words });
     }
     for (const { nonce, status } of type.ledger.take(clock.monotonicMs)) {
@@ -107,7 +107,7 @@ export class Hearing {
     const { revision } = store;
     const { fromRevision, toRevision, epoch } = verdict;
     const accepted = store.accept(fromRevision, toRevision, epoch, name => subscription?.covers(name) ?? false);
-    type.disk?.touch(accepted);
+    touchDisk(type, accepted);
     return store.revision !== revision;
   }
 

@@ -50,6 +50,10 @@ export class IdentityPolicy {
     this.#configured = { identity, bytes };
   }
 
+  get configured(): NodeIdentity | undefined {
+    return this.#configured?.identity;
+  }
+
   /** The key of the one view of all clients under `shared`. */
   get sharedKey(): ViewKey {
     return this.#configured ? viewKeyOf(this.#configured.identity) : sharedView;

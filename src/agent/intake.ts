@@ -3,7 +3,7 @@ import type { Received } from '../upstream/session-events.ts';
 import type { Clock, Nonce } from '../xds/types.ts';
 import type { Note } from './events.ts';
 import { type GuardSettings, judge } from './guard.ts';
-import { isWrittenByName, placement, stateOf, type TypeView } from './type-view.ts';
+import { isWrittenByName, placement, stateOf, type TypeView, touchDisk } from './type-view.ts';
 
 /** A response that the view has taken in: what changed, for whoever has to be told. */
 export interface Change {
@@ -59,7 +59,7 @@ export class Intake {
     type.freshness.provenance = 'upstream';
     type.upstreamVersion = response.versionInfo;
     this.#write(type, response.nonce, applied.fromRevision, applied.quiet, wasKnown);
-    if (beating.length > 0) type.disk?.touch(beating);
+    touchDisk(type, beating);
     this.#note({
       kind: 'response_applied',
       typeUrl: response.typeUrl,

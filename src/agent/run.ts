@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createAdminServer } from '../admin/server.ts';
 import type { AdminSource } from '../admin/source.ts';
+import type { DiskNote } from '../cache/disk-notes.ts';
 import { createIdleTier } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
@@ -17,6 +17,8 @@ import { Loop } from './loop.ts';
 import { describe } from './notes.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { Settings } from './settings.ts';
+import { openStorage, ownDirectory } from './storage.ts';
+import { describeDisk } from './storage-notes.ts';
 
 /** An agent at work. */
 export interface RunningAgent {
@@ -36,8 +38,9 @@ export interface RunningAgent {
  */
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
+  const storage = await openStorage(settings, observeDisk);
   const idle = createIdleTier(settings.idleResourcesMax);
-  const core = new Core(coreSettings(settings), idle, { find: () => undefined }, Math.random);
+  const core = new Core(coreSettings(settings), idle, storage, Math.random);
   const counters = new Counters();
   const loop = new Loop(core, perform);
   const upstream = new UpstreamChannels(settings, loop.post);
@@ -56,7 +59,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       case 'close_client':
         return local.close(effect.streamId, effect.code, effect.message);
       case 'write_disk':
-        return;
+        return storage.write(effect.changes);
       case 'note':
         return observe(effect.note);
       default:
@@ -70,11 +73,18 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     if (line) log[line.level](line.fields, line.message);
   }
 
+  function observeDisk(note: DiskNote): void {
+    const { level, fields, message } = describeDisk(note);
+    log[level](fields, message);
+  }
+
+  loop.post({ kind: 'disk_loaded', view: storage.first(core.configuredIdentity) });
   const listenAddresses: Address[] = [];
   try {
     for (const address of settings.listen) listenAddresses.push(await local.listen(address));
   } catch (error) {
     await local.stop(0);
+    await storage.close();
     const failed = settings.listen[listenAddresses.length];
     throw new AgentError(`cannot listen on ${failed ? formatAddress(failed) : '(nothing)'} (setting listen)`, {
       cause: error,
@@ -107,9 +117,12 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     });
   } catch (error) {
     await local.stop(0);
+    await storage.close();
     throw new AgentError('cannot start the admin pages (settings admin, health)', { cause: error });
   }
 
+  storage.loadedFine();
+  process.once('uncaughtExceptionMonitor', () => storage.crashed());
   const listen = listenAddresses.map(formatAddress);
   const adminAddress = admin.addresses[0] ?? settings.admin;
   log.info({ listen, admin: formatAddress(adminAddress), upstream: settings.upstream.map(formatAddress) }, 'listening');
@@ -123,6 +136,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     await local.stop(settings.drainTimeoutMs);
     await admin.close();
     loop.stop();
+    await storage.close();
     log.info({}, 'stopped');
     stop(exitCodes.ok);
   };
@@ -193,18 +207,7 @@ function coreSettings(settings: Settings): CoreSettings {
 /** The admin socket in Weir's own part of the cache directory, which only its owner may enter (R104). */
 function adminSocket(cacheDir: string | undefined, log: Logger): Address[] {
   if (cacheDir === undefined) return [];
-  const directory = join(cacheDir, 'weir');
-  const path = join(directory, 'admin.sock');
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw new AgentError(`cannot create ${directory} (setting cacheDir)`, { cause: error, exitCode: exitCodes.failed });
-  }
-  // The cache itself is not written yet: the directory holds the socket only, and a restart starts from nothing.
-  log.warn(
-    { cacheDir },
-    'no resources are kept on disk in this version: the cache directory holds the admin socket only',
-  );
+  const path = join(ownDirectory(cacheDir), 'admin.sock');
   if (Buffer.byteLength(path) <= unixPathBytesMax) return [{ kind: 'unix', path }];
   log.warn({ path }, `no admin socket: its path is longer than ${unixPathBytesMax} bytes`);
   return [];

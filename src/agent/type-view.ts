@@ -50,6 +50,12 @@ export function isWrittenByName({ interest, store }: TypeView): boolean {
   return store.isKnown || !interest.isWildcard;
 }
 
+/** Tells the disk that contents have another standing now: accepted, refused, given another TTL. */
+export function touchDisk(type: TypeView, names: readonly string[]): void {
+  // An unfinished set is written when it is whole, with the standing of then.
+  if (names.length > 0 && isWrittenByName(type)) type.disk?.touch(names);
+}
+
 /** What the disk keeps of a type besides its resources. */
 export function stateOf({ store, freshness, upstreamVersion }: TypeView): StoredTypeState {
   return { isKnown: store.isKnown, confirmedWallMs: freshness.confirmedWallMs, upstreamVersion };

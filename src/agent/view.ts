@@ -185,7 +185,8 @@ export class View {
     if (!store.traits.isFullState && !interest.isWildcard) for (const name of gain.idled) store.park(name);
     if (gain.evicted.length > 0) this.#ended(type, gain.evicted, false, nowMs);
     // In SotW names inside a wildcard are not asked for, and what the complete set lacks is not there (R64).
-    if (session.status.variant === 'sotw' && store.traits.isFullState && store.isKnown && interest.isWildcard) {
+    const isCertain = store.traits.isFullState && store.isKnown && !store.isProvisional;
+    if (session.status.variant === 'sotw' && isCertain && interest.isWildcard) {
       for (const name of gain.fresh) store.setAbsent(name, 'upstream');
     }
     if (gain.fresh.length > 0 || gain.isWildcardFresh) session.added(typeUrl, gain.fresh, nowMs);
@@ -434,8 +435,10 @@ export class View {
 
   #isKnownMissing(typeUrl: TypeUrl, name: string): boolean {
     const store = this.types.get(typeUrl)?.store;
-    if (store?.traits.isFullState) return store.isKnown;
-    if (typeUrl !== endpointType || !this.types.get(clusterType)?.store.isKnown) return false;
+    // What was restored may lack what upstream has added since.
+    if (store?.traits.isFullState) return store.isKnown && !store.isProvisional;
+    const clusters = this.types.get(clusterType)?.store;
+    if (typeUrl !== endpointType || !clusters?.isKnown || clusters.isProvisional) return false;
     return !this.#referencedEndpoints().has(name);
   }
 

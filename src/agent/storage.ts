@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DiskStore } from '../cache/disk.ts';
+import { type DiskNote, type DiskState, DiskUnusable } from '../cache/disk-notes.ts';
+import { createProtector, parseKey, Sealer } from '../cache/secrets.ts';
+import type { DiskChange, StoredView } from '../cache/stored.ts';
+import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import type { CacheSettings } from './cache-settings.ts';
+import type { StoredViews } from './core.ts';
+import { AgentError, exitCodes } from './errors.ts';
+
+/** What is kept outside the process, for one agent. */
+export interface Storage extends StoredViews {
+  /** The view to start with; `identity` is the configured node, without it the one that was used last. */
+  first(identity: NodeIdentity | undefined): StoredView | undefined;
+  write(changes: readonly DiskChange[]): void;
+  /** The process lives with what was loaded. */
+  loadedFine(): void;
+  /** The process dies of an error of its own. */
+  crashed(): void;
+  /** Undefined without a disk. */
+  readonly state: DiskState | undefined;
+  readonly bytes: number;
+  /** Writes what is left and lets go of the file. */
+  close(): Promise<void>;
+}
+
+/** Weir's own part of the cache directory, which only its owner may enter (R104). */
+export function ownDirectory(cacheDir: string): string {
+  return join(cacheDir, 'weir');
+}
+
+/**
+ * Opens the disk cache, if a directory is set.
+ *
+ * @throws AgentError with exit code 3 when the file is another process's, another program's or of a newer format
+ */
+export async function openStorage(settings: CacheSettings, note: (note: DiskNote) => void): Promise<Storage> {
+  if (settings.cacheDir === undefined) return noStorage;
+  const sealer = await readSealer(settings);
+  const disk = await openDisk(settings, settings.cacheDir, sealer, note);
+  return {
+    find: identity => disk.find(matchKeyOf(identity, settings.cacheMatch)),
+    first: identity => (identity ? disk.find(matchKeyOf(identity, settings.cacheMatch)) : disk.newest()),
+    write: changes => disk.write(changes),
+    loadedFine: () => disk.loadedFine(),
+    crashed: () => disk.crashed(),
+    get state() {
+      return disk.state;
+    },
+    get bytes() {
+      return disk.size();
+    },
+    close: () => disk.close(),
+  };
+}
+
+const noStorage: Storage = {
+  find: () => undefined,
+  first: () => undefined,
+  write: () => undefined,
+  loadedFine: () => undefined,
+  crashed: () => undefined,
+  state: undefined,
+  bytes: 0,
+  close: () => Promise.resolve(),
+};
+
+/** Opens the cache file. Errors as {@link openStorage}. */
+export async function openDisk(
+  settings: CacheSettings,
+  cacheDir: string,
+  sealer: Sealer | undefined,
+  note: (note: DiskNote) => void,
+): Promise<DiskStore> {
+  try {
+    return await DiskStore.open({
+      directory: ownDirectory(cacheDir),
+      lockWaitMs: settings.cacheLockWaitMs,
+      bytesMax: settings.cacheBytesMax,
+      protector: createProtector(settings.secrets, sealer),
+      note,
+      wallMs: Date.now,
+    });
+  } catch (error) {
+    if (error instanceof DiskUnusable) {
+      const isLast = error.reason !== 'unsafe';
+      throw new AgentError(`the cache cannot be used: ${error.message}`, {
+        exitCode: isLast ? exitCodes.cacheUnusable : exitCodes.failed,
+      });
+    }
+    throw new AgentError(`cannot open the cache in ${cacheDir} (setting cacheDir)`, {
+      cause: error,
+      exitCode: exitCodes.failed,
+    });
+  }
+}
+
+/** Reads the keys for sealed rows, the current one first; undefined when none is set. */
+export async function readSealer(settings: CacheSettings): Promise<Sealer | undefined> {
+  const keys: Buffer[] = [];
+  for (const setting of ['secretsKeyFile', 'secretsOldKeyFile'] as const) {
+    const path = settings[setting];
+    if (path === undefined) continue;
+    const { usage: exitCode } = exitCodes;
+    let bytes: Buffer;
+    try {
+      bytes = await readFile(path);
+    } catch (error) {
+      throw new AgentError(`cannot read the key ${path} (setting ${setting})`, { cause: error, exitCode });
+    }
+    const key = parseKey(bytes);
+    if ('error' in key) throw new AgentError(`the key ${path} ${key.error} (setting ${setting})`, { exitCode });
+    keys.push(key);
+  }
+  return keys.length > 0 ? new Sealer(keys) : undefined;
+}

@@ -1,0 +1,54 @@
+import type { DiskChange } from './stored.ts';
+
+/**
+ * Changes on their way to the disk, at most one for each thing that can change: however long the disk is away, the queue grows with what is held
+ * and not with what happened. Applying the queue gives what applying all changes in their order would have given.
+ */
+export class DiskQueue {
+  /** In the order in which they have to be applied. */
+  readonly #changes = new Map<string, DiskChange>();
+
+  get size(): number {
+    return this.#changes.size;
+  }
+
+  /** Takes in one change; it takes the place of what it makes pointless. */
+  add(change: DiskChange): void {
+    if (change.kind === 'view') {
+      // Changes queued for the view that it replaces were made before it, so they have to be applied before it.
+      this.#last(`view\n${change.viewKey}\n${change.replaces ?? ''}`, change);
+      return;
+    }
+    const type = `${change.viewKey}\n${change.typeUrl}\n`;
+    switch (change.kind) {
+      case 'type':
+        return this.#last(`type\n${type}`, change);
+      case 'clear':
+        for (const key of [...this.#changes.keys()]) if (key.startsWith(`resource\n${type}`)) this.#changes.delete(key);
+        return this.#last(`clear\n${type}`, change);
+      case 'put':
+        return this.#last(`resource\n${type}${change.resource.name}`, change);
+      case 'delete':
+        return this.#last(`resource\n${type}${change.name}`, change);
+    }
+  }
+
+  /** Takes everything out, in order. */
+  take(): DiskChange[] {
+    const changes = [...this.#changes.values()];
+    this.#changes.clear();
+    return changes;
+  }
+
+  /** Puts back what could not be written, before what came since. */
+  putBack(changes: readonly DiskChange[]): void {
+    const newer = this.take();
+    for (const change of changes) this.add(change);
+    for (const change of newer) this.add(change);
+  }
+
+  #last(key: string, change: DiskChange): void {
+    this.#changes.delete(key);
+    this.#changes.set(key, change);
+  }
+}

@@ -1,0 +1,127 @@
+import { digestOf } from '../xds/digest.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import type { StoredContent, StoredResource, Trust } from './stored.ts';
+
+/** What may be written of a resource, and how. */
+export type Protection = { readonly kind: 'plain' | 'seal' } | { readonly kind: 'withhold'; readonly why: string };
+
+/** Keeps secrets off the disk, or seals them (R104). */
+export interface RowProtector {
+  protect(typeUrl: TypeUrl, resource: StoredResource): Protection;
+  /** @param context binds the sealed bytes to their row */
+  seal(plain: Buffer, context: string): Buffer;
+  open(
+    sealed: Buffer,
+    context: string,
+  ): { readonly plain: Buffer; readonly isCurrentKey: boolean } | { readonly error: string };
+}
+
+/** How the content column of a row is to be read. */
+export const rowForms = { plain: 0, sealed: 1, withheld: 2 } as const;
+
+/** A row as it stands in the table. */
+export interface Row {
+  readonly name: string;
+  readonly trust: number;
+  readonly form: number;
+  readonly content: Buffer;
+  readonly digest: string;
+}
+
+const trusts: readonly Trust[] = ['refused', 'presumed', 'accepted'];
+const nothing = Buffer.alloc(0);
+
+/** Makes the row of a resource. @param context what sealed bytes are bound to besides the name: the type, not the view, whose key may change */
+export function encodeRow(
+  resource: StoredResource,
+  protection: Protection,
+  protector: RowProtector,
+  context: string,
+): Row {
+  const { name } = resource;
+  const trust = trusts.indexOf(resource.trust);
+  const form =
+    protection.kind === 'withhold' ? rowForms.withheld : protection.kind === 'seal' ? rowForms.sealed : rowForms.plain;
+  let content: Buffer = nothing;
+  if (form !== rowForms.withheld) content = encodeContent(resource);
+  if (form === rowForms.sealed) content = protector.seal(content, `${context}\n${name}`);
+  return { name, trust, form, content, digest: digestRow(name, trust, form, content) };
+}
+
+/** What a row turned out to be. */
+export type ReadRow =
+  | { readonly resource: StoredResource; readonly isOldKey: boolean }
+  | { readonly missing: 'damaged' | 'withheld' | 'sealed with another key' };
+
+/** Reads a row. Whatever the bytes are, it gives the resource that was written or says that it is missing. */
+export function decodeRow(row: Row, protector: RowProtector, context: string): ReadRow {
+  const { name, trust, form, content } = row;
+  if (digestRow(name, trust, form, content) !== row.digest) return { missing: 'damaged' };
+  if (form === rowForms.withheld) return { missing: 'withheld' };
+  let plain = content;
+  let isOldKey = false;
+  if (form === rowForms.sealed) {
+    const opened = protector.open(content, `${context}\n${name}`);
+    if ('error' in opened) return { missing: 'sealed with another key' };
+    plain = opened.plain;
+    isOldKey = !opened.isCurrentKey;
+  }
+  const resource = decodeContent(name, trusts[trust] ?? 'presumed', plain);
+  return resource ? { resource, isOldKey } : { missing: 'damaged' };
+}
+
+function digestRow(name: string, trust: number, form: number, content: Buffer): string {
+  return digestOf(Buffer.concat([Buffer.from(`${form} ${trust} ${name.length} ${name} `), content]));
+}
+
+/** Content column: length-prefixed fields, lengths as uint32 LE, 0xffffffff for a field that is not there. */
+function encodeContent(resource: StoredResource): Buffer {
+  const { refusal, good, deadlineWallMs } = resource;
+  const meta =
+    refusal || deadlineWallMs !== undefined ? Buffer.from(JSON.stringify({ refusal, deadlineWallMs })) : undefined;
+  return fields([...contentFields(resource), ...(good ? contentFields(good) : []), meta], good !== undefined);
+}
+
+function contentFields({ version, any, extra }: StoredContent): (Buffer | undefined)[] {
+  return [Buffer.from(version), any, extra];
+}
+
+function fields(values: readonly (Buffer | undefined)[], hasGood: boolean): Buffer {
+  let size = 1;
+  for (const value of values) size += 4 + (value?.length ?? 0);
+  const bytes = Buffer.allocUnsafe(size);
+  bytes[0] = hasGood ? 1 : 0;
+  let at = 1;
+  for (const value of values) {
+    at = bytes.writeUInt32LE(value?.length ?? 0xffff_ffff, at);
+    if (value) at += value.copy(bytes, at);
+  }
+  return bytes;
+}
+
+function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResource | undefined {
+  const values: (Buffer | undefined)[] = [];
+  for (let at = 1; at + 4 <= bytes.length; ) {
+    const length = bytes.readUInt32LE(at);
+    at += 4;
+    if (length === 0xffff_ffff) values.push(undefined);
+    else if (at + length > bytes.length) return undefined;
+    else {
+      values.push(bytes.subarray(at, at + length));
+      at += length;
+    }
+  }
+  const hasGood = bytes[0] === 1;
+  if (values.length !== (hasGood ? 7 : 4)) return undefined;
+  const current = contentOf(values.slice(0, 3));
+  const good = hasGood ? contentOf(values.slice(3, 6)) : undefined;
+  const meta = values.at(-1);
+  const { refusal, deadlineWallMs } = meta
+    ? (JSON.parse(meta.toString()) as Pick<StoredResource, 'refusal' | 'deadlineWallMs'>) // Written above; the digest was right.
+    : { refusal: undefined, deadlineWallMs: undefined };
+  return { name, ...current, trust, refusal, good, deadlineWallMs };
+}
+
+function contentOf([version, any, extra]: readonly (Buffer | undefined)[]): StoredContent {
+  return { version: version?.toString() ?? '', any: any ?? nothing, extra };
+}
