@@ -32,7 +32,7 @@ create table type (id integer primary key, view integer not null references view
   is_known integer not null default 0, confirmed_ms integer not null default 0, upstream_version text not null default '',
   unique (view, url)) strict;
 create table resource (type integer not null references type on delete cascade, name text not null, trust integer not null,
-  form integer not null, content blob not null, digest text not null, primary key (type, name)) strict;
+  form integer not null, content blob not null, checksum integer not null, primary key (type, name)) strict;
 create table load_attempt (at_ms integer not null) strict;
 `;
 
@@ -90,7 +90,7 @@ export function openDatabase(path: string, note: (note: DiskNote) => void): Data
     const mask = process.umask(0o077);
     try {
       // Only a database that is made now takes it: pages that get free go back to the file system.
-      db.exec('pragma auto_vacuum = incremental; pragma locking_mode = exclusive');
+      db.exec('pragma locking_mode = exclusive; pragma auto_vacuum = incremental');
       // The first access takes the lock, which is then kept: WAL in exclusive mode needs no shared memory.
       db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma foreign_keys = on; begin immediate');
     } finally {

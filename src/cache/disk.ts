@@ -48,8 +48,8 @@ export interface DiskOptions {
 
 /**
  * The disk cache: one SQLite file (WAL) in Weir's own directory, held exclusively while it is open. Changes are gathered and written behind, one
- * transaction a burst, so that what is on disk is always a state that the agent really had. Digests are checked at load, since SQLite does
- * not notice flipped bytes in a row (perf-facts.md).
+ * transaction a burst, so that what is on disk is always a state that the agent really had. Checksums are verified at load, since
+ * SQLite does not notice flipped bytes in a row (perf-facts.md).
  */
 export class DiskStore {
   readonly path: string;
