@@ -28,7 +28,16 @@ export interface TypeReport {
   readonly shortName: string;
   /** KNOWN: complete for a wildcard, maybe empty. UNKNOWN: served name by name only (R62, R64). */
   readonly state: 'known' | 'unknown';
-  readonly source: 'none' | 'upstream';
+  /** Where the content comes from: `disk` and `seed` until upstream has confirmed or replaced it. */
+  readonly source: 'none' | 'upstream' | 'disk' | 'seed';
+  /** Upstream confirms at this moment that this is what it has. */
+  readonly isCurrent: boolean;
+  /** Time since it was known to be current, in ms: 0 while it is, undefined if it never was. */
+  readonly ageMs: number | undefined;
+  /** Older than the setting maxAge allows. */
+  readonly isStale: boolean;
+  /** Clients that start are given nothing of it for now. */
+  readonly isWithheld: boolean;
   /** Content version that SotW clients are given (R90). */
   readonly versionInfo: string;
   readonly resources: number;
@@ -43,6 +52,29 @@ export interface TypeReport {
   readonly namesMissing: number;
   /** Named resources that nobody subscribes at the moment and that wait in the idle tier. */
   readonly idleResources: number;
+  /** Contents that every client that answered rejected (R102). */
+  readonly quarantined: readonly QuarantineReport[];
+  /** Removals that the guard holds back (R79). */
+  readonly heldRemovals: number;
+}
+
+/** One refused content. */
+export interface QuarantineReport {
+  readonly name: string;
+  /** The clients' words; they can quote configuration, so they are for the admin API only (R52). */
+  readonly words: string;
+  readonly sinceWallMs: number;
+  /** What clients that start are given in its place. */
+  readonly served: 'last accepted' | 'nothing' | 'all the same';
+}
+
+/** The disk cache. */
+export interface CacheReport {
+  readonly state: 'ok' | 'failing';
+  readonly error: string | undefined;
+  readonly sinceWallMs: number | undefined;
+  /** Size of the file in bytes. */
+  readonly bytes: number;
 }
 
 /** One type on one client stream. */
@@ -90,6 +122,8 @@ export interface AgentReport {
   readonly upstreams: readonly UpstreamReport[];
   readonly types: readonly TypeReport[];
   readonly clients: readonly ClientReport[];
+  /** Undefined without a disk cache. */
+  readonly cache: CacheReport | undefined;
 }
 
 /** One sample for `/metrics`. Names carry no prefix; the renderer adds `weir_`. Labels never come from outside data but type URLs. */

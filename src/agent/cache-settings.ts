@@ -3,8 +3,7 @@ import type { MatchField } from '../xds/node.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { MaxAge } from './freshness.ts';
-import { duration, nonEmpty, oneOf, type Parsed, size, wholeNumber } from './setting-values.ts';
-import type { SettingSpec } from './settings.ts';
+import { duration, nonEmpty, oneOf, type Parsed, type SettingRow, size, wholeNumber } from './setting-values.ts';
 
 /** Everything that can be set about what is kept outside the process, and how it is trusted. */
 export interface CacheSettings {
@@ -32,7 +31,7 @@ export interface CacheSettings {
   readonly seedBytesMax: number;
 }
 
-type Rows = { readonly [K in keyof CacheSettings]: Omit<SettingSpec<K>, 'key' | 'group'> };
+type Rows = { readonly [K in keyof CacheSettings]: SettingRow<CacheSettings[K]> };
 
 /** The rows of the settings table that belong to the cache. */
 export const cacheRows: Rows = {
@@ -166,12 +165,7 @@ export const cacheRows: Rows = {
   },
 };
 
-function time(
-  help: string,
-  fallback: string,
-  min: number,
-  max: number,
-): Omit<SettingSpec<'cacheLockWaitMs'>, 'key' | 'group'> {
+function time(help: string, fallback: string, min: number, max: number): SettingRow<number> {
   return { placeholder: 'TIME', help, when: '', fallback, parse: text => duration(text, min, max) };
 }
 

@@ -4,7 +4,7 @@ import { type ClientRequest, type ClientSettings, ClientStream } from '../local-
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
 import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
-import { type Clock, grpcCode, type TypeUrl, type ViewKey } from '../xds/types.ts';
+import { type Clock, grpcCode, type TypeUrl } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
@@ -12,6 +12,7 @@ import { Hearing, type HearingSettings } from './hearing.ts';
 import { IdentityPolicy, type IdentitySettings } from './identity.ts';
 import type { Change } from './intake.ts';
 import { View, type ViewSettings } from './view.ts';
+import { type MakeView, ViewTable } from './view-table.ts';
 
 /** Everything the core is told once. */
 export interface CoreSettings extends ViewSettings, ClientSettings, ClientPatience, HearingSettings, IdentitySettings {
@@ -32,10 +33,8 @@ export interface StoredViews {
  */
 export class Core {
   readonly #settings: CoreSettings;
-  readonly #idle: IdleTier;
-  readonly #random: Random;
   readonly #identity: IdentityPolicy;
-  readonly #views = new Map<ViewKey, View>();
+  readonly #views: ViewTable;
   readonly #clients = new ClientTable();
   readonly #hearing: Hearing;
   readonly #stored: StoredViews;
@@ -52,8 +51,8 @@ export class Core {
     this.#settings = settings;
     this.#stored = stored;
     this.#hearing = new Hearing(settings, this.#clients, note => this.#note(note));
-    this.#idle = idle;
-    this.#random = random;
+    const make: MakeView = (viewKey, node) => new View(viewKey, settings, node, idle, this.newStreamId, random);
+    this.#views = new ViewTable(make, settings.isStoring, effect => this.#effects.push(effect));
     this.#identity = new IdentityPolicy(settings);
   }
 
@@ -183,30 +182,7 @@ export class Core {
   #diskLoaded(stored: StoredView | undefined, clock: Clock): void {
     if (!stored || this.#views.size > 0) return;
     const viewKey = this.#settings.nodeSharing === 'shared' ? this.#identity.sharedKey : stored.viewKey;
-    const view = this.#makeView(viewKey, stored.node, stored, undefined, clock);
-    this.#advance(view, clock);
-  }
-
-  #makeView(
-    viewKey: ViewKey,
-    node: Buffer,
-    stored: StoredView | undefined,
-    identity: NodeIdentity | undefined,
-    clock: Clock,
-  ): View {
-    const view = new View(viewKey, this.#settings, node, this.#idle, this.newStreamId, this.#random);
-    this.#views.set(viewKey, view);
-    const matchKey = identity ? matchKeyOf(identity, this.#settings.cacheMatch) : stored?.matchKey;
-    const replaces = stored?.provenance === 'disk' && stored.viewKey !== viewKey ? stored.viewKey : undefined;
-    if (this.#settings.isStoring && matchKey !== undefined) {
-      this.#write([{ kind: 'view', viewKey, matchKey, node, wallMs: clock.wallMs, replaces }]);
-    }
-    if (stored) {
-      const { provenance, types } = stored;
-      this.#note({ kind: 'view_restored', viewKey, provenance, types: types.length });
-      view.restore(stored, clock);
-    }
-    return view;
+    this.#advance(this.#views.make(viewKey, stored.node, stored.matchKey, stored, clock), clock);
   }
 
   /** Finds or makes the view of a client's first request; undefined when the client was refused. */
@@ -218,9 +194,10 @@ export class Core {
     }
     let view = this.#views.get(admission.viewKey);
     if (!view) {
-      const replaced = this.#retireIdleViews(clock);
       const { viewKey, identity, node } = admission;
-      view = this.#makeView(viewKey, node, this.#stored.find(identity), identity, clock);
+      const replaced = this.#views.retireIdle(this.#clients.viewsInUse(), clock);
+      const matchKey = matchKeyOf(identity, this.#settings.cacheMatch);
+      view = this.#views.make(viewKey, node, matchKey, this.#stored.find(identity), clock);
       this.#note({ kind: 'view_opened', viewKey, nodeId: admission.identity.id, replaces: replaced });
     }
     view.introduce(admission.node);
@@ -233,21 +210,6 @@ export class Core {
       listener: client.listener,
     });
     return view;
-  }
-
-  /** A new view takes the place of those that nobody uses: an adopted identity is a hint, never a lock. */
-  #retireIdleViews(clock: Clock): ViewKey | undefined {
-    const used = this.#clients.viewsInUse();
-    let retired: ViewKey | undefined;
-    for (const view of this.#views.values()) {
-      if (used.has(view)) continue;
-      for (const { streamId } of view.sessions())
-        if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
-      this.#write(view.dispose(clock));
-      this.#views.delete(view.key);
-      retired = view.key;
-    }
-    return retired;
   }
 
   #clientWritable(client: Client, clock: Clock): void {
@@ -385,12 +347,7 @@ export class Core {
       });
       this.#clientGone(client, clock);
     }
-    for (const view of this.#views.values()) {
-      for (const { streamId } of view.sessions())
-        if (streamId !== undefined) this.#effects.push({ kind: 'close_upstream', streamId });
-      this.#write(view.dispose(clock));
-    }
-    this.#views.clear();
+    this.#views.retireIdle(new Set(), clock);
   }
 
   #refuse(streamId: number, code: number, reason: string): void {

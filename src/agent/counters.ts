@@ -1,4 +1,5 @@
 import type { MetricSample } from '../admin/source.ts';
+import type { DiskNote } from '../cache/disk-notes.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
@@ -20,6 +21,13 @@ const helpOf = {
   client_bytes_total: 'Size of the messages written to clients, in bytes.',
   client_streams_total: 'Client streams that were accepted.',
   client_streams_refused_total: 'Client streams that were refused or cut off.',
+  quarantines_total: 'Contents put into quarantine because every client rejected them.',
+  guard_alarms_total: 'Lists that shrank suspiciously right after a connect.',
+  resources_expired_total: 'Resources that outlived their TTL.',
+  types_restored_total: 'Types restored from disk or seed.',
+  disk_failures_total: 'Times that the disk cache became unwritable.',
+  disk_set_aside_total: 'Cache files set aside as damaged.',
+  disk_rows_missing_total: 'Stored resources that could not be restored.',
 } as const;
 
 type CounterName = keyof typeof helpOf;
@@ -66,9 +74,27 @@ export class Counters {
       case 'upstream_answered':
         this.#add(note.verdict === 'ack' ? 'update_success_total' : 'update_rejected_total', note.typeUrl);
         break;
+      case 'quarantined':
+        this.#add('quarantines_total', note.typeUrl, note.names.length);
+        break;
+      case 'guard_alarm':
+        this.#add('guard_alarms_total', note.typeUrl);
+        break;
+      case 'resources_expired':
+        this.#add('resources_expired_total', note.typeUrl, note.names.length);
+        break;
+      case 'type_restored':
+        this.#add('types_restored_total', note.typeUrl);
+        break;
       default:
         break;
     }
+  }
+
+  observeDisk(note: DiskNote): void {
+    if (note.kind === 'disk_failing') this.#add('disk_failures_total');
+    else if (note.kind === 'disk_set_aside') this.#add('disk_set_aside_total');
+    else if (note.kind === 'disk_rows_missing') this.#add('disk_rows_missing_total', note.typeUrl, note.count);
   }
 
   /** Current values, for `/metrics`. */

@@ -1,11 +1,14 @@
 import type {
   AgentReport,
+  CacheReport,
   ClientReport,
   MetricSample,
+  QuarantineReport,
   ResourceReport,
   TypeReport,
   UpstreamReport,
 } from '../admin/source.ts';
+import type { Refusal } from '../cache/stored.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
@@ -18,6 +21,7 @@ export interface ProcessState {
   readonly startedWallMs: number;
   readonly nowWallMs: number;
   readonly isListening: boolean;
+  readonly cache: CacheReport | undefined;
 }
 
 /** Reads the core's state into a report; nothing of it is shared with the core. */
@@ -27,7 +31,7 @@ export function inspect(core: Core, state: ProcessState): AgentReport {
     ...state,
     isDraining: core.isDraining,
     upstreams: views.flatMap(upstreamsOf),
-    types: views.flatMap(view => [...view.types.values()].map(type => typeReport(view, type))),
+    types: views.flatMap(view => [...view.types.values()].map(type => typeReport(view, type, state.nowWallMs))),
     clients: [...core.clients()].map(clientReport),
   };
 }
@@ -44,28 +48,25 @@ export function* resourcesOf(core: Core, viewKey: string, typeUrl: string): Gene
   }
 }
 
+interface Sums {
+  resources: number;
+  bytes: number;
+  missing: number;
+  idle: number;
+  quarantined: number;
+  held: number;
+  ageSeconds: number;
+  isServingStale: boolean;
+}
+
 /** Gauges of the core's state. All types that share a label, and all views, make one sample. */
-export function* gauges(core: Core, nowWallMs: number): Generator<MetricSample> {
-  const sums = new Map<
-    string,
-    { resources: number; bytes: number; missing: number; idle: number; ageSeconds: number }
-  >();
+export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | undefined): Generator<MetricSample> {
+  const sums = new Map<string, Sums>();
   let isConnected = 0;
   let clients = 0;
   for (const view of core.views()) {
     for (const session of view.sessions()) if (session.isOpen) isConnected = 1;
-    for (const { typeUrl, store, interest } of view.types.values()) {
-      const label = labelOf(typeUrl);
-      const sum = sums.get(label) ?? { resources: 0, bytes: 0, missing: 0, idle: 0, ageSeconds: -1 };
-      sums.set(label, sum);
-      sum.resources += store.size;
-      sum.bytes += store.bytes;
-      sum.missing += store.absentCount;
-      sum.idle += interest.lingeringCount;
-      if (store.updatedWallMs !== undefined) {
-        sum.ageSeconds = Math.max(sum.ageSeconds, (nowWallMs - store.updatedWallMs) / 1000);
-      }
-    }
+    for (const type of view.types.values()) addTo(sums, type, nowWallMs);
   }
   for (const [label, sum] of sums) {
     const labels = [['type', label]] as const;
@@ -73,14 +74,42 @@ export function* gauges(core: Core, nowWallMs: number): Generator<MetricSample> 
     yield gauge('cache_bytes', 'Encoded size of those resources.', sum.bytes, labels);
     yield gauge('names_missing', 'Names asked for that do not exist.', sum.missing, labels);
     yield gauge('idle_resources', 'Names that linger without a subscriber.', sum.idle, labels);
+    yield gauge('quarantined_resources', 'Contents that every client rejected.', sum.quarantined, labels);
+    yield gauge('guard_held_removals', 'Removals that the guard holds back.', sum.held, labels);
+    const isStale = sum.isServingStale ? 1 : 0;
+    yield gauge('serving_stale', '1 while what is served is not confirmed by the control plane.', isStale, labels);
     if (sum.ageSeconds >= 0) {
-      yield gauge('config_age_seconds', 'Time since the newest response, of the oldest type.', sum.ageSeconds, labels);
+      const help = 'Time since the type was known to be current, of the oldest one.';
+      yield gauge('config_age_seconds', help, sum.ageSeconds, labels);
     }
   }
   for (const client of core.clients()) if (client.view) clients++;
   yield gauge('control_plane_connected_state', '1 while a stream to the control plane is open.', isConnected, []);
   yield gauge('downstream_streams', 'Client streams that are being served.', clients, []);
   yield gauge('client_bytes_in_flight', 'Bytes on their way to clients.', core.bytesInFlight, []);
+  if (!cache) return;
+  yield gauge('disk_failing', '1 while the disk cache cannot be written.', cache.state === 'failing' ? 1 : 0, []);
+  yield gauge('disk_bytes', 'Size of the disk cache.', cache.bytes, []);
+}
+
+function addTo(
+  sums: Map<string, Sums>,
+  { typeUrl, store, interest, freshness, heldRemovals }: TypeView,
+  nowWallMs: number,
+): void {
+  const label = labelOf(typeUrl);
+  const none = { resources: 0, bytes: 0, missing: 0, idle: 0, quarantined: 0, held: 0, ageSeconds: -1 };
+  const sum = sums.get(label) ?? { ...none, isServingStale: false };
+  sums.set(label, sum);
+  sum.resources += store.size;
+  sum.bytes += store.bytes;
+  sum.missing += store.absentCount;
+  sum.idle += interest.lingeringCount;
+  sum.quarantined += store.quarantined.size;
+  sum.held += heldRemovals.size;
+  const ageMs = freshness.ageMs(nowWallMs);
+  if (ageMs !== undefined) sum.ageSeconds = Math.max(sum.ageSeconds, ageMs / 1000);
+  if (freshness.provenance !== 'none' && !freshness.isCurrent) sum.isServingStale = true;
 }
 
 function gauge(name: string, help: string, value: number, labels: MetricSample['labels']): MetricSample {
@@ -91,13 +120,18 @@ function upstreamsOf(view: View): UpstreamReport[] {
   return [...view.sessions()].map(session => ({ viewKey: view.key, group: session.group, ...session.status }));
 }
 
-function typeReport(view: View, { typeUrl, store, interest }: TypeView): TypeReport {
+function typeReport(view: View, type: TypeView, nowWallMs: number): TypeReport {
+  const { typeUrl, store, interest, freshness } = type;
   return {
     viewKey: view.key,
     typeUrl,
     shortName: traitsOf(typeUrl).shortName,
     state: store.isKnown ? 'known' : 'unknown',
-    source: store.updatedWallMs === undefined ? 'none' : 'upstream',
+    source: freshness.provenance,
+    isCurrent: freshness.isCurrent,
+    ageMs: freshness.ageMs(nowWallMs),
+    isStale: freshness.isStale,
+    isWithheld: store.isWithheld,
     versionInfo: store.versionInfo(),
     resources: store.size,
     bytes: store.bytes,
@@ -106,7 +140,16 @@ function typeReport(view: View, { typeUrl, store, interest }: TypeView): TypeRep
     namesWanted: interest.size,
     namesMissing: store.absentCount,
     idleResources: interest.lingeringCount,
+    quarantined: [...store.quarantined].map(([name, { entry, refusal, isServed }]) =>
+      quarantineReport(name, entry.good !== undefined, isServed, refusal),
+    ),
+    heldRemovals: type.heldRemovals.size,
   };
+}
+
+function quarantineReport(name: string, hasGood: boolean, isServed: boolean, refusal: Refusal): QuarantineReport {
+  const served = isServed ? 'all the same' : hasGood ? 'last accepted' : 'nothing';
+  return { name, words: refusal.words, sinceWallMs: refusal.sinceWallMs, served };
 }
 
 function clientReport(client: Client): ClientReport {

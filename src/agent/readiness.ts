@@ -19,6 +19,30 @@ export function startedVerdict(report: AgentReport): HealthVerdict {
  * they asked for is complete. A control plane that goes away changes nothing, or an outage would take every pod out of service.
  */
 export function readyVerdict(report: AgentReport, settings: ReadinessSettings): HealthVerdict {
+  const verdict = verdictOf(report, settings);
+  const remarks = remarksOn(report);
+  return remarks.length === 0 ? verdict : { ...verdict, reason: `${verdict.reason}; ${remarks.join('; ')}` };
+}
+
+/** What does not make the agent useless but has to be known. */
+function remarksOn(report: AgentReport): string[] {
+  const remarks: string[] = [];
+  const unconfirmed = report.types.filter(type => type.source !== 'none' && !type.isCurrent);
+  if (unconfirmed.length > 0) {
+    const ageMs = Math.max(...unconfirmed.map(type => type.ageMs ?? 0));
+    const names = [...new Set(unconfirmed.map(type => type.shortName))];
+    remarks.push(`serving ${names.join(', ')} as of ${Math.round(ageMs / 1000)} s ago`);
+  }
+  const old = report.types.filter(type => type.isStale);
+  if (old.length > 0) remarks.push(`older than allowed: ${[...new Set(old.map(type => type.shortName))].join(', ')}`);
+  const quarantined = report.types.reduce((sum, type) => sum + type.quarantined.length, 0);
+  if (quarantined > 0) remarks.push(`${quarantined} resources in quarantine (weir status)`);
+  if (report.types.some(type => type.heldRemovals > 0)) remarks.push('the guard holds removals back (weir guard pass)');
+  if (report.cache?.state === 'failing') remarks.push(`the cache cannot be written: ${report.cache.error}`);
+  return remarks;
+}
+
+function verdictOf(report: AgentReport, settings: ReadinessSettings): HealthVerdict {
   const started = startedVerdict(report);
   if (!started.isOk) return started;
   const isConnected = report.upstreams.some(upstream => upstream.phase === 'open');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createAdminServer } from '../admin/server.ts';
-import type { AdminSource } from '../admin/source.ts';
+import type { AdminSource, CacheReport } from '../admin/source.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { createIdleTier } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
@@ -38,10 +38,10 @@ export interface RunningAgent {
  */
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
+  const counters = new Counters();
   const storage = await openStorage(settings, observeDisk);
   const idle = createIdleTier(settings.idleResourcesMax);
   const core = new Core(coreSettings(settings), idle, storage, Math.random);
-  const counters = new Counters();
   const loop = new Loop(core, perform);
   const upstream = new UpstreamChannels(settings, loop.post);
   const local = new LocalServer(settings, core.newStreamId, loop.post);
@@ -74,6 +74,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   }
 
   function observeDisk(note: DiskNote): void {
+    counters.observeDisk(note);
     const { level, fields, message } = describeDisk(note);
     log[level](fields, message);
   }
@@ -92,13 +93,24 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     });
   }
 
-  const state = (): ProcessState => ({ startedWallMs, nowWallMs: Date.now(), isListening: !core.isDraining });
+  const cache = (): CacheReport | undefined => {
+    const { state: disk, bytes } = storage;
+    if (!disk) return undefined;
+    const failing = disk.kind === 'failing' ? disk : undefined;
+    return { state: disk.kind, error: failing?.error, sinceWallMs: failing?.sinceWallMs, bytes };
+  };
+  const state = (): ProcessState => ({
+    startedWallMs,
+    nowWallMs: Date.now(),
+    isListening: !core.isDraining,
+    cache: cache(),
+  });
   const source: AdminSource = {
     report: () => inspect(core, state()),
     resources: (viewKey, typeUrl) => resourcesOf(core, viewKey, typeUrl),
     *metrics() {
       yield* counters.samples();
-      yield* gauges(core, Date.now());
+      yield* gauges(core, Date.now(), cache());
     },
   };
   const { readyGraceMs } = settings;

@@ -68,3 +68,17 @@ export function size(text: string): Parsed<number> {
   const value = Number(match[1]) * unit;
   return value >= 1 && value <= sizeMax ? { value } : { error: `must be from 1 byte to ${sizeMax} bytes` };
 }
+
+/** One row of the settings table but for its key and its group. */
+export interface SettingRow<T> {
+  /** What stands for the value in the help, such as `ADDR`. */
+  readonly placeholder: string;
+  readonly help: string;
+  /** When to change it; empty where the help says it all. */
+  readonly when: string;
+  /** The default as a user would write it; undefined when there is none. */
+  readonly fallback: string | undefined;
+  readonly parse: (text: string) => Parsed<T>;
+  /** A list: the flag may be repeated, the value may have commas. */
+  readonly isList?: boolean;
+}

@@ -1,6 +1,6 @@
 import { type Address, formatAddress, isLocalOnly, parseAddress } from '../xds/address.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
-import { addresses, duration, nonEmpty, oneOf, type Parsed, size, wholeNumber } from './setting-values.ts';
+import { addresses, duration, nonEmpty, oneOf, type SettingRow, size, wholeNumber } from './setting-values.ts';
 
 /** Everything that can be set, resolved. */
 export interface Settings extends CacheSettings {
@@ -50,20 +50,10 @@ export interface Settings extends CacheSettings {
 }
 
 /** One row of the settings table: help, documentation and validation are made of it. */
-export interface SettingSpec<K extends keyof Settings = keyof Settings> {
+export interface SettingSpec<K extends keyof Settings = keyof Settings> extends SettingRow<Settings[K]> {
   readonly key: K;
   /** Heading in the help and the reference. */
   readonly group: SettingGroup;
-  /** What stands for the value in the help, such as `ADDR`. */
-  readonly placeholder: string;
-  readonly help: string;
-  /** When to change it; empty where the help says it all. */
-  readonly when: string;
-  /** The default as a user would write it; undefined when there is none. */
-  readonly fallback: string | undefined;
-  readonly parse: (text: string) => Parsed<Settings[K]>;
-  /** A list: the flag may be repeated, the value may have commas. */
-  readonly isList?: boolean;
 }
 
 /** Heading of a group of settings, in the order of the reference. */

@@ -12,7 +12,7 @@ export function describeDisk(note: DiskNote): LogLine {
       return line('info', 'cache opened', { path, views, resources, bytes });
     }
     case 'disk_waiting':
-      return line('warn', 'another process holds the cache; waiting for it (setting cacheLockWait)', {
+      return line('warn', 'another process holds the cache; waiting for it (setting cache.lockWait)', {
         path: note.path,
         waitMs: note.forMs,
       });

@@ -1,7 +1,8 @@
-import type { Placement, TypeStore } from '../cache/store.ts';
+import type { Placement } from '../cache/applied.ts';
+import type { TypeStore } from '../cache/store.ts';
 import type { StoredTypeState } from '../cache/stored.ts';
 import type { TypeInterest } from '../cache/watch-map.ts';
-import type { TypeSource } from '../local-ads/client-type.ts';
+import type { TypeSource } from '../local-ads/type-source.ts';
 import type { Session } from '../upstream/session.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { AckLedger } from './ack-ledger.ts';
@@ -54,6 +55,24 @@ export function isWrittenByName({ interest, store }: TypeView): boolean {
 export function touchDisk(type: TypeView, names: readonly string[]): void {
   // An unfinished set is written when it is whole, with the standing of then.
   if (names.length > 0 && isWrittenByName(type)) type.disk?.touch(names);
+}
+
+/**
+ * What nobody wants any more must not come back from the disk beside what is wanted. But a type that is not wanted at all, of an Envoy that
+ * is away, stays as it was: it may come back during an outage.
+ */
+export function forgetOnDisk(type: TypeView, names: readonly string[], isWildcardEnded: boolean): void {
+  const { disk, interest, store } = type;
+  if (!disk || interest.isWildcard || interest.size === 0) return;
+  if (isWildcardEnded) disk.reset(undefined, stateOf(type));
+  else {
+    const gone = names.filter(name => !store.get(name));
+    disk.add(
+      undefined,
+      gone.map(name => [name, undefined]),
+      undefined,
+    );
+  }
 }
 
 /** What the disk keeps of a type besides its resources. */

@@ -5,39 +5,35 @@ import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { type InterestChange, TypeInterest } from '../cache/watch-map.ts';
 import { AnswerShelf } from '../local-ads/answer-shelf.ts';
 import type { Random } from '../upstream/backoff.ts';
-import { Session, type SessionSettings } from '../upstream/session.ts';
+import { Session } from '../upstream/session.ts';
 import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
+import type { SessionSettings } from '../upstream/session-state.ts';
 import { clusterType, endpointType, groupOf, type StreamGroup, traitsOf } from '../xds/type-urls.ts';
 import type { Clock, Nonce, RpcStatus, TypeUrl, ViewKey } from '../xds/types.ts';
 import { AckLedger } from './ack-ledger.ts';
 import { DiskLog } from './disk-log.ts';
 import type { Note } from './events.ts';
-import { Freshness, type MaxAge } from './freshness.ts';
+import { Freshness } from './freshness.ts';
+import { type FreshnessSettings, FreshnessWatch } from './freshness-watch.ts';
 import { type GuardSettings, HeldRemovals } from './guard.ts';
 import { type Change, Intake } from './intake.ts';
 import { restoreType } from './restore.ts';
 import { Trials } from './trials.ts';
-import { connect, isWrittenByName, stateOf, type TypeView } from './type-view.ts';
+import { connect, forgetOnDisk, stateOf, type TypeView } from './type-view.ts';
 
 /** Streams of a view; types that would need one more share the last. */
 const ownStreamsMax = 8;
-/** How often the disk is told that everything is still current, in ms. */
-const confirmationMs = 60_000;
 
 /** What a view is made with. */
-export interface ViewSettings extends SessionSettings, GuardSettings {
+export interface ViewSettings extends SessionSettings, GuardSettings, FreshnessSettings {
   readonly lingerMs: number;
   /** How long what was restored is asked for upstream without a client. */
   readonly restoredLingerMs: number;
   /** Most names of a type that linger without a subscriber. */
   readonly namesMax: number;
   readonly viewTypesMax: number;
-  /** By short name; `*` for all others. */
-  readonly maxAges: ReadonlyMap<string, MaxAge>;
   readonly startup: 'prefer-cache' | 'prefer-upstream';
   readonly startupGraceMs: number;
-  /** Whether changes are told to a disk. */
-  readonly isStoring: boolean;
 }
 
 /**
@@ -55,10 +51,9 @@ export class View {
   readonly #random: Random;
   readonly #sessions = new Map<StreamGroup, Session>();
   readonly #notes: Note[] = [];
-  readonly #touched = new Set<TypeView>();
+  readonly #watch: FreshnessWatch;
   /** Made of what was stored, for a client that has not come yet. */
   #isHint = false;
-  #confirmAtMs = Infinity;
   /** Endpoints that the known clusters refer to, refused ones included, by the generation of the clusters. */
   #referenced: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined;
 
@@ -77,6 +72,7 @@ export class View {
     this.#newStreamId = newStreamId;
     this.#random = random;
     this.#intake = new Intake(settings, note => this.#notes.push(note));
+    this.#watch = new FreshnessWatch(settings, note => this.#notes.push(note));
   }
 
   /** Encoded Node that its upstream streams carry. */
@@ -86,9 +82,7 @@ export class View {
 
   /** Types whose clients may have to be told something by what happened besides responses, since the last call. */
   takeTouched(): TypeView[] {
-    const touched = [...this.#touched];
-    this.#touched.clear();
-    return touched;
+    return this.#watch.takeTouched();
   }
 
   /** What the disk has to be told by now. */
@@ -112,7 +106,7 @@ export class View {
       if (stored.provenance === 'seed') type.disk?.reset(undefined, stateOf(type));
     }
     this.#isHint = true;
-    this.#refresh(clock);
+    this.#watch.refresh(this.types.values(), clock);
   }
 
   /** A client came to the view. What was remembered of the node gives way to what it says of itself. */
@@ -157,7 +151,7 @@ export class View {
       trials: new Trials(),
       heldRemovals: new HeldRemovals(),
       disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
-      freshness: new Freshness(this.#maxAgeOf(typeUrl)),
+      freshness: new Freshness(this.#watch.maxAgeOf(typeUrl)),
       awaitedUntilMs: -Infinity,
       shelf: new AnswerShelf(store),
       noncePrefix: `${this.types.size.toString(36)}-`,
@@ -203,7 +197,7 @@ export class View {
 
   /** The view is not used any more: what it has in the idle tier is given back. Returns the last that the disk has to know. */
   dispose(clock: Clock): DiskChange[] {
-    this.#confirm(clock);
+    this.#watch.confirm(this.types.values(), clock);
     for (const { store, disk } of this.types.values()) {
       disk?.decideAll();
       store.dispose();
@@ -214,7 +208,7 @@ export class View {
   /** Brings the upstream streams on; to be called after every event. */
   advance(clock: Clock): UpstreamEffect[] {
     const all: UpstreamEffect[] = [];
-    this.#refresh(clock);
+    this.#watch.refresh(this.types.values(), clock);
     for (const session of this.#sessions.values()) {
       const effects = session.advance(clock.monotonicMs, clock.wallMs);
       // The session itself ended its stream, in order to open another one.
@@ -245,7 +239,7 @@ export class View {
 
   /** A session's stream ended. A type over which the server ended it goes on on a stream of its own, and the others without it. */
   closed(session: Session, streamId: number, status: RpcStatus, clock: Clock): void {
-    this.#refresh(clock);
+    this.#watch.refresh(this.types.values(), clock);
     const suspect = session.closed(streamId, status, clock.monotonicMs, clock.wallMs);
     this.#lost(session);
     const type = suspect && this.types.get(suspect);
@@ -289,7 +283,7 @@ export class View {
       if (type.store.nextExpiryMs <= now && this.#intake.expire(type, now)) touched.push(type);
       if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
-    if (this.#confirmAtMs <= now) this.#confirm(clock);
+    if (this.#watch.confirmAtMs <= now) this.#watch.confirm(this.types.values(), clock);
     for (const session of this.#sessions.values()) {
       for (const [typeUrl, verdicts] of session.due(now, (url, name) => this.#isKnownMissing(url, name))) {
         const type = this.type(typeUrl);
@@ -314,7 +308,7 @@ export class View {
       deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
       if (store.isWithheld) deadline = Math.min(deadline, type.awaitedUntilMs);
     }
-    return Math.min(deadline, this.#confirmAtMs);
+    return Math.min(deadline, this.#watch.confirmAtMs);
   }
 
   #session(group: StreamGroup): Session {
@@ -349,45 +343,6 @@ export class View {
     return asked.filter(type => this.#intake.releaseHeld(type, 'operator', nowMs));
   }
 
-  #maxAgeOf(typeUrl: TypeUrl): MaxAge | undefined {
-    const { maxAges } = this.#settings;
-    return maxAges.get(traitsOf(typeUrl).shortName) ?? maxAges.get('*');
-  }
-
-  /** Brings up to date how current each type is, and what is withheld for it. */
-  #refresh(clock: Clock): void {
-    for (const type of this.types.values()) {
-      const { freshness, session, typeUrl, store } = type;
-      const change = freshness.update(session.confirmedAtMs(typeUrl), clock);
-      if (store.isProvisional && freshness.isCurrent) {
-        store.isProvisional = false;
-        this.#touched.add(type);
-      }
-      if (change === 'lost upstream') type.disk?.add(undefined, [], stateOf(type));
-      if (change === 'became stale' && freshness.maxAge) {
-        const { action, ms: maxAgeMs } = freshness.maxAge;
-        this.#notes.push({ kind: 'type_stale', typeUrl, ageMs: freshness.ageMs(clock.wallMs) ?? 0, maxAgeMs, action });
-      }
-      const isTooOld = freshness.isStale && freshness.maxAge?.action === 'withhold';
-      const isAwaited = !freshness.isCurrent && clock.monotonicMs < type.awaitedUntilMs;
-      if (store.isWithheld === (isTooOld || isAwaited)) continue;
-      store.isWithheld = isTooOld || isAwaited;
-      this.#touched.add(type);
-    }
-    const isAnyCurrent = this.#settings.isStoring && [...this.#sessions.values()].some(session => session.isOpen);
-    if (!isAnyCurrent) this.#confirmAtMs = Infinity;
-    else if (this.#confirmAtMs === Infinity) this.#confirmAtMs = clock.monotonicMs + confirmationMs;
-  }
-
-  /** Tells the disk what is current at this moment: a restart counts the age of the cache from here. */
-  #confirm(clock: Clock): void {
-    this.#refresh(clock);
-    this.#confirmAtMs = Infinity;
-    for (const type of this.types.values()) {
-      if (type.freshness.isCurrent) type.disk?.add(undefined, [], stateOf(type));
-    }
-  }
-
   #expire(type: TypeView, nowMs: number): void {
     const { names, isWildcardEnded } = type.interest.expire(nowMs, type.session.canEndWildcard(type.typeUrl));
     this.#ended(type, names, isWildcardEnded, nowMs);
@@ -401,26 +356,8 @@ export class View {
       if (interest.isWildcard) store.forgetAside(name);
       else store.forget(name);
     }
-    this.#forgetOnDisk(type, names, isWildcardEnded);
+    forgetOnDisk(type, names, isWildcardEnded);
     if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, isWildcardEnded, nowMs);
-  }
-
-  /**
-   * What nobody wants any more must not come back from the disk beside what is wanted. But a type that is not wanted at all, of an Envoy that
-   * is away, stays as it was: it may come back during an outage.
-   */
-  #forgetOnDisk(type: TypeView, names: readonly string[], isWildcardEnded: boolean): void {
-    const { disk, interest, store } = type;
-    const isAnythingWanted = interest.isWildcard || interest.size > 0;
-    if (!disk || !isAnythingWanted || interest.isWildcard) return;
-    if (isWildcardEnded) disk.reset(undefined, stateOf(type));
-    else if (isWrittenByName(type)) {
-      disk.add(
-        undefined,
-        names.filter(name => !store.get(name)).map(name => [name, undefined]),
-        undefined,
-      );
-    }
   }
 
   #noteMissing(type: TypeView, names: readonly string[], reason: 'inferred' | 'timeout'): void {

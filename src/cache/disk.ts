@@ -300,9 +300,9 @@ export class DiskStore {
       if (this.size() <= bytesMax) return;
       const dropped = this.#tables.dropOldestView();
       if (dropped === undefined) {
-        throw new Error(`the cache has ${this.size()} bytes, and ${bytesMax} are allowed (setting cacheBytesMax)`);
+        throw new Error(`the cache has ${this.size()} bytes, and ${bytesMax} are allowed (setting cache.bytesMax)`);
       }
-      note({ kind: 'disk_view_dropped', viewKey: dropped, reason: 'the cache is too large (setting cacheBytesMax)' });
+      note({ kind: 'disk_view_dropped', viewKey: dropped, reason: 'the cache is too large (setting cache.bytesMax)' });
     }
   }
 

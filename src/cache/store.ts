@@ -2,26 +2,15 @@ import { SetDigest } from '../xds/digest.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
+import type { Applied, Placement } from './applied.ts';
 import { ChangeLog } from './change-log.ts';
 import { Deadlines } from './deadlines.ts';
 import { type AbsentReason, Entry, type Tombstone } from './entry.ts';
 import type { IdleTier } from './idle-tier.ts';
 import { Parking } from './parking.ts';
 import type { Quarantined } from './quarantine.ts';
+import { Standing } from './standing.ts';
 import type { Refusal } from './stored.ts';
-
-/** Where an upstream resource belongs: to the served set, to the idle tier, or nowhere because nobody asked (R82). */
-export type Placement = 'serve' | 'idle' | 'ignore';
-
-/** What applying one response did. Equal revisions mean that no client has to hear of it (R108). */
-export interface Applied {
-  readonly fromRevision: number;
-  readonly toRevision: number;
-  readonly removedNames: number;
-  readonly ignoredNames: number;
-  /** What a client does not hear of but a disk should: idle content, versions of equal content. */
-  readonly quiet: readonly Entry[];
-}
 
 /** A response at least this large, in bytes, may keep its buffer alive as the home of its bodies. */
 const slabBytesMin = 64 * 1024;
@@ -51,12 +40,7 @@ export class TypeStore {
   readonly #entries = new Map<string, Entry>();
   readonly #tombstones = new Map<string, Tombstone>();
   readonly #absent = new Map<string, { reason: AbsentReason; revision: number }>();
-  /** Names whose newest content no client has accepted yet. */
-  readonly #untried = new Set<string>();
-  /** Refused contents by name (R102). */
-  readonly #quarantine = new Map<string, Quarantined>();
-  /** Counts quarantines, to tell what a client was sent before one from what it was sent after. */
-  #epoch = 0;
+  readonly #standing: Standing;
   readonly #deadlines = new Deadlines();
   readonly #log = new ChangeLog();
   /** Made when first asked for, then kept up to date. */
@@ -65,6 +49,12 @@ export class TypeStore {
   constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, viewKey: string) {
     this.typeUrl = typeUrl;
     this.traits = traits;
+    this.#standing = new Standing({
+      entries: this.#entries,
+      drop: entry => this.#drop(entry),
+      hold: entry => this.#hold(entry),
+      replace: (name, content) => this.#replace(name, content),
+    });
     this.#parking = new Parking(idle, `${viewKey}\n${typeUrl}\n`);
   }
 
@@ -80,17 +70,13 @@ export class TypeStore {
     return this.#absent.size;
   }
 
-  get tombstoneCount(): number {
-    return this.#tombstones.size;
-  }
-
-  /** See {@link quarantine}. */
+  /** Counts quarantines. */
   get epoch(): number {
-    return this.#epoch;
+    return this.#standing.epoch;
   }
 
   get quarantined(): ReadonlyMap<string, Quarantined> {
-    return this.#quarantine;
+    return this.#standing.quarantined;
   }
 
   /** When the next TTL ends, on the monotonic clock in ms; Infinity without one. */
@@ -117,7 +103,7 @@ export class TypeStore {
 
   /** Whether it is clear what there is to serve of a name, be it nothing. */
   isSettled(name: string): boolean {
-    return this.#entries.has(name) || this.#absent.has(name) || this.#quarantine.has(name);
+    return this.#entries.has(name) || this.#absent.has(name) || this.quarantined.has(name);
   }
 
   absentReason(name: string): AbsentReason | undefined {
@@ -127,7 +113,7 @@ export class TypeStore {
   /** Upstream's version of a held resource, idle ones included; undefined when there is none (R107). */
   heldVersion(name: string): string | undefined {
     // What was refused is what upstream sent last; listing anything else would have it sent again.
-    const refused = this.#quarantine.get(name);
+    const refused = this.quarantined.get(name);
     return (refused?.entry ?? this.#entries.get(name) ?? this.#parking.get(name))?.version;
   }
 
@@ -174,7 +160,7 @@ export class TypeStore {
 
   /** Names held that a complete list of resources lacks. */
   missingIn(resources: readonly WireResource[]): string[] {
-    const held = [...this.#entries.keys(), ...this.#quarantine.keys()];
+    const held = [...this.#entries.keys(), ...this.quarantined.keys()];
     if (held.length === 0) return [];
     const present = new Set<string>();
     for (const resource of resources) present.add(resource.name);
@@ -189,7 +175,7 @@ export class TypeStore {
       entry.good = new Entry(good, good.any, entry.revision, entry.firstSeenRevision);
       entry.good.isAccepted = true;
     }
-    if (isAccepted) this.#accept(entry);
+    if (isAccepted) this.#standing.accepted(entry);
     this.#deadlines.set(resource.name, expiryMs);
     return entry;
   }
@@ -215,56 +201,19 @@ export class TypeStore {
     return names;
   }
 
-  /**
-   * A client accepted what it was sent of the revisions after `fromRevision` up to `toRevision`.
-   *
-   * @param epoch of this store when the message was made: what it held of a name in quarantine since is another content
-   * @param covers whether the client is subscribed to a name
-   * @returns names whose standing is another one now; a refused content among them is served again under a new revision
-   */
+  /** See {@link Standing.accept}. */
   accept(fromRevision: number, toRevision: number, epoch: number, covers: (name: string) => boolean): string[] {
-    const names: string[] = [];
-    for (const [name, refused] of this.#quarantine) {
-      const { revision } = refused.entry;
-      if (refused.epoch <= epoch || revision <= fromRevision || revision > toRevision || !covers(name)) continue;
-      this.#quarantine.delete(name);
-      if (!refused.isServed) this.#replace(name, refused.entry, this.revision + 1);
-      names.push(name);
-    }
-    for (const name of names) {
-      const entry = this.#entries.get(name);
-      if (entry) this.#accept(entry);
-    }
-    for (const name of this.#untried) {
-      const entry = this.#entries.get(name);
-      if (!entry || entry.revision <= fromRevision || entry.revision > toRevision || !covers(name)) continue;
-      this.#quarantine.delete(name);
-      this.#accept(entry);
-      names.push(name);
-    }
-    return names;
+    return this.#standing.accept(fromRevision, toRevision, epoch, covers);
   }
 
-  /**
-   * Every client that answered rejected this content. Who starts from now on is given the last accepted content instead; without one it is
-   * left out if the clients named it, and else, or if nothing would be left, served all the same (R102). Clients connected hear nothing.
-   *
-   * @returns false when the content is not the newest any more or was accepted meanwhile
-   */
+  /** See {@link Standing.refuse}. */
   quarantine(entry: Entry, refusal: Refusal): boolean {
-    const { name, good } = entry;
-    if (this.#entries.get(name) !== entry || entry.isAccepted) return false;
-    const isServed = !good && (!refusal.isNamed || this.#entries.size === 1);
-    this.#quarantine.set(name, { entry, refusal, isServed, epoch: ++this.#epoch });
-    if (isServed) return true;
-    this.#drop(entry);
-    if (good) this.#hold(good);
-    return true;
+    return this.#standing.refuse(entry, refusal);
   }
 
   /** Records that a wanted name does not exist. A stronger reason replaces a weaker one; clients hear of a new verdict. */
   setAbsent(name: string, reason: AbsentReason): void {
-    if (this.#entries.has(name) || this.#quarantine.has(name)) return;
+    if (this.#entries.has(name) || this.quarantined.has(name)) return;
     const held = this.#absent.get(name)?.reason;
     if (held === reason || held === 'upstream') return;
     this.#absent.set(name, { reason, revision: this.revision + 1 });
@@ -290,7 +239,7 @@ export class TypeStore {
   /** Drops what is known of a name that nobody wants any more. No client hears of it: none is subscribed. */
   forget(name: string): void {
     this.forgetAside(name);
-    this.#quarantine.delete(name);
+    this.#standing.release(name);
     const entry = this.#entries.get(name);
     if (entry) this.#drop(entry);
   }
@@ -299,7 +248,7 @@ export class TypeStore {
   forgetWildcard(keep: (name: string) => boolean): void {
     this.isKnown = false;
     for (const entry of [...this.#entries.values()]) if (!keep(entry.name)) this.#drop(entry);
-    for (const name of [...this.#quarantine.keys()]) if (!keep(name)) this.#quarantine.delete(name);
+    for (const name of [...this.quarantined.keys()]) if (!keep(name)) this.#standing.release(name);
   }
 
   /** Moves a resource that nobody subscribes into the idle tier. */
@@ -366,13 +315,13 @@ export class TypeStore {
 
   /** Returns the entry if something of it changed that clients do not hear of. */
   #upsert(resource: WireResource, keepSlice: boolean): Entry | undefined {
-    const refused = this.#quarantine.get(resource.name);
+    const refused = this.quarantined.get(resource.name);
     if (refused?.entry.any.equals(resource.any)) {
       const isPushedAgain = resource.version !== '' && resource.version !== refused.entry.version;
       if (!isPushedAgain) return undefined;
-      this.#quarantine.delete(resource.name);
+      this.#standing.release(resource.name);
       // Served all the same, so nothing changes but the version below.
-    } else if (refused) this.#quarantine.delete(resource.name);
+    } else if (refused) this.#standing.release(resource.name);
     const held = this.#entries.get(resource.name);
     if (held?.any.equals(resource.any)) {
       const isTold = resource.version === '' || resource.version === held.version;
@@ -384,12 +333,13 @@ export class TypeStore {
       return isTold && !refused ? undefined : held;
     }
     const any = keepSlice ? resource.any : Buffer.from(resource.any);
-    this.#replace(resource.name, { ...resource, any }, this.revision + 1);
+    this.#replace(resource.name, { ...resource, any });
     return undefined;
   }
 
   /** Gives a name another content under a new revision. */
-  #replace(name: string, content: WireResource, revision: number): void {
+  #replace(name: string, content: WireResource): void {
+    const revision = this.revision + 1;
     const held = this.#entries.get(name);
     const tombstone = this.#tombstones.get(name);
     const firstSeen = held?.firstSeenRevision ?? tombstone?.entry.firstSeenRevision ?? revision;
@@ -411,19 +361,13 @@ export class TypeStore {
     this.generation++;
     this.bytes += entry.any.length;
     this.#setDigest?.add(entry.name, entry.digest);
-    if (!entry.isAccepted) this.#untried.add(entry.name);
-  }
-
-  #accept(entry: Entry): void {
-    entry.isAccepted = true;
-    entry.good = undefined;
-    this.#untried.delete(entry.name);
+    this.#standing.held(entry);
   }
 
   #remove(name: string, nowMs: number): boolean {
     // Of a name that was left out clients may hold an older content, or one that they rejected in part.
-    const entry = this.#entries.get(name) ?? this.#quarantine.get(name)?.entry;
-    this.#quarantine.delete(name);
+    const entry = this.#entries.get(name) ?? this.quarantined.get(name)?.entry;
+    this.#standing.release(name);
     if (!entry) return false;
     if (this.#entries.has(name)) this.#drop(entry);
     this.#tombstones.set(name, { revision: this.revision + 1, removedAtMs: nowMs, entry });
@@ -433,7 +377,7 @@ export class TypeStore {
 
   #drop(entry: Entry): void {
     this.#entries.delete(entry.name);
-    this.#untried.delete(entry.name);
+    this.#standing.gone(entry);
     this.#deadlines.set(entry.name, undefined);
     this.generation++;
     this.bytes -= entry.any.length;

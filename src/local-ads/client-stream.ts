@@ -2,9 +2,10 @@ import { endpointNamesOf } from '../cache/entry.ts';
 import { clusterType, endpointType, listenerType, routeType, traitsOf } from '../xds/type-urls.ts';
 import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
 import { decodeDeltaRequest, decodeSotwRequest, type RequestLimits } from '../xds/wire-request.ts';
-import { ClientType, type Message, type TypeSource } from './client-type.ts';
+import { ClientType } from './client-type.ts';
 import type { Verdict } from './nonce-book.ts';
 import type { SubscriptionChange } from './subscription.ts';
+import type { Message, TypeSource } from './type-source.ts';
 
 /** Limits and timing of one client stream. */
 export interface ClientSettings extends RequestLimits {

@@ -2,31 +2,12 @@ import { type Entry, endpointNamesOf, type Tombstone } from '../cache/entry.ts';
 import type { TypeStore } from '../cache/store.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
-import type { AnswerShelf } from './answer-shelf.ts';
 import { LeftOut } from './left-out.ts';
 import { NonceBook, type Verdict } from './nonce-book.ts';
 import { RefusedChanges } from './refused-changes.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
+import type { Message, TypeSource } from './type-source.ts';
 import { WaitingRemovals } from './waiting-removals.ts';
-
-/** What a view offers of one type to all its clients. */
-export interface TypeSource {
-  readonly store: TypeStore;
-  readonly shelf: AnswerShelf;
-  /** Short text that makes nonces of this type differ from those of the others on a stream. */
-  readonly noncePrefix: string;
-  /** Upstream's newest `version_info`, shown to Delta clients as `system_version_info` (R6). */
-  upstreamVersion: string;
-}
-
-/** A message ready to be written. */
-export interface Message {
-  readonly bytes: Buffer;
-  /** CDS: names of the endpoints that have to follow (R87). */
-  readonly warms: readonly string[];
-  /** EDS: names answered by this message. */
-  readonly endpoints: readonly string[];
-}
 
 /**
  * One type on one client stream: what the client wants, at which revision it was sent, and what it answered (R63). Instead of a

@@ -1,58 +1,18 @@
 import { invariant } from '../xds/assert.ts';
 import { type StreamGroup, traitsOf } from '../xds/type-urls.ts';
-import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
+import { grpcCode, type Nonce, type RpcStatus, type TypeUrl } from '../xds/types.ts';
 import { encodeDeltaRequest, encodeSotwRequest } from '../xds/wire-request.ts';
 import { decodeResponse } from '../xds/wire-response.ts';
-import { type AnswerTiming, AnswerTracker, type Verdicts } from './answer-tracker.ts';
+import { AnswerTracker, type Verdicts } from './answer-tracker.ts';
 import { Backoff, type Random } from './backoff.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
+import type { Phase, SessionSettings, TypeLink } from './session-state.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import { suspectOf } from './suspect.ts';
 import { VariantChoice } from './variant-choice.ts';
-
-/** Everything a session is told once. */
-export interface SessionSettings extends AnswerTiming {
-  readonly addresses: readonly string[];
-  readonly variant: 'auto' | Variant;
-  readonly reconnectBaseMs: number;
-  readonly reconnectMaxMs: number;
-  readonly resourcesMax: number;
-  /** Whether a new Delta stream lists what is held, so that upstream sends differences only (R107, R109). */
-  readonly isResuming: boolean;
-}
-
-/** A type as the session knows it: what is wanted and held outlives streams, subscription and tracker do not. */
-interface TypeLink {
-  readonly typeUrl: TypeUrl;
-  readonly interest: Interest;
-  readonly held: HeldState;
-  subscription: Subscription;
-  tracker: AnswerTracker;
-  /** Error of the response refused last, to notice a repetition (R130). */
-  refused: string | undefined;
-  /** Place of the first request among those of the stream; undefined before it. */
-  askedAs: number | undefined;
-  /** Whether the server ever answered, on whatever stream. */
-  wasAnswered: boolean;
-  /** Whether it answered on the present stream. */
-  isAnswered: boolean;
-}
-
-type Phase =
-  | { readonly kind: 'idle' }
-  | { readonly kind: 'connecting'; readonly streamId: number }
-  | {
-      readonly kind: 'open';
-      readonly streamId: number;
-      readonly sinceMs: number;
-      isWriting: boolean;
-      isNodeSent: boolean;
-      hasResponse: boolean;
-    }
-  | { readonly kind: 'backoff'; readonly untilMs: number };
 
 /** An upstream that stays silent for so long on a stream that stands has nothing newer than what was listed (R108), in ms. */
 const confirmingSilenceMs = 5_000;

@@ -8,18 +8,19 @@ const pureFolders = ['xds', 'cache', 'upstream', 'local-ads', 'admin', 'agent', 
 
 /** What does input and output, keeps time or logs. */
 const shells: readonly string[] = [
-  'src/cache/{disk,secrets,seed-bundle,idle}.ts',
+  'src/cache/{disk,disk-file,disk-tables,secrets,seed-bundle,idle}.ts',
   'src/upstream/{channel,credentials}.ts',
   'src/local-ads/{server,csds,load-stats,health}.ts',
   'src/net/**',
   'src/admin/{server,client,dashboard}.ts',
-  'src/agent/{loop,log,run}.ts',
+  'src/agent/{loop,log,run,seed,storage}.ts',
   'src/kube/webhook.ts',
 ];
 
 /** Modules whose functions give the same for the same, or that are loaded only by the shell's wish. */
 const pureModules: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:crypto', ['src/xds/digest.ts']],
+  ['node:zlib', ['src/cache/disk-rows.ts']],
   ['protobufjs/minimal.js', ['src/xds/wire*.ts']],
   ['yaml', ['src/agent/config.ts']],
   ['zod', ['src/agent/config.ts']],

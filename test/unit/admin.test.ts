@@ -26,6 +26,10 @@ function typeWith(shortName: string, typeUrl: string): TypeReport {
     shortName,
     state: 'known',
     source: 'upstream',
+    isCurrent: true,
+    ageMs: 0,
+    isStale: false,
+    isWithheld: false,
     versionInfo: 'v7',
     resources: 1,
     bytes: 3,
@@ -34,13 +38,15 @@ function typeWith(shortName: string, typeUrl: string): TypeReport {
     namesWanted: 0,
     namesMissing: 0,
     idleResources: 0,
+    quarantined: [],
+    heldRemovals: 0,
   };
 }
 
 /** A source with the types given; each holds the resources given for its URL. */
 function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<string, readonly ResourceReport[]>>) {
   const fixed = { startedWallMs: 1, nowWallMs: 2, isListening: true, isDraining: false, upstreams: [], clients: [] };
-  const report: AgentReport = { ...fixed, types };
+  const report: AgentReport = { ...fixed, types, cache: undefined };
   const samples: MetricSample[] = [{ name: 'up', kind: 'gauge', help: 'Is up.', labels: [], value: 1 }];
   const source: AdminSource = {
     report: () => report,

@@ -21,6 +21,7 @@ function reportWith(change: Partial<AgentReport>): AgentReport {
     upstreams: [],
     types: [],
     clients: [],
+    cache: undefined,
     ...change,
   };
 }
@@ -37,6 +38,10 @@ function typeWith(state: TypeReport['state']): TypeReport {
     shortName: 'CDS',
     state,
     source: 'upstream',
+    isCurrent: true,
+    ageMs: 0,
+    isStale: false,
+    isWithheld: false,
     versionInfo: '1',
     resources: 0,
     bytes: 0,
@@ -45,6 +50,8 @@ function typeWith(state: TypeReport['state']): TypeReport {
     namesWanted: 0,
     namesMissing: 0,
     idleResources: 0,
+    quarantined: [],
+    heldRemovals: 0,
   };
 }
 

@@ -1,0 +1,70 @@
+import type { StoredView } from '../cache/stored.ts';
+import type { Clock, ViewKey } from '../xds/types.ts';
+import type { CoreEffect } from './events.ts';
+import type { View } from './view.ts';
+
+/** Makes a view whose upstream streams carry this encoded Node. */
+export type MakeView = (viewKey: ViewKey, node: Buffer) => View;
+
+/** The views that are alive: how they come, from what was stored or from nothing, and how they go. */
+export class ViewTable {
+  readonly #views = new Map<ViewKey, View>();
+  readonly #make: MakeView;
+  readonly #isStoring: boolean;
+  readonly #perform: (effect: CoreEffect) => void;
+
+  /** @param isStoring whether changes are told to a disk */
+  constructor(make: MakeView, isStoring: boolean, perform: (effect: CoreEffect) => void) {
+    this.#make = make;
+    this.#isStoring = isStoring;
+    this.#perform = perform;
+  }
+
+  get size(): number {
+    return this.#views.size;
+  }
+
+  get(viewKey: ViewKey): View | undefined {
+    return this.#views.get(viewKey);
+  }
+
+  values(): IterableIterator<View> {
+    return this.#views.values();
+  }
+
+  /** Makes a view. @param stored what is kept of it outside the process, under the same key or, for a node that matches, another one */
+  make(viewKey: ViewKey, node: Buffer, matchKey: string, stored: StoredView | undefined, clock: Clock): View {
+    const view = this.#make(viewKey, node);
+    this.#views.set(viewKey, view);
+    if (this.#isStoring) {
+      const replaces = stored?.provenance === 'disk' && stored.viewKey !== viewKey ? stored.viewKey : undefined;
+      const change = { kind: 'view', viewKey, matchKey, node, wallMs: clock.wallMs, replaces } as const;
+      this.#perform({ kind: 'write_disk', changes: [change] });
+    }
+    if (stored) {
+      const { provenance, types } = stored;
+      this.#perform({ kind: 'note', note: { kind: 'view_restored', viewKey, provenance, types: types.length } });
+      view.restore(stored, clock);
+    }
+    return view;
+  }
+
+  /**
+   * Ends the views that nobody uses: a new one takes their place, since an adopted identity is a hint, never a lock.
+   *
+   * @returns the key of the last one that went
+   */
+  retireIdle(used: ReadonlySet<View>, clock: Clock): ViewKey | undefined {
+    let retired: ViewKey | undefined;
+    for (const view of this.#views.values()) {
+      if (used.has(view)) continue;
+      const changes = view.dispose(clock);
+      for (const { streamId } of view.sessions())
+        if (streamId !== undefined) this.#perform({ kind: 'close_upstream', streamId });
+      if (changes.length > 0) this.#perform({ kind: 'write_disk', changes });
+      this.#views.delete(view.key);
+      retired = view.key;
+    }
+    return retired;
+  }
+}

@@ -1,0 +1,106 @@
+import type { WireResource } from '../xds/discovery.ts';
+import type { Entry } from './entry.ts';
+import type { Quarantined } from './quarantine.ts';
+import type { Refusal } from './stored.ts';
+
+/** What the standing of contents needs of the store that holds them. */
+interface Holder {
+  readonly entries: ReadonlyMap<string, Entry>;
+  /** Takes an entry out of the served set; no client hears of it. */
+  drop(entry: Entry): void;
+  /** Puts an entry into the served set; no client hears of it. */
+  hold(entry: Entry): void;
+  /** Gives a name another content under a new revision. */
+  replace(name: string, content: WireResource): void;
+}
+
+/** What clients have said of the contents of one type: which were accepted, which are in quarantine (R102). */
+export class Standing {
+  readonly #holder: Holder;
+  /** Names whose newest content no client has accepted yet. */
+  readonly #untried = new Set<string>();
+  readonly #quarantine = new Map<string, Quarantined>();
+  #epoch = 0;
+
+  constructor(holder: Holder) {
+    this.#holder = holder;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Refused contents by name. */
+  get quarantined(): ReadonlyMap<string, Quarantined> {
+    return this.#quarantine;
+  }
+
+  /** An entry came into the served set. */
+  held({ name, isAccepted }: Entry): void {
+    if (!isAccepted) this.#untried.add(name);
+  }
+
+  /** An entry left the served set. */
+  gone({ name }: Entry): void {
+    this.#untried.delete(name);
+  }
+
+  /** The quarantine of a name is over. */
+  release(name: string): void {
+    this.#quarantine.delete(name);
+  }
+
+  accepted(entry: Entry): void {
+    entry.isAccepted = true;
+    entry.good = undefined;
+    this.#untried.delete(entry.name);
+  }
+
+  /**
+   * A client accepted what it was sent of the revisions after `fromRevision` up to `toRevision`.
+   *
+   * @param epoch of the store when the message was made: what it held of a name in quarantine since is another content
+   * @param covers whether the client is subscribed to a name
+   * @returns names whose standing is another one now; a refused content among them is served again under a new revision
+   */
+  accept(fromRevision: number, toRevision: number, epoch: number, covers: (name: string) => boolean): string[] {
+    const names: string[] = [];
+    const isMeant = (name: string, { revision }: Entry): boolean =>
+      revision > fromRevision && revision <= toRevision && covers(name);
+    for (const [name, refused] of this.#quarantine) {
+      if (refused.epoch <= epoch || !isMeant(name, refused.entry)) continue;
+      this.#quarantine.delete(name);
+      if (!refused.isServed) this.#holder.replace(name, refused.entry);
+      const entry = this.#holder.entries.get(name);
+      if (entry) this.accepted(entry);
+      names.push(name);
+    }
+    for (const name of this.#untried) {
+      const entry = this.#holder.entries.get(name);
+      // One that is served although it was refused is accepted by the word of a client that was sent it after that, too.
+      if (!entry || !isMeant(name, entry)) continue;
+      this.#quarantine.delete(name);
+      this.accepted(entry);
+      names.push(name);
+    }
+    return names;
+  }
+
+  /**
+   * Every client that answered rejected this content. Who starts from now on is given the last accepted content instead; without one it is
+   * left out if the clients named it, and else, or if nothing would be left, served all the same (R102). Clients connected hear nothing.
+   *
+   * @returns false when the content is not the newest any more or was accepted meanwhile
+   */
+  refuse(entry: Entry, refusal: Refusal): boolean {
+    const { name, good } = entry;
+    const { entries } = this.#holder;
+    if (entries.get(name) !== entry || entry.isAccepted) return false;
+    const isServed = !good && (!refusal.isNamed || entries.size === 1);
+    this.#quarantine.set(name, { entry, refusal, isServed, epoch: ++this.#epoch });
+    if (isServed) return true;
+    this.#holder.drop(entry);
+    if (good) this.#holder.hold(good);
+    return true;
+  }
+}

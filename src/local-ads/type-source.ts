@@ -1,0 +1,21 @@
+import type { TypeStore } from '../cache/store.ts';
+import type { AnswerShelf } from './answer-shelf.ts';
+
+/** What a view offers of one type to all its clients. */
+export interface TypeSource {
+  readonly store: TypeStore;
+  readonly shelf: AnswerShelf;
+  /** Short text that makes nonces of this type differ from those of the others on a stream. */
+  readonly noncePrefix: string;
+  /** Upstream's newest `version_info`, shown to Delta clients as `system_version_info` (R6). */
+  upstreamVersion: string;
+}
+
+/** A message ready to be written. */
+export interface Message {
+  readonly bytes: Buffer;
+  /** CDS: names of the endpoints that have to follow (R87). */
+  readonly warms: readonly string[];
+  /** EDS: names answered by this message. */
+  readonly endpoints: readonly string[];
+}

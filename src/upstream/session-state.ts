@@ -1,0 +1,46 @@
+import type { TypeUrl, Variant } from '../xds/types.ts';
+import type { AnswerTiming, AnswerTracker } from './answer-tracker.ts';
+import type { HeldState, Interest } from './interest.ts';
+import type { Subscription } from './subscription.ts';
+
+/** Everything a session is told once. */
+export interface SessionSettings extends AnswerTiming {
+  readonly addresses: readonly string[];
+  readonly variant: 'auto' | Variant;
+  readonly reconnectBaseMs: number;
+  readonly reconnectMaxMs: number;
+  readonly resourcesMax: number;
+  /** Whether a new Delta stream lists what is held, so that upstream sends differences only (R107, R109). */
+  readonly isResuming: boolean;
+}
+
+/** A type as the session knows it: what is wanted and held outlives streams, subscription and tracker do not. */
+export interface TypeLink {
+  readonly typeUrl: TypeUrl;
+  readonly interest: Interest;
+  readonly held: HeldState;
+  subscription: Subscription;
+  tracker: AnswerTracker;
+  /** Error of the response refused last, to notice a repetition (R130). */
+  refused: string | undefined;
+  /** Place of the first request among those of the stream; undefined before it. */
+  askedAs: number | undefined;
+  /** Whether the server ever answered, on whatever stream. */
+  wasAnswered: boolean;
+  /** Whether it answered on the present stream. */
+  isAnswered: boolean;
+}
+
+/** What a session is doing. */
+export type Phase =
+  | { readonly kind: 'idle' }
+  | { readonly kind: 'connecting'; readonly streamId: number }
+  | {
+      readonly kind: 'open';
+      readonly streamId: number;
+      readonly sinceMs: number;
+      isWriting: boolean;
+      isNodeSent: boolean;
+      hasResponse: boolean;
+    }
+  | { readonly kind: 'backoff'; readonly untilMs: number };
