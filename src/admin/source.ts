@@ -124,6 +124,8 @@ export interface AgentReport {
   readonly clients: readonly ClientReport[];
   /** Undefined without a disk cache. */
   readonly cache: CacheReport | undefined;
+  /** A seed is there for clients whose node it fits. */
+  readonly isSeeded: boolean;
 }
 
 /** One sample for `/metrics`. Names carry no prefix; the renderer adds `weir_`. Labels never come from outside data but type URLs. */

@@ -3,7 +3,7 @@ import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
-import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import { matchKeyOf, type NodeIdentity, readNode } from '../xds/node.ts';
 import { type Clock, grpcCode, type TypeUrl } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
@@ -109,6 +109,9 @@ export class Core {
       case 'disk_loaded':
         this.#diskLoaded(event.view, clock);
         break;
+      case 'seed_loaded':
+        this.#seedLoaded(clock);
+        break;
       case 'guard_passed':
         for (const view of this.#views.values()) {
           for (const { typeUrl } of view.releaseHeld(event.typeUrl, clock.monotonicMs))
@@ -183,6 +186,20 @@ export class Core {
     if (!stored || this.#views.size > 0) return;
     const viewKey = this.#settings.nodeSharing === 'shared' ? this.#identity.sharedKey : stored.viewKey;
     this.#advance(this.#views.make(viewKey, stored.node, stored.matchKey, stored, clock), clock);
+  }
+
+  /** Gives the seed to views that have nothing yet. */
+  #seedLoaded(clock: Clock): void {
+    for (const view of this.#views.values()) {
+      const identity = readNode(view.node);
+      if (view.hasContent || 'error' in identity) continue;
+      const stored = this.#stored.find(identity);
+      if (stored?.provenance !== 'seed') continue;
+      this.#note({ kind: 'view_restored', viewKey: view.key, provenance: 'seed', types: stored.types.length });
+      view.restore(stored, clock);
+      for (const { typeUrl } of stored.types) this.#flushType(view, typeUrl, clock);
+      this.#advance(view, clock);
+    }
   }
 
   /** Finds or makes the view of a client's first request; undefined when the client was refused. */

@@ -11,6 +11,8 @@ export type CoreEvent =
   | ChannelEvent
   /** What was kept outside the process was looked for: the view to start with, if there is one. */
   | { readonly kind: 'disk_loaded'; readonly view: StoredView | undefined }
+  /** There is a seed now, for views that have nothing yet. */
+  | { readonly kind: 'seed_loaded' }
   /** An operator lets pass what the guard holds back, of one type or of all. */
   | { readonly kind: 'guard_passed'; readonly typeUrl: TypeUrl | undefined }
   | { readonly kind: 'tick' }

@@ -22,6 +22,7 @@ export interface ProcessState {
   readonly nowWallMs: number;
   readonly isListening: boolean;
   readonly cache: CacheReport | undefined;
+  readonly isSeeded: boolean;
 }
 
 /** Reads the core's state into a report; nothing of it is shared with the core. */

@@ -54,6 +54,7 @@ function verdictOf(report: AgentReport, settings: ReadinessSettings): HealthVerd
   const clients = report.clients.filter(client => client.types.length > 0);
   if (clients.length === 0) {
     if (report.types.some(type => type.state === 'known')) return { isOk: true, reason: 'configuration is cached' };
+    if (report.isSeeded) return { isOk: true, reason: 'a seed is there' };
     if (isConnected) return { isOk: true, reason: 'connected to the control plane' };
     const waitedMs = report.nowWallMs - report.startedWallMs;
     if (waitedMs >= settings.readyGraceMs)

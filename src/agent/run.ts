@@ -16,9 +16,10 @@ import type { Logger } from './log.ts';
 import { Loop } from './loop.ts';
 import { describe } from './notes.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
+import type { SeedNote } from './seed.ts';
 import type { Settings } from './settings.ts';
 import { openStorage, ownDirectory } from './storage.ts';
-import { describeDisk } from './storage-notes.ts';
+import { describeDisk, describeSeed } from './storage-notes.ts';
 
 /** An agent at work. */
 export interface RunningAgent {
@@ -39,7 +40,7 @@ export interface RunningAgent {
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
   const counters = new Counters();
-  const storage = await openStorage(settings, observeDisk);
+  const storage = await openStorage(settings, observeDisk, observeSeed);
   const idle = createIdleTier(settings.idleResourcesMax);
   const core = new Core(coreSettings(settings), idle, storage, Math.random);
   const loop = new Loop(core, perform);
@@ -79,7 +80,24 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     log[level](fields, message);
   }
 
-  loop.post({ kind: 'disk_loaded', view: storage.first(core.configuredIdentity) });
+  function observeSeed(note: SeedNote): void {
+    const { level, fields, message } = describeSeed(note);
+    log[level](fields, message);
+  }
+
+  const { configuredIdentity } = core;
+  // A file is there at once; what has to be fetched must not keep the clients waiting.
+  const isSeedLocal = settings.seed !== undefined && !/^https?:/i.test(settings.seed);
+  if (isSeedLocal) await storage.loadSeed(configuredIdentity);
+  loop.post({ kind: 'disk_loaded', view: storage.first(configuredIdentity) });
+  if (settings.seed !== undefined && !isSeedLocal) {
+    storage.loadSeed(configuredIdentity).then(
+      isThere => {
+        if (isThere && !core.isDraining) loop.post({ kind: 'seed_loaded' });
+      },
+      (error: unknown) => observeSeed({ kind: 'seed_failed', error: String(error) }),
+    );
+  }
   const listenAddresses: Address[] = [];
   try {
     for (const address of settings.listen) listenAddresses.push(await local.listen(address));
@@ -94,16 +112,17 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   }
 
   const cache = (): CacheReport | undefined => {
-    const { state: disk, bytes } = storage;
-    if (!disk) return undefined;
-    const failing = disk.kind === 'failing' ? disk : undefined;
-    return { state: disk.kind, error: failing?.error, sinceWallMs: failing?.sinceWallMs, bytes };
+    if (!storage.disk) return undefined;
+    const { state } = storage.disk;
+    const failing = state.kind === 'failing' ? state : undefined;
+    return { state: state.kind, error: failing?.error, sinceWallMs: failing?.sinceWallMs, bytes: storage.disk.size() };
   };
   const state = (): ProcessState => ({
     startedWallMs,
     nowWallMs: Date.now(),
     isListening: !core.isDraining,
     cache: cache(),
+    isSeeded: storage.seed !== undefined,
   });
   const source: AdminSource = {
     report: () => inspect(core, state()),

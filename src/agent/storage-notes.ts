@@ -1,6 +1,7 @@
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { LogLine } from './notes.ts';
+import type { SeedNote } from './seed.ts';
 
 const namesMax = 5;
 
@@ -47,6 +48,29 @@ export function describeDisk(note: DiskNote): LogLine {
         name: note.name,
       });
     }
+  }
+}
+
+/** Turns what happened to the seed into a log line. */
+export function describeSeed(note: SeedNote): LogLine {
+  switch (note.kind) {
+    case 'seed_loaded': {
+      const { nodeId, createdWallMs, types, withheld, isSigned } = note.header;
+      const created = new Date(createdWallMs).toISOString();
+      return line('info', `seed loaded from its ${note.from}`, {
+        node: nodeId,
+        created,
+        types: types.length,
+        withheld,
+        isSigned,
+      });
+    }
+    case 'seed_failed':
+      return line('error', `no seed: ${note.error}`, {});
+    case 'seed_refused':
+      return line('warn', `the seed is bound to another node: ${note.fields.join(', ')} differs`, {
+        node: note.nodeId,
+      });
   }
 }
 

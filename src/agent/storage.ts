@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskStore } from '../cache/disk.ts';
-import { type DiskNote, type DiskState, DiskUnusable } from '../cache/disk-notes.ts';
+import { type DiskNote, DiskUnusable } from '../cache/disk-notes.ts';
 import { createProtector, parseKey, Sealer } from '../cache/secrets.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
 import type { CacheSettings } from './cache-settings.ts';
 import type { StoredViews } from './core.ts';
 import { AgentError, exitCodes } from './errors.ts';
+import { loadSeed, type Seed, type SeedNote } from './seed.ts';
 
 /** What is kept outside the process, for one agent. */
 export interface Storage extends StoredViews {
@@ -19,8 +20,15 @@ export interface Storage extends StoredViews {
   /** The process dies of an error of its own. */
   crashed(): void;
   /** Undefined without a disk. */
-  readonly state: DiskState | undefined;
-  readonly bytes: number;
+  readonly disk: DiskStore | undefined;
+  /** The seed that is there for clients whose node it fits. */
+  readonly seed: Seed | undefined;
+  /**
+   * Gets the seed, if one is set and the disk has nothing for this node. A failure is told, not thrown: the control plane may be there.
+   *
+   * @returns whether there is a seed now
+   */
+  loadSeed(identity: NodeIdentity | undefined): Promise<boolean>;
   /** Writes what is left and lets go of the file. */
   close(): Promise<void>;
 }
@@ -35,36 +43,39 @@ export function ownDirectory(cacheDir: string): string {
  *
  * @throws AgentError with exit code 3 when the file is another process's, another program's or of a newer format
  */
-export async function openStorage(settings: CacheSettings, note: (note: DiskNote) => void): Promise<Storage> {
-  if (settings.cacheDir === undefined) return noStorage;
+export async function openStorage(
+  settings: CacheSettings,
+  note: (note: DiskNote) => void,
+  seedNote: (note: SeedNote) => void,
+): Promise<Storage> {
+  const { cacheDir, cacheMatch } = settings;
   const sealer = await readSealer(settings);
-  const disk = await openDisk(settings, settings.cacheDir, sealer, note);
+  const disk = cacheDir === undefined ? undefined : await openDisk(settings, cacheDir, sealer, note);
+  let seed: Seed | undefined;
+
+  const onDisk = (identity: NodeIdentity | undefined): StoredView | undefined => {
+    const view = identity ? disk?.find(matchKeyOf(identity, cacheMatch)) : disk?.newest();
+    // A view that never got anything is no better than a seed.
+    return seed && view?.types.every(type => type.resources.length === 0 && !type.isKnown) ? undefined : view;
+  };
   return {
-    find: identity => disk.find(matchKeyOf(identity, settings.cacheMatch)),
-    first: identity => (identity ? disk.find(matchKeyOf(identity, settings.cacheMatch)) : disk.newest()),
-    write: changes => disk.write(changes),
-    loadedFine: () => disk.loadedFine(),
-    crashed: () => disk.crashed(),
-    get state() {
-      return disk.state;
+    disk,
+    get seed() {
+      return seed;
     },
-    get bytes() {
-      return disk.size();
+    find: identity => onDisk(identity) ?? seed?.viewFor(identity, seedNote),
+    first: identity => onDisk(identity) ?? (identity && seed?.viewFor(identity, seedNote)),
+    write: changes => disk?.write(changes),
+    loadedFine: () => disk?.loadedFine(),
+    crashed: () => disk?.crashed(),
+    async loadSeed(identity) {
+      const isNeeded = settings.seed !== undefined && !onDisk(identity)?.types.some(type => type.resources.length > 0);
+      if (isNeeded) seed = await loadSeed(settings, sealer, seedNote);
+      return seed !== undefined;
     },
-    close: () => disk.close(),
+    close: async () => disk?.close(),
   };
 }
-
-const noStorage: Storage = {
-  find: () => undefined,
-  first: () => undefined,
-  write: () => undefined,
-  loadedFine: () => undefined,
-  crashed: () => undefined,
-  state: undefined,
-  bytes: 0,
-  close: () => Promise.resolve(),
-};
 
 /** Opens the cache file. Errors as {@link openStorage}. */
 export async function openDisk(

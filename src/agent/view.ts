@@ -80,6 +80,11 @@ export class View {
     return this.#node;
   }
 
+  /** Whether anything was received or restored. */
+  get hasContent(): boolean {
+    return [...this.types.values()].some(type => type.freshness.provenance !== 'none');
+  }
+
   /** Types whose clients may have to be told something by what happened besides responses, since the last call. */
   takeTouched(): TypeView[] {
     return this.#watch.takeTouched();

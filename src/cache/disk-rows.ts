@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { TypeUrl } from '../xds/types.ts';
-import type { StoredContent, StoredResource, Trust } from './stored.ts';
+import type { Refusal, StoredContent, StoredResource, Trust } from './stored.ts';
 
 /** What may be written of a resource, and how. */
 export type Protection = { readonly kind: 'plain' | 'seal' } | { readonly kind: 'withhold'; readonly why: string };
@@ -75,8 +75,8 @@ function checksumOf(name: string, trust: number, form: number, content: Buffer):
   return crc32(content, crc32(name, trust * 8 + form + 1));
 }
 
-/** Content column: length-prefixed fields, lengths as uint32 LE, 0xffffffff for a field that is not there. */
-function encodeContent(resource: StoredResource): Buffer {
+/** The content of a resource as one piece: length-prefixed fields, lengths as uint32 LE, 0xffffffff for a field that is not there. */
+export function encodeContent(resource: StoredResource): Buffer {
   const { refusal, good, deadlineWallMs } = resource;
   const meta =
     refusal || deadlineWallMs !== undefined ? Buffer.from(JSON.stringify({ refusal, deadlineWallMs })) : undefined;
@@ -100,7 +100,8 @@ function fields(values: readonly (Buffer | undefined)[], hasGood: boolean): Buff
   return bytes;
 }
 
-function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResource | undefined {
+/** Reads what {@link encodeContent} wrote; undefined for anything else. */
+export function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResource | undefined {
   const values: (Buffer | undefined)[] = [];
   for (let at = 1; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt32LE(at);
@@ -117,10 +118,33 @@ function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResourc
   const current = contentOf(values.slice(0, 3));
   const good = hasGood ? contentOf(values.slice(3, 6)) : undefined;
   const meta = values.at(-1);
-  const { refusal, deadlineWallMs } = meta
-    ? (JSON.parse(meta.toString()) as Pick<StoredResource, 'refusal' | 'deadlineWallMs'>) // Written above; the digest was right.
-    : { refusal: undefined, deadlineWallMs: undefined };
+  const { refusal, deadlineWallMs } = meta ? readMeta(meta) : noMeta;
   return { name, ...current, trust, refusal, good, deadlineWallMs };
+}
+
+type Meta = Pick<StoredResource, 'refusal' | 'deadlineWallMs'>;
+const noMeta: Meta = { refusal: undefined, deadlineWallMs: undefined };
+
+/** A bundle may have been written by anybody, so nothing is taken for granted. */
+function readMeta(bytes: Buffer): Meta {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString());
+  } catch {
+    return noMeta;
+  }
+  if (typeof value !== 'object' || value === null) return noMeta;
+  const { refusal, deadlineWallMs } = value as Record<string, unknown>;
+  return {
+    refusal: isRefusal(refusal) ? refusal : undefined,
+    deadlineWallMs: typeof deadlineWallMs === 'number' ? deadlineWallMs : undefined,
+  };
+}
+
+function isRefusal(value: unknown): value is Refusal {
+  if (typeof value !== 'object' || value === null) return false;
+  const { words, isNamed, sinceWallMs } = value as Record<string, unknown>;
+  return typeof words === 'string' && typeof isNamed === 'boolean' && typeof sinceWallMs === 'number';
 }
 
 function contentOf([version, any, extra]: readonly (Buffer | undefined)[]): StoredContent {

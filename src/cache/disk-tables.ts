@@ -21,6 +21,27 @@ export interface TypeRow {
   readonly upstreamVersion: string;
 }
 
+/** A view as `weir cache ls` shows it. */
+export interface ListedView {
+  readonly viewKey: string;
+  /** Encoded Node. */
+  readonly node: Buffer;
+  readonly usedWallMs: number;
+  readonly types: readonly ListedType[];
+}
+
+/** A type in such a list. */
+export interface ListedType {
+  readonly typeUrl: string;
+  readonly isKnown: boolean;
+  readonly confirmedWallMs: number;
+  readonly resources: number;
+  readonly bytes: number;
+  readonly quarantined: number;
+  readonly withheld: number;
+  readonly sealed: number;
+}
+
 const columns = 'id, key, match_key, node, used_ms';
 
 /** The tables of the disk cache: every statement there is. Transactions are the caller's. */
@@ -73,6 +94,24 @@ export class DiskTables {
       form: Number(form),
       content: bufferOf(content),
       checksum: Number(checksum),
+    }));
+  }
+
+  list(): ListedView[] {
+    return this.views().map(({ id, key, node, usedMs }) => ({
+      viewKey: key,
+      node,
+      usedWallMs: usedMs,
+      types: this.#statements.list.all(id).map(row => ({
+        typeUrl: String(row['url']),
+        isKnown: row['is_known'] === 1,
+        confirmedWallMs: Number(row['confirmed_ms']),
+        resources: Number(row['resources']),
+        bytes: Number(row['bytes']),
+        quarantined: Number(row['quarantined']),
+        withheld: Number(row['withheld']),
+        sealed: Number(row['sealed']),
+      })),
     }));
   }
 
@@ -164,6 +203,9 @@ function prepare(db: DatabaseSync) {
     dropAll: 'delete from view',
     dropOldViews: 'delete from view where id not in (select id from view order by used_ms desc, id desc limit ?)',
     types: 'select id, url, is_known, confirmed_ms, upstream_version from type where view = ? order by id',
+    list: `select url, is_known, confirmed_ms, count(name) as resources, coalesce(sum(length(content)), 0) as bytes,
+      coalesce(sum(trust = 0), 0) as quarantined, coalesce(sum(form = 2), 0) as withheld, coalesce(sum(form = 1), 0) as sealed
+      from type left join resource on resource.type = type.id where view = ? group by type.id order by type.id`,
     typeId: 'select id from type where view = ? and url = ?',
     addType: 'insert into type (view, url) values (?, ?) on conflict do nothing',
     setType: 'update type set is_known = ?, confirmed_ms = ?, upstream_version = ? where id = ?',

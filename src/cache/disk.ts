@@ -15,7 +15,7 @@ import {
 import { type DiskNote, type DiskState, DiskUnusable } from './disk-notes.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { decodeRow, encodeRow, type RowProtector } from './disk-rows.ts';
-import { DiskTables, type ViewRow } from './disk-tables.ts';
+import { DiskTables, type ListedView, type ViewRow } from './disk-tables.ts';
 import type { DiskChange, StoredResource, StoredType, StoredView } from './stored.ts';
 
 /** Changes applied in one turn of the event loop: 200 rows of 400 B take under a millisecond (perf-facts.md). */
@@ -134,6 +134,12 @@ export class DiskStore {
       const view = this.#load(() => row);
       if (view) yield view;
     }
+  }
+
+  /** What is kept, without contents, as it stands on disk. */
+  list(): ListedView[] {
+    this.#writeNow();
+    return this.#guarded(tables => tables.list(), []);
   }
 
   /** Drops views, all of them or one. Returns how many. */

@@ -46,7 +46,7 @@ function typeWith(shortName: string, typeUrl: string): TypeReport {
 /** A source with the types given; each holds the resources given for its URL. */
 function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<string, readonly ResourceReport[]>>) {
   const fixed = { startedWallMs: 1, nowWallMs: 2, isListening: true, isDraining: false, upstreams: [], clients: [] };
-  const report: AgentReport = { ...fixed, types, cache: undefined };
+  const report: AgentReport = { ...fixed, types, cache: undefined, isSeeded: false };
   const samples: MetricSample[] = [{ name: 'up', kind: 'gauge', help: 'Is up.', labels: [], value: 1 }];
   const source: AdminSource = {
     report: () => report,

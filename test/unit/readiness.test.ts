@@ -22,6 +22,7 @@ function reportWith(change: Partial<AgentReport>): AgentReport {
     types: [],
     clients: [],
     cache: undefined,
+    isSeeded: false,
     ...change,
   };
 }
