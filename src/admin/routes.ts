@@ -1,6 +1,6 @@
 import { renderConfigDump } from './config-dump.ts';
 import { renderMetrics } from './metrics.ts';
-import type { AdminSource, HealthVerdict } from './source.ts';
+import type { AdminControl, AdminSource, HealthVerdict } from './source.ts';
 
 /** Health of the process, asked anew at each request. */
 export interface HealthSource {
@@ -18,6 +18,8 @@ export interface PageRequest {
   readonly accept: string;
   /** Only health and metrics may be seen here. */
   readonly isHealthOnly: boolean;
+  /** It came by a Unix socket that only the agent's own user may open: it may change things and see contents. */
+  readonly isPrivileged: boolean;
 }
 
 /** The answer to it; the body is taken piece by piece and may be left untaken. */
@@ -25,8 +27,15 @@ export interface Page {
   readonly status: number;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body: Iterable<string>;
+  readonly body: Iterable<string | Uint8Array>;
 }
+
+/** Pages that change something or show contents, with their method: on the admin socket only. */
+const actions: ReadonlyMap<string, readonly [method: string, what: string]> = new Map([
+  ['/guard/pass', ['POST', 'lets pass what the guard holds back (?type=CDS)']],
+  ['/cache/export', ['GET', 'the disk cache as a seed bundle']],
+  ['/cache/purge', ['POST', 'drops from the disk what is not in use']],
+]);
 
 const pages: ReadonlyMap<string, string> = new Map([
   ['/', 'this list'],
@@ -36,15 +45,18 @@ const pages: ReadonlyMap<string, string> = new Map([
   ['/metrics', 'Prometheus metrics'],
   ['/status', 'types, clients and upstream as JSON'],
   ['/clients', 'client streams as JSON'],
+  ['/cache', 'what is on disk, as JSON, without contents'],
   ['/config_dump', 'what is served, in the shape of Envoy’s dump, without bodies'],
 ]);
 
-/** Answers one admin request. Reads only: nothing here changes the agent. */
-export function answer(request: PageRequest, source: AdminSource, health: HealthSource): Page {
+/** Answers one admin request. */
+export function answer(request: PageRequest, source: AdminSource, health: HealthSource, control: AdminControl): Page {
   // Not as a base: `//host/path` would then be a URL of another host, and `//` none at all.
   const target = URL.parse(request.url.startsWith('/') ? `http://admin${request.url}` : request.url);
   if (!target) return text(400, 'the request target is no URL\n');
   const { pathname, searchParams } = target;
+  const action = request.isHealthOnly ? undefined : actions.get(pathname);
+  if (action) return act(request, pathname, action[0], searchParams, control);
   const isAllowed = !request.isHealthOnly || pathname.startsWith('/healthz/') || pathname === '/metrics';
   if (!pages.has(pathname) || !isAllowed) return text(404, `no such page\n${listOf(request.isHealthOnly)}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -68,10 +80,28 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
       return json(source.report());
     case '/clients':
       return json(source.report().clients);
+    case '/cache':
+      return json({ views: control.listCache() ?? [], isThere: control.listCache() !== undefined });
     case '/config_dump':
       return { status: 200, contentType: 'application/json', body: renderConfigDump(source) };
     default:
       return text(200, listOf(request.isHealthOnly));
+  }
+}
+
+function act(request: PageRequest, path: string, method: string, query: URLSearchParams, control: AdminControl): Page {
+  if (request.method !== method) return { ...text(405, `only ${method}\n`), headers: { allow: method } };
+  if (!request.isPrivileged) return text(403, 'only on the admin socket in the cache directory\n');
+  switch (path) {
+    case '/guard/pass':
+      return json({ released: control.passGuard(query.get('type') ?? undefined) });
+    case '/cache/purge':
+      return json({ dropped: control.purgeCache() });
+    default: {
+      const bundle = control.exportCache();
+      if (!bundle) return text(404, 'nothing is on disk\n');
+      return { status: 200, contentType: 'application/octet-stream', body: [bundle] };
+    }
   }
 }
 
@@ -87,7 +117,10 @@ function isSet(query: URLSearchParams, name: string): boolean {
 
 function listOf(isHealthOnly: boolean): string {
   const shown = [...pages].filter(([path]) => !isHealthOnly || path.startsWith('/healthz/') || path === '/metrics');
-  return `weir admin\n${shown.map(([path, what]) => `${path.padEnd(18)} ${what}\n`).join('')}`;
+  const acts = isHealthOnly
+    ? []
+    : [...actions].map(([path, [method, what]]) => [path, `${what}; ${method}, on the admin socket`] as const);
+  return `weir admin\n${[...shown, ...acts].map(([path, what]) => `${path.padEnd(18)} ${what}\n`).join('')}`;
 }
 
 function text(status: number, body: string): Page {

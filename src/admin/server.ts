@@ -3,12 +3,13 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
-import { answer, type HealthSource } from './routes.ts';
-import type { AdminSource } from './source.ts';
+import { answer, type HealthSource, type PageRequest } from './routes.ts';
+import type { AdminControl, AdminSource } from './source.ts';
 
 /** What the admin pages show, and where. */
 export interface AdminServerOptions {
   readonly source: AdminSource;
+  readonly control: AdminControl;
   /** Where all pages are. Loopback or sockets only: the settings see to that. */
   readonly addresses: readonly Address[];
   /** Where health and metrics are besides. */
@@ -43,12 +44,12 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Ad
   };
   try {
     for (const address of options.addresses) {
-      const server = serve(options, false);
+      const server = serve(options, false, address.kind === 'unix');
       servers.push(server);
       addresses.push(await listen(server, address));
     }
     for (const address of options.healthAddresses) {
-      const server = serve(options, true);
+      const server = serve(options, true, false);
       servers.push(server);
       await listen(server, address);
     }
@@ -59,9 +60,9 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Ad
   return { addresses, close };
 }
 
-function serve(options: AdminServerOptions, isHealthOnly: boolean): Server {
+function serve(options: AdminServerOptions, isHealthOnly: boolean, isPrivileged: boolean): Server {
   const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
-    respond(options, isHealthOnly, request, response).catch((error: unknown) => {
+    respond(options, { isHealthOnly, isPrivileged }, request, response).catch((error: unknown) => {
       options.onError(error, request.url ?? '');
       response.destroy();
     });
@@ -71,15 +72,15 @@ function serve(options: AdminServerOptions, isHealthOnly: boolean): Server {
 }
 
 async function respond(
-  { source, health }: AdminServerOptions,
-  isHealthOnly: boolean,
+  { source, health, control }: AdminServerOptions,
+  rights: Pick<PageRequest, 'isHealthOnly' | 'isPrivileged'>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   request.resume();
   const method = request.method ?? '';
   const accept = request.headers.accept ?? '';
-  const page = answer({ method, url: request.url ?? '/', accept, isHealthOnly }, source, health);
+  const page = answer({ method, url: request.url ?? '/', accept, ...rights }, source, health, control);
   response.writeHead(page.status, { 'content-type': page.contentType, 'cache-control': 'no-store', ...page.headers });
   if (method === 'HEAD') response.end();
   else await pipeline(Readable.from(page.body), response);

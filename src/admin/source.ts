@@ -137,6 +137,37 @@ export interface MetricSample {
   readonly value: number;
 }
 
+/** What an operator may change. Every call is one event to the agent. */
+export interface AdminControl {
+  /** Lets pass what the guard holds back, of one type (short name or URL) or of all. Returns how many removals were held. */
+  passGuard(type: string | undefined): number;
+  /** What is on disk, without contents; undefined without a disk. */
+  listCache(): readonly CachedView[] | undefined;
+  /** Everything that is on disk of the node used last, as an unsigned seed bundle; undefined when there is nothing. */
+  exportCache(): Uint8Array | undefined;
+  /** Drops from the disk what is not in use now. Returns the number of views. */
+  purgeCache(): number;
+}
+
+/** One node in the disk cache. */
+export interface CachedView {
+  readonly viewKey: string;
+  readonly nodeId: string;
+  readonly nodeCluster: string;
+  readonly usedWallMs: number;
+  readonly types: readonly {
+    readonly typeUrl: string;
+    readonly shortName: string;
+    readonly isKnown: boolean;
+    readonly confirmedWallMs: number;
+    readonly resources: number;
+    readonly bytes: number;
+    readonly quarantined: number;
+    readonly withheld: number;
+    readonly sealed: number;
+  }[];
+}
+
 /** A health verdict with the reason a human reads at 3 a.m. */
 export interface HealthVerdict {
   readonly isOk: boolean;

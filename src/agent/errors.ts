@@ -28,7 +28,9 @@ export class AgentError extends Error {
   /** The message with those of its causes. */
   describe(): string {
     const parts = [this.message];
-    for (let cause = this.cause; cause instanceof Error; cause = cause.cause) parts.push(cause.message);
+    for (let cause = this.cause; cause instanceof Error; cause = cause.cause) {
+      if (cause.message !== parts.at(-1)) parts.push(cause.message);
+    }
     return parts.join(': ');
   }
 }

@@ -7,6 +7,7 @@ import { LocalServer } from '../local-ads/server.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
 import { type Address, formatAddress, unixPathBytesMax } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
+import { createControl } from './control.ts';
 import { Core, type CoreSettings } from './core.ts';
 import { Counters } from './counters.ts';
 import { AgentError, exitCodes } from './errors.ts';
@@ -137,6 +138,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   try {
     admin = await createAdminServer({
       source,
+      control: createControl(core, storage, loop.post),
       addresses: [settings.admin, ...adminSocket(settings.cacheDir, log)],
       healthAddresses: settings.health,
       health: {

@@ -110,7 +110,7 @@ export class View {
       // A seed is on no disk yet.
       if (stored.provenance === 'seed') type.disk?.reset(undefined, stateOf(type));
     }
-    this.#isHint = true;
+    this.#isHint = this.#node.equals(stored.node);
     this.#watch.refresh(this.types.values(), clock);
   }
 

@@ -10,6 +10,8 @@ Examples:
   weir run --upstream cp:18000 --listen unix:/run/xds    the same on a Unix socket
   weir bootstrap envoy --listen unix:/run/xds            a bootstrap for Envoy that points at it
   weir validate --config weir.yaml                       check a configuration
+  weir status                                            what works, and since when not
+  weir cache ls --cache-dir DIR                          what a restart would start from
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 cache unusable.
 `;
@@ -59,6 +61,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async options => {
       exitCode = await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options);
     });
+  addStatusCommands(program, code => {
+    exitCode = code;
+  });
+  addCacheCommands(program, code => {
+    exitCode = code;
+  });
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -67,6 +75,73 @@ export async function main(argv: readonly string[]): Promise<number> {
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   }
   return exitCode;
+}
+
+type Done = (exitCode: number) => void;
+
+/** Adds the commands that ask a running agent. */
+function addStatusCommands(program: Command, done: Done): void {
+  const addPlace = (command: Command): Command =>
+    command
+      .option('--admin <ADDR>', 'the agent’s admin address or socket [127.0.0.1:15920] (WEIR_ADMIN)')
+      .option('--cache-dir <DIR>', 'its cache directory, where its admin socket is (WEIR_CACHE_DIR)')
+      .option('-o, --output <FORMAT>', 'text or json', 'text');
+  addPlace(program.command('status').description('what works, since when not, and what to do')).action(
+    async options => {
+      done(await (await import('./commands/status.ts')).showStatus(options));
+    },
+  );
+  const guard = program.command('guard').description('the guard against lists that shrink right after a connect');
+  addPlace(
+    guard
+      .command('pass')
+      .argument('[TYPE]', 'CDS, LDS … or a type URL; all without it')
+      .description('let removals pass that are held back'),
+  ).action(async (type: string | undefined, options) => {
+    done(await (await import('./commands/status.ts')).passGuard(type, options));
+  });
+}
+
+/** Adds the commands for the disk cache. With a running agent they ask it, else they open the file. */
+function addCacheCommands(program: Command, done: Done): void {
+  const cache = program.command('cache').description('the disk cache: ls, verify, export, import, purge');
+  const add = (name: string, description: string): Command =>
+    cache
+      .command(name)
+      .description(description)
+      .option('--cache-dir <DIR>', 'the cache directory (WEIR_CACHE_DIR)')
+      .option('--secrets-key-file <FILE>', 'key of sealed secrets and bundles (WEIR_SECRETS_KEY_FILE)')
+      .option('-o, --output <FORMAT>', 'text or json', 'text');
+  const commands = () => import('./commands/cache.ts');
+  add('ls', 'what is on disk, by node and type').action(async options => {
+    done(await (await commands()).cacheLs(options));
+  });
+  add('verify', 'read everything and check it').action(async options => {
+    done(await (await commands()).cacheVerify(options));
+  });
+  add('export', 'write a seed bundle for pods that start during an outage; secrets are never in it')
+    .option('--out <FILE>', 'where it goes; - for standard output')
+    .option(
+      '--match <FIELDS>',
+      'parts of the node that it is bound to: id, cluster, locality, metadata, metadata.KEY',
+      'cluster',
+    )
+    .option('--sign-key <FILE>', 'sign it: Ed25519 private key (PEM)')
+    .option('--encrypt-key <FILE>', 'encrypt it: 32 raw bytes or 64 hex digits')
+    .action(async options => {
+      done(await (await commands()).cacheExport(options));
+    });
+  add('import', 'take a bundle into the cache of an agent that does not run')
+    .argument('<FILE>')
+    .option('--verify-key <FILE>', 'refuse it unless this Ed25519 public key (PEM) verifies it')
+    .action(async (file: string, options) => {
+      done(await (await commands()).cacheImport(file, options));
+    });
+  add('purge', 'drop what is on disk; of a running agent, what it does not use')
+    .option('--view <KEY>', 'this node only (see ls -o json)')
+    .action(async options => {
+      done(await (await commands()).cachePurge(options));
+    });
 }
 
 main(process.argv.slice(2)).then(

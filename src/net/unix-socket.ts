@@ -28,7 +28,8 @@ export async function bindPrivately<T>(path: string, mode: number, bind: () => P
   return bound;
 }
 
-function isAnswered(path: string): Promise<boolean> {
+/** Whether a process accepts connections on a socket. */
+export function isAnswered(path: string): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -13,7 +13,7 @@ const shells: readonly string[] = [
   'src/local-ads/{server,csds,load-stats,health}.ts',
   'src/net/**',
   'src/admin/{server,client,dashboard}.ts',
-  'src/agent/{loop,log,run,seed,seed-fetch,storage}.ts',
+  'src/agent/{cache-tools,control,loop,log,run,seed,seed-fetch,storage}.ts',
   'src/kube/webhook.ts',
 ];
 

@@ -12,7 +12,14 @@ import { renderConfigDump } from '../../src/admin/config-dump.ts';
 import { renderMetrics } from '../../src/admin/metrics.ts';
 import { answer, type HealthSource, type PageRequest } from '../../src/admin/routes.ts';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
-import type { AdminSource, AgentReport, MetricSample, ResourceReport, TypeReport } from '../../src/admin/source.ts';
+import type {
+  AdminControl,
+  AdminSource,
+  AgentReport,
+  MetricSample,
+  ResourceReport,
+  TypeReport,
+} from '../../src/admin/source.ts';
 import type { Address } from '../../src/xds/address.ts';
 
 const clusterType = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
@@ -63,8 +70,16 @@ const health: HealthSource = {
   ready: isStrict => ({ isOk: !isStrict, reason: isStrict ? 'no upstream' : 'fine' }),
 };
 
+const control: AdminControl = {
+  passGuard: type => (type === undefined ? 3 : 1),
+  listCache: () => [],
+  exportCache: () => new Uint8Array([1, 2]),
+  purgeCache: () => 2,
+};
+
 function get(url: string, change: Partial<PageRequest> = {}) {
-  const page = answer({ method: 'GET', url, accept: '', isHealthOnly: false, ...change }, emptySource, health);
+  const request = { method: 'GET', url, accept: '', isHealthOnly: false, isPrivileged: false, ...change };
+  const page = answer(request, emptySource, health, control);
   return { status: page.status, contentType: page.contentType, headers: page.headers, text: [...page.body].join('') };
 }
 
@@ -85,6 +100,18 @@ test('ready is strict only when asked to be', () => {
     assert.equal(get(`/healthz/ready${query}`).status, 503, query);
   }
   assert.equal(get('/healthz/ready?strict=false').status, 200);
+});
+
+test('what changes something or shows contents is for the admin socket only', () => {
+  const isPrivileged = true;
+  assert.equal(get('/guard/pass', { method: 'POST' }).status, 403);
+  assert.equal(get('/cache/export').status, 403);
+  assert.equal(get('/guard/pass', { isPrivileged }).status, 405);
+  assert.deepEqual(JSON.parse(get('/guard/pass', { method: 'POST', isPrivileged }).text), { released: 3 });
+  assert.deepEqual(JSON.parse(get('/guard/pass?type=CDS', { method: 'POST', isPrivileged }).text), { released: 1 });
+  assert.deepEqual(JSON.parse(get('/cache/purge', { method: 'POST', isPrivileged }).text), { dropped: 2 });
+  assert.equal(get('/cache/export', { isPrivileged }).contentType, 'application/octet-stream');
+  assert.equal(get('/cache/purge', { method: 'POST', isPrivileged, isHealthOnly: true }).status, 404);
 });
 
 test('an unknown page is 404 with the list of those that are there', () => {
@@ -216,6 +243,7 @@ async function withServer(
 ): Promise<void> {
   const errors: unknown[] = [];
   const server = await createAdminServer({
+    control,
     source: emptySource,
     addresses: [free],
     healthAddresses: [],
@@ -314,6 +342,7 @@ test('an address that is taken is named, and nothing stays open', async () => {
   await withServer({}, async (_server, taken) => {
     assert.ok(taken.kind === 'tcp');
     const attempt = createAdminServer({
+      control,
       source: emptySource,
       addresses: [free],
       healthAddresses: [taken],

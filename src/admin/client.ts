@@ -1,0 +1,64 @@
+import { type Address, formatAddress } from '../xds/address.ts';
+import type { AgentReport, CachedView, HealthVerdict } from './source.ts';
+
+/** Longest wait for an answer, in ms: the agent is on the same machine. */
+const timeoutMs = 10_000;
+
+/** The admin pages of a running agent, over TCP or its socket. undici is loaded with the first request. */
+export class AdminClient {
+  readonly #address: Address;
+
+  constructor(address: Address) {
+    this.#address = address;
+  }
+
+  /** Everything that `/status` says. */
+  async report(): Promise<AgentReport> {
+    return (await this.#json('GET', '/status')) as AgentReport; // Written by the same program.
+  }
+
+  async ready(): Promise<HealthVerdict> {
+    return (await this.#json('GET', '/healthz/ready?format=json', [200, 503])) as HealthVerdict; // As above.
+  }
+
+  /** @returns how many removals the guard held back */
+  async passGuard(type: string | undefined): Promise<number> {
+    const query = type === undefined ? '' : `?type=${encodeURIComponent(type)}`;
+    const { released } = (await this.#json('POST', `/guard/pass${query}`)) as { released: number }; // As above.
+    return released;
+  }
+
+  async listCache(): Promise<readonly CachedView[]> {
+    return ((await this.#json('GET', '/cache')) as { views: readonly CachedView[] }).views; // As above.
+  }
+
+  /** @returns a seed bundle of all that is on disk of the node used last */
+  async exportCache(): Promise<Buffer> {
+    return this.#request('GET', '/cache/export', [200]);
+  }
+
+  /** @returns the number of nodes dropped */
+  async purgeCache(): Promise<number> {
+    return ((await this.#json('POST', '/cache/purge')) as { dropped: number }).dropped; // As above.
+  }
+
+  async #json(method: 'GET' | 'POST', path: string, codes: readonly number[] = [200]): Promise<unknown> {
+    return JSON.parse((await this.#request(method, path, codes)).toString());
+  }
+
+  async #request(method: 'GET' | 'POST', path: string, codes: readonly number[]): Promise<Buffer> {
+    const { Agent, request } = await import('undici');
+    const address = this.#address;
+    const agent = new Agent({ connect: address.kind === 'unix' ? { socketPath: address.path } : {} });
+    const origin = address.kind === 'unix' ? 'http://weir' : `http://${formatAddress(address)}`;
+    try {
+      const signal = AbortSignal.timeout(timeoutMs);
+      const { statusCode, body } = await request(origin + path, { method, dispatcher: agent, signal });
+      const bytes = Buffer.from(await body.arrayBuffer());
+      if (codes.includes(statusCode)) return bytes;
+      throw new Error(`${path} answered ${statusCode}: ${bytes.toString().slice(0, 200).trim()}`);
+    } finally {
+      await agent.destroy();
+    }
+  }
+}

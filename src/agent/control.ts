@@ -1,0 +1,63 @@
+import type { AdminControl, CachedView } from '../admin/source.ts';
+import type { ListedView } from '../cache/disk-tables.ts';
+import { encodeBundle } from '../cache/seed-bundle.ts';
+import { readNode } from '../xds/node.ts';
+import { traitsOf } from '../xds/type-urls.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import type { Core } from './core.ts';
+import type { CoreEvent } from './events.ts';
+import type { Storage } from './storage.ts';
+
+/** What an operator may do to a running agent. */
+export function createControl(core: Core, storage: Storage, post: (event: CoreEvent) => void): AdminControl {
+  return {
+    passGuard(wanted) {
+      let held = 0;
+      const typeUrls = new Set<TypeUrl>();
+      for (const view of core.views()) {
+        for (const { typeUrl, heldRemovals } of view.types.values()) {
+          if (wanted !== undefined && wanted !== typeUrl && wanted !== traitsOf(typeUrl).shortName) continue;
+          held += heldRemovals.size;
+          typeUrls.add(typeUrl);
+        }
+      }
+      for (const typeUrl of typeUrls) post({ kind: 'guard_passed', typeUrl });
+      return held;
+    },
+    listCache: () => storage.disk?.list().map(cachedView),
+    exportCache() {
+      const view = storage.disk?.newest();
+      const node = view && readNode(view.node);
+      if (!view || !node || 'error' in node) return undefined;
+      const createdWallMs = Date.now();
+      return encodeBundle(view, {
+        createdWallMs,
+        nodeId: node.id,
+        match: {},
+        sealer: undefined,
+        signingKey: undefined,
+      });
+    },
+    purgeCache() {
+      const used = new Set<string>([...core.views()].map(view => view.key));
+      let dropped = 0;
+      for (const { viewKey } of storage.disk?.list() ?? []) {
+        if (!used.has(viewKey)) dropped += storage.disk?.purge(viewKey) ?? 0;
+      }
+      return dropped;
+    },
+  };
+}
+
+/** A stored view as people see it. */
+export function cachedView({ viewKey, node, usedWallMs, types }: ListedView): CachedView {
+  const identity = readNode(node);
+  const isReadable = !('error' in identity);
+  return {
+    viewKey,
+    nodeId: isReadable ? identity.id : '(unreadable)',
+    nodeCluster: isReadable ? identity.cluster : '',
+    usedWallMs,
+    types: types.map(type => ({ ...type, shortName: traitsOf(type.typeUrl as TypeUrl).shortName })),
+  };
+}

@@ -1,0 +1,42 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { AdminClient } from '../admin/client.ts';
+import { AgentError, exitCodes } from '../agent/errors.ts';
+import { ownDirectory } from '../agent/storage.ts';
+import { parseAddress } from '../xds/address.ts';
+
+/** How a command finds the agent. */
+export interface AgentOptions {
+  readonly admin?: string | undefined;
+  readonly cacheDir?: string | undefined;
+}
+
+const defaultAdmin = '127.0.0.1:15920';
+
+/** Path of the admin socket in a cache directory; undefined when there is none. */
+export function adminSocketOf(cacheDir: string): string | undefined {
+  const path = join(ownDirectory(cacheDir), 'admin.sock');
+  return existsSync(path) ? path : undefined;
+}
+
+/**
+ * A client for the agent that the options, or the agent's own environment variables, point at. The socket in the cache directory is
+ * preferred, since it allows everything.
+ *
+ * @throws AgentError when the address is none
+ */
+export function agentClient(options: AgentOptions): AdminClient {
+  const admin = options.admin;
+  const cacheDir = options.cacheDir ?? process.env['WEIR_CACHE_DIR'];
+  const socket = admin === undefined && cacheDir ? adminSocketOf(cacheDir) : undefined;
+  if (socket !== undefined) return new AdminClient({ kind: 'unix', path: socket });
+  const address = parseAddress(admin ?? (process.env['WEIR_ADMIN'] || defaultAdmin));
+  if ('error' in address) throw new AgentError(`--admin ${address.error}`, { exitCode: exitCodes.usage });
+  return new AdminClient(address);
+}
+
+/** Says what failed and what to do, where an agent did not answer. */
+export function noAgent(error: unknown): AgentError {
+  const hint = 'is weir running? Point at it with --admin ADDR or --cache-dir DIR';
+  return new AgentError(`the agent does not answer; ${hint}`, { cause: error });
+}

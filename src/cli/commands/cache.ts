@@ -1,0 +1,171 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { AdminClient } from '../../admin/client.ts';
+import { cacheRows } from '../../agent/cache-settings.ts';
+import {
+  type CachePlace,
+  exportCache,
+  finishBundle,
+  importCache,
+  listCache,
+  purgeCache,
+  verifyCache,
+} from '../../agent/cache-tools.ts';
+import { AgentError, exitCodes } from '../../agent/errors.ts';
+import { isAnswered } from '../../net/unix-socket.ts';
+import { adminSocketOf } from '../agent-address.ts';
+import { formatAge, formatBytes, formatTable } from '../table.ts';
+
+/** Options of all `weir cache` commands, as commander gives them. */
+export type CacheOptions = Readonly<Record<string, unknown>>;
+
+/** `weir cache ls`. */
+export async function cacheLs(options: CacheOptions): Promise<number> {
+  const place = placeOf(options);
+  const agent = await runningAgent(place);
+  const views = agent ? await agent.listCache() : await listCache(place);
+  if (isJson(options)) {
+    console.log(JSON.stringify(views, undefined, 2));
+    return exitCodes.ok;
+  }
+  const now = Date.now();
+  const rows = views.flatMap(view =>
+    view.types.map(type => [
+      view.viewKey.slice(0, 8),
+      view.nodeId,
+      type.shortName,
+      type.isKnown ? 'whole set' : 'by name',
+      String(type.resources),
+      formatBytes(type.bytes),
+      type.confirmedWallMs === 0 ? 'never' : formatAge(Math.max(0, now - type.confirmedWallMs)),
+      String(type.quarantined),
+      String(type.withheld),
+      String(type.sealed),
+    ]),
+  );
+  const heading = [
+    'VIEW',
+    'NODE',
+    'TYPE',
+    'STATE',
+    'RESOURCES',
+    'SIZE',
+    'CURRENT AS OF',
+    'QUARANTINED',
+    'WITHHELD',
+    'SEALED',
+  ];
+  process.stdout.write(rows.length > 0 ? formatTable([heading, ...rows]) : 'The cache is empty.\n');
+  return exitCodes.ok;
+}
+
+/** `weir cache verify`: 0 when everything can be restored, 1 when something cannot. */
+export async function cacheVerify(options: CacheOptions): Promise<number> {
+  const place = placeOf(options);
+  await refuseIfHeld(place, 'verify');
+  const found: Parameters<Parameters<typeof verifyCache>[1]>[0][] = [];
+  const isSound = await verifyCache(place, type => {
+    found.push(type);
+    if (isJson(options)) return;
+    const { nodeId, type: name, resources, isKnown, problems } = type;
+    console.log(
+      `${problems.length === 0 ? 'ok  ' : 'BAD '} ${nodeId} ${name}: ${resources} ${isKnown ? 'resources, a whole set' : 'resources by name'}`,
+    );
+    for (const problem of problems) console.log(`     ${problem}`);
+  });
+  if (isJson(options)) console.log(JSON.stringify({ isSound, types: found }, undefined, 2));
+  else
+    console.log(isSound ? 'The cache is sound.' : 'The cache is damaged; what is bad is fetched anew by the next run.');
+  return isSound ? exitCodes.ok : exitCodes.failed;
+}
+
+/** `weir cache export`. */
+export async function cacheExport(options: CacheOptions): Promise<number> {
+  const place = placeOf(options);
+  const out = textOf(options, 'out');
+  if (out === undefined) return usage('--out FILE says where the bundle goes (- for standard output)');
+  const match = cacheRows.cacheMatch.parse(textOf(options, 'match') ?? 'cluster');
+  if ('error' in match) return usage(`--match ${match.error}`);
+  const finish = {
+    match: match.value,
+    signKeyFile: textOf(options, 'signKey'),
+    encryptKeyFile: textOf(options, 'encryptKey'),
+  };
+  const agent = await runningAgent(place);
+  const bundle = agent ? await finishBundle(await agent.exportCache(), finish) : await exportCache(place, finish);
+  if (!bundle) throw new AgentError(`there is nothing in the cache of ${place.cacheDir}`);
+  if (out === '-') process.stdout.write(bundle);
+  else await writeFile(out, bundle, { mode: 0o600 });
+  const summary = {
+    out,
+    bytes: bundle.length,
+    isSigned: finish.signKeyFile !== undefined,
+    isSealed: finish.encryptKeyFile !== undefined,
+  };
+  if (isJson(options)) console.error(JSON.stringify(summary));
+  else
+    console.error(
+      `Wrote ${out} (${formatBytes(bundle.length)}), bound to ${match.value.map(field => `node.${field}`).join(', ')}. Secrets are not in it.`,
+    );
+  return exitCodes.ok;
+}
+
+/** `weir cache import`. */
+export async function cacheImport(file: string, options: CacheOptions): Promise<number> {
+  const place = placeOf(options);
+  await refuseIfHeld(place, 'import');
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    throw new AgentError(`cannot read the bundle ${file}`, { cause });
+  });
+  const resources = await importCache(place, bytes, textOf(options, 'verifyKey'));
+  if (isJson(options)) console.log(JSON.stringify({ resources }));
+  else console.log(`Resources imported: ${resources}.`);
+  return exitCodes.ok;
+}
+
+/** `weir cache purge`. */
+export async function cachePurge(options: CacheOptions): Promise<number> {
+  const place = placeOf(options);
+  const agent = await runningAgent(place);
+  const dropped = agent ? await agent.purgeCache() : await purgeCache(place, textOf(options, 'view'));
+  if (isJson(options)) console.log(JSON.stringify({ dropped }));
+  else console.log(`Nodes dropped from the cache: ${dropped}${agent ? ' (what the running agent uses stays)' : ''}.`);
+  return exitCodes.ok;
+}
+
+function placeOf(options: CacheOptions): CachePlace {
+  const cacheDir = textOf(options, 'cacheDir') ?? process.env['WEIR_CACHE_DIR'];
+  if (!cacheDir) {
+    throw new AgentError('no cache is given: set --cache-dir DIR (WEIR_CACHE_DIR)', { exitCode: exitCodes.usage });
+  }
+  return {
+    cacheDir,
+    secretsKeyFile: textOf(options, 'secretsKeyFile') ?? (process.env['WEIR_SECRETS_KEY_FILE'] || undefined),
+  };
+}
+
+/** The agent that holds the cache, if one answers. */
+async function runningAgent({ cacheDir }: CachePlace): Promise<AdminClient | undefined> {
+  const path = adminSocketOf(cacheDir);
+  return path !== undefined && (await isAnswered(path)) ? new AdminClient({ kind: 'unix', path }) : undefined;
+}
+
+async function refuseIfHeld(place: CachePlace, what: string): Promise<void> {
+  if (!(await runningAgent(place))) return;
+  throw new AgentError(`a running agent holds the cache in ${place.cacheDir}; stop it to ${what}`, {
+    exitCode: exitCodes.cacheUnusable,
+  });
+}
+
+function isJson(options: CacheOptions): boolean {
+  return options['output'] === 'json';
+}
+
+function textOf(options: CacheOptions, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
+
+function usage(problem: string): number {
+  console.error(`weir: ${problem}`);
+  return exitCodes.usage;
+}

@@ -1,0 +1,123 @@
+import { exitCodes } from '../../agent/errors.ts';
+import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { formatAge, formatBytes, formatTable } from '../table.ts';
+
+/** Options of `weir status` and `weir guard pass`. */
+export interface StatusOptions extends AgentOptions {
+  readonly output?: string | undefined;
+}
+
+type Client = ReturnType<typeof agentClient>;
+type Report = Awaited<ReturnType<Client['report']>>;
+
+/** `weir status`: what works, since when not, and what to do. Resolves to 0 when the agent is ready, else to 1. */
+export async function showStatus(options: StatusOptions): Promise<number> {
+  if (options.output !== 'text' && options.output !== 'json') {
+    console.error(`weir: --output must be text or json (given: '${String(options.output)}')`);
+    return exitCodes.usage;
+  }
+  const client = agentClient(options);
+  const answers = await Promise.all([client.ready(), client.report()]).catch((error: unknown) => {
+    throw noAgent(error);
+  });
+  const [ready, report] = answers;
+  if (options.output === 'json') console.log(JSON.stringify({ ready, ...report }, undefined, 2));
+  else process.stdout.write(renderStatus(ready, report));
+  return ready.isOk ? exitCodes.ok : exitCodes.failed;
+}
+
+/** `weir guard pass`: lets pass what the guard holds back. */
+export async function passGuard(type: string | undefined, options: StatusOptions): Promise<number> {
+  const released = await agentClient(options)
+    .passGuard(type)
+    .catch((error: unknown) => {
+      throw noAgent(error);
+    });
+  if (options.output === 'json') console.log(JSON.stringify({ released }));
+  else console.log(released === 0 ? 'The guard holds nothing back.' : `Removals let pass: ${released}.`);
+  return exitCodes.ok;
+}
+
+/** The status as text: the verdict first, then upstream, types, clients, and what needs attention. */
+export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report: Report): string {
+  const parts = [`${ready.isOk ? 'READY' : 'NOT READY'}: ${ready.reason}\n`];
+  const { nowWallMs } = report;
+  parts.push(
+    formatTable([
+      ['UPSTREAM', 'STATE', 'SINCE', 'VARIANT', 'ADDRESS', 'CONTROL PLANE', 'LAST ERROR'],
+      ...report.upstreams.map(one => [
+        one.group,
+        one.phase,
+        formatAge(nowWallMs - one.sinceWallMs),
+        one.variant,
+        one.address,
+        one.identifier,
+        one.phase === 'open' ? '' : (one.lastError ?? ''),
+      ]),
+    ]),
+  );
+  parts.push(
+    formatTable([
+      ['TYPE', 'STATE', 'SOURCE', 'AGE', 'RESOURCES', 'SIZE', 'MISSING', 'QUARANTINED', 'HELD BACK'],
+      ...report.types.map(type => [
+        type.shortName,
+        stateOf(type),
+        type.source,
+        type.isCurrent ? 'current' : type.ageMs === undefined ? 'never heard' : formatAge(type.ageMs),
+        String(type.resources),
+        formatBytes(type.bytes),
+        String(type.namesMissing),
+        String(type.quarantined.length),
+        String(type.heldRemovals),
+      ]),
+    ]),
+  );
+  parts.push(
+    formatTable([
+      ['CLIENT', 'NODE', 'VARIANT', 'TYPE', 'STATUS', 'LAST ERROR'],
+      ...report.clients.flatMap(client =>
+        client.types.map(type => [
+          String(client.streamId),
+          client.nodeId,
+          client.variant,
+          type.shortName,
+          type.status,
+          oneLine(type.lastError ?? ''),
+        ]),
+      ),
+    ]),
+  );
+  const quarantined = report.types.flatMap(type => type.quarantined.map(one => ({ type: type.shortName, ...one })));
+  if (quarantined.length > 0) {
+    parts.push(
+      formatTable([
+        ['QUARANTINE', 'RESOURCE', 'SINCE', 'SERVED INSTEAD', 'WORDS'],
+        ...quarantined.map(({ type, name, sinceWallMs, served, words }) => [
+          type,
+          name,
+          formatAge(nowWallMs - sinceWallMs),
+          served,
+          oneLine(words),
+        ]),
+      ]),
+    );
+  }
+  const { cache } = report;
+  if (cache) {
+    const failing = cache.error === undefined ? '' : `: ${cache.error}`;
+    parts.push(`CACHE ${cache.state}${failing}, ${formatBytes(cache.bytes)} on disk\n`);
+  }
+  return parts.join('\n');
+}
+
+function stateOf({ isWithheld, isStale, state, resources }: Report['types'][number]): string {
+  if (isWithheld) return 'withheld';
+  if (isStale) return 'STALE';
+  if (state === 'known') return 'whole set';
+  return resources > 0 ? 'by name' : 'unknown';
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ');
+  return line.length > 120 ? `${line.slice(0, 119)}…` : line;
+}

@@ -1,0 +1,39 @@
+/** Lays rows out in columns, the first row being the heading. Columns of numbers stand to the right. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
+  }
+  const isNumber = widths.map((_, column) =>
+    rows.slice(1).every(row => /^[\d.,]*( [kMG]i?B)?$/.test(row[column] ?? '')),
+  );
+  const lines = rows.map(row =>
+    row
+      .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .join('  ')
+      .trimEnd(),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** A time span in the largest unit that says enough: `340 ms`, `12 s`, `5 m`, `3 h`, `2 d`. */
+export function formatAge(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  const units = [
+    ['s', 1_000],
+    ['m', 60_000],
+    ['h', 3_600_000],
+    ['d', 86_400_000],
+  ] as const;
+  let shown = '';
+  for (const [unit, size] of units) if (ms >= size) shown = `${Math.floor(ms / size)} ${unit}`;
+  return shown;
+}
+
+/** A size as people read it. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes}`;
+  if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`;
+  if (bytes < 1024 ** 3) return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+}
