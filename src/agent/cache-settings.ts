@@ -29,6 +29,7 @@ export interface CacheSettings {
   readonly seedTlsCa: string | undefined;
   readonly seedTimeoutMs: number;
   readonly seedBytesMax: number;
+  readonly seedResourcesMax: number;
 }
 
 type Rows = { readonly [K in keyof CacheSettings]: SettingRow<CacheSettings[K]> };
@@ -155,13 +156,20 @@ export const cacheRows: Rows = {
     fallback: undefined,
     parse: nonEmpty,
   },
-  seedTimeoutMs: time('How long fetching the seed may take.', '10s', 100, 600_000),
+  seedTimeoutMs: time('How long one attempt to fetch the seed may take.', '10s', 100, 600_000),
   seedBytesMax: {
     placeholder: 'SIZE',
     help: 'Largest seed.',
     when: '',
     fallback: '256MiB',
     parse: size,
+  },
+  seedResourcesMax: {
+    placeholder: 'N',
+    help: 'Most resources in a seed.',
+    when: '',
+    fallback: '1000000',
+    parse: text => wholeNumber(text, 100_000_000),
   },
 };
 

@@ -1,19 +1,19 @@
-import { createPrivateKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CachedView } from '../admin/source.ts';
 import type { DiskStore } from '../cache/disk.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
-import { parseKey, Sealer } from '../cache/secrets.ts';
-import { decodeBundle, encodeBundle } from '../cache/seed-bundle.ts';
+import { parseKey, parseSigningKey, RowSealer } from '../cache/secrets.ts';
+import { type DecodeOptions, decodeBundle, encodeBundle } from '../cache/seed-bundle.ts';
 import type { StoredView } from '../cache/stored.ts';
 import { type MatchField, matchKeyOf, readNode, viewKeyOf } from '../xds/node.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
 import { cachedView } from './control.ts';
 import { AgentError, exitCodes } from './errors.ts';
-import { readVerifyKey } from './seed-fetch.ts';
+import { readVerifyKey, seedMatchKey } from './seed.ts';
 import { openDisk, ownDirectory, readSealer } from './storage.ts';
 
 /** What the tools for a cache that no agent holds need to know. */
@@ -40,6 +40,9 @@ export interface ExportOptions {
   /** File with 32 raw bytes or 64 hex digits. */
   readonly encryptKeyFile: string | undefined;
 }
+
+/** The user names the file, so its size is the user's business. */
+const unlimited: DecodeOptions = { bytesMax: Infinity, resourcesMax: Infinity };
 
 /** Settings of a cache with everything else at its default. */
 function settingsOf({ cacheDir, secretsKeyFile }: CachePlace): CacheSettings {
@@ -123,21 +126,21 @@ export async function exportCache(place: CachePlace, options: ExportOptions): Pr
 
 /** Binds, signs and seals a bundle that a running agent gave. */
 export async function finishBundle(raw: Buffer, options: ExportOptions): Promise<Buffer> {
-  const decoded = decodeBundle(raw, { sealer: undefined, verifyKey: undefined });
-  if ('error' in decoded) throw new AgentError(`the agent’s bundle cannot be read: ${decoded.error}`);
+  const decoded = decodeBundle(raw, unlimited);
+  if ('error' in decoded) throw new AgentError(`the agent’s answer cannot be used: ${decoded.error}`);
   return bundle(decoded.view, options);
 }
 
 async function bundle(view: StoredView, { match, signKeyFile, encryptKeyFile }: ExportOptions): Promise<Buffer> {
   const identity = readNode(view.node);
   if ('error' in identity) throw new AgentError(`the node in the cache cannot be read: ${identity.error}`);
-  const digests: Record<string, string> = {};
-  for (const field of match) digests[field] = matchKeyOf(identity, [field]);
   return encodeBundle(view, {
     createdWallMs: Date.now(),
+    upstream: [],
     nodeId: identity.id,
-    match: digests,
-    sealer: encryptKeyFile === undefined ? undefined : new Sealer([await readKey(encryptKeyFile)]),
+    matchFields: match,
+    matchKey: seedMatchKey(identity, match),
+    sealer: encryptKeyFile === undefined ? undefined : new RowSealer([await readKey(encryptKeyFile)]),
     signingKey: signKeyFile === undefined ? undefined : await readSigningKey(signKeyFile),
   });
 }
@@ -150,8 +153,8 @@ export async function importCache(
 ): Promise<number> {
   const settings = settingsOf(place);
   const verifyKey = verifyKeyFile === undefined ? undefined : await readVerifyKey(verifyKeyFile);
-  const decoded = decodeBundle(bytes, { sealer: await readSealer(settings), verifyKey });
-  if ('error' in decoded) throw new AgentError(`the bundle cannot be used: ${decoded.error}`);
+  const decoded = decodeBundle(bytes, { ...unlimited, sealer: await readSealer(settings), verifyKey });
+  if ('error' in decoded) throw new AgentError(decoded.error);
   const { node, types } = decoded.view;
   const identity = readNode(node);
   if ('error' in identity) throw new AgentError(`the node in the bundle cannot be read: ${identity.error}`);
@@ -181,18 +184,16 @@ async function readKey(path: string): Promise<Buffer> {
     throw new AgentError(`cannot read the key ${path}`, { cause, exitCode });
   });
   const key = parseKey(bytes);
-  if ('error' in key) throw new AgentError(`the key ${path} ${key.error}`, { exitCode });
+  if ('error' in key) throw new AgentError(`${path}: ${key.error}`, { exitCode });
   return key;
 }
 
 async function readSigningKey(path: string): Promise<KeyObject> {
   const { usage: exitCode } = exitCodes;
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(await readFile(path));
-  } catch (error) {
-    throw new AgentError(`cannot read the key ${path}`, { cause: error, exitCode });
-  }
-  if (key.asymmetricKeyType === 'ed25519') return key;
-  throw new AgentError(`the key ${path} is ${key.asymmetricKeyType}, not Ed25519`, { exitCode });
+  const pem = await readFile(path).catch((cause: unknown) => {
+    throw new AgentError(`cannot read the key ${path}`, { cause, exitCode });
+  });
+  const key = parseSigningKey(pem);
+  if ('error' in key) throw new AgentError(`${path}: ${key.error}`, { exitCode });
+  return key;
 }

@@ -33,9 +33,9 @@ export function createControl(core: Core, storage: Storage, post: (event: CoreEv
       return encodeBundle(view, {
         createdWallMs,
         nodeId: node.id,
-        match: {},
-        sealer: undefined,
-        signingKey: undefined,
+        upstream: [],
+        matchFields: [],
+        matchKey: '',
       });
     },
     purgeCache() {

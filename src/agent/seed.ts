@@ -1,17 +1,22 @@
+import type { KeyObject } from 'node:crypto';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Sealer } from '../cache/secrets.ts';
-import { type BundleHeader, decodeBundle, mismatches } from '../cache/seed-bundle.ts';
+import { parseVerifyKey, type RowSealer } from '../cache/secrets.ts';
+import { type BundleHeader, type DecodeOptions, decodeBundle } from '../cache/seed-bundle.ts';
 import type { StoredView } from '../cache/stored.ts';
-import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import { type MatchField, matchKeyOf, type NodeIdentity } from '../xds/node.ts';
 import type { CacheSettings } from './cache-settings.ts';
-import { AgentError } from './errors.ts';
-import { fetchSeed, readVerifyKey } from './seed-fetch.ts';
+import { AgentError, exitCodes } from './errors.ts';
+import { fetchSeed } from './seed-fetch.ts';
+
+/** Attempts after the first. */
+const fetchRetries = 5;
 
 /** What happened to the seed, for the log. */
 export type SeedNote =
   | { readonly kind: 'seed_loaded'; readonly header: BundleHeader; readonly from: 'source' | 'saved copy' }
   | { readonly kind: 'seed_failed'; readonly error: string }
+  | { readonly kind: 'seed_retried'; readonly text: string }
   /** It is bound to another node. */
   | { readonly kind: 'seed_refused'; readonly nodeId: string; readonly fields: readonly string[] };
 
@@ -28,12 +33,23 @@ export class Seed {
 
   /** The view for a node; undefined, with a note, when the bundle is bound to another one (R69). */
   viewFor(identity: NodeIdentity, note: (note: SeedNote) => void): StoredView | undefined {
-    const fields = mismatches(this.header, field => matchKeyOf(identity, [field]));
+    const fields = differingFields(this.header, identity);
     if (fields.length === 0) return this.#view;
     if (!this.#isRefusalNoted) note({ kind: 'seed_refused', nodeId: identity.id, fields });
     this.#isRefusalNoted = true;
     return undefined;
   }
+}
+
+/** The key that a bundle is bound by: a digest for each part of the node, so that a difference can be named. */
+export function seedMatchKey(identity: NodeIdentity, fields: readonly MatchField[]): string {
+  return fields.map(field => matchKeyOf(identity, [field])).join(' ');
+}
+
+function differingFields({ matchFields, matchKey }: BundleHeader, identity: NodeIdentity): string[] {
+  const digests = matchKey.split(' ');
+  // Another version of weir may bind to parts that this one does not know: then the digests differ.
+  return matchFields.filter((field, index) => matchKeyOf(identity, [field as MatchField]) !== digests[index]);
 }
 
 /**
@@ -42,7 +58,7 @@ export class Seed {
  */
 export async function loadSeed(
   settings: CacheSettings,
-  sealer: Sealer | undefined,
+  sealer: RowSealer | undefined,
   note: (note: SeedNote) => void,
 ): Promise<Seed | undefined> {
   const { seed: source, cacheDir } = settings;
@@ -50,25 +66,29 @@ export async function loadSeed(
   const isRemote = /^https?:/i.test(source);
   const copy = cacheDir === undefined || !isRemote ? undefined : join(cacheDir, 'weir', 'seed.bundle');
   try {
-    const verifyKey =
-      settings.seedVerifyKeyFile === undefined ? undefined : await readVerifyKey(settings.seedVerifyKeyFile);
+    const { seedVerifyKeyFile, seedBytesMax: bytesMax, seedResourcesMax: resourcesMax } = settings;
+    const verifyKey = seedVerifyKeyFile === undefined ? undefined : await readVerifyKey(seedVerifyKeyFile);
+    const options: DecodeOptions = { sealer, verifyKey, bytesMax, resourcesMax };
     const read = (bytes: Buffer): Seed => {
-      const decoded = decodeBundle(bytes, { sealer, verifyKey });
-      if ('error' in decoded) throw new AgentError(`the seed cannot be used: ${decoded.error} (setting seed)`);
+      const decoded = decodeBundle(bytes, options);
+      if ('error' in decoded) throw new AgentError(`${decoded.error} (setting seed)`);
       return new Seed(decoded.header, decoded.view);
     };
     const saved = copy === undefined ? undefined : await readSaved(copy);
     try {
       const fetched = await fetchSeed(source, {
         timeoutMs: settings.seedTimeoutMs,
-        bytesMax: settings.seedBytesMax,
+        bytesMax,
         tlsCa: settings.seedTlsCa === undefined ? undefined : await readFile(settings.seedTlsCa),
         etag: saved?.etag,
-        isSigned: verifyKey !== undefined,
+        retries: fetchRetries,
+        allowPlainHttp: verifyKey !== undefined,
+        note: text => note({ kind: 'seed_retried', text }),
       });
-      const seed = read(fetched?.bytes ?? saved?.bytes ?? Buffer.alloc(0));
-      if (fetched && copy !== undefined) await save(copy, fetched.bytes, fetched.etag ?? '');
-      note({ kind: 'seed_loaded', header: seed.header, from: fetched ? 'source' : 'saved copy' });
+      const isNew = fetched !== 'not modified';
+      const seed = read(isNew ? fetched.bytes : (saved?.bytes ?? Buffer.alloc(0)));
+      if (isNew && copy !== undefined) await save(copy, fetched.bytes, fetched.etag ?? '');
+      note({ kind: 'seed_loaded', header: seed.header, from: isNew ? 'source' : 'saved copy' });
       return seed;
     } catch (error) {
       if (!saved) throw error;
@@ -81,6 +101,17 @@ export async function loadSeed(
     note({ kind: 'seed_failed', error: AgentError.from(error).describe() });
     return undefined;
   }
+}
+
+/** Reads the Ed25519 public key (PEM) that seeds have to be signed by. */
+export async function readVerifyKey(path: string): Promise<KeyObject> {
+  const { usage: exitCode } = exitCodes;
+  const pem = await readFile(path).catch((cause: unknown) => {
+    throw new AgentError(`cannot read the key ${path} (setting seedVerifyKeyFile)`, { cause, exitCode });
+  });
+  const key = parseVerifyKey(pem);
+  if ('error' in key) throw new AgentError(`${path}: ${key.error} (setting seedVerifyKeyFile)`, { exitCode });
+  return key;
 }
 
 async function readSaved(path: string): Promise<{ bytes: Buffer; etag: string | undefined } | undefined> {

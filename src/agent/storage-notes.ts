@@ -55,22 +55,24 @@ export function describeDisk(note: DiskNote): LogLine {
 export function describeSeed(note: SeedNote): LogLine {
   switch (note.kind) {
     case 'seed_loaded': {
-      const { nodeId, createdWallMs, types, withheld, isSigned } = note.header;
+      const { nodeId, createdWallMs, types } = note.header;
       const created = new Date(createdWallMs).toISOString();
-      return line('info', `seed loaded from its ${note.from}`, {
-        node: nodeId,
-        created,
-        types: types.length,
-        withheld,
-        isSigned,
-      });
+      const resources = types.reduce((sum, type) => sum + type.resources, 0);
+      const leftOut = types.reduce((sum, type) => sum + type.leftOut, 0);
+      return line('info', `seed loaded from its ${note.from}`, { node: nodeId, created, resources, leftOut });
     }
+    case 'seed_retried':
+      return line('warn', note.text, {});
     case 'seed_failed':
       return line('error', `no seed: ${note.error}`, {});
     case 'seed_refused':
-      return line('warn', `the seed is bound to another node: ${note.fields.join(', ')} differs`, {
-        node: note.nodeId,
-      });
+      return line(
+        'warn',
+        `the seed is bound to another node: ${note.fields.map(field => `node.${field}`).join(', ')} differs`,
+        {
+          node: note.nodeId,
+        },
+      );
   }
 }
 

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskStore } from '../cache/disk.ts';
 import { type DiskNote, DiskUnusable } from '../cache/disk-notes.ts';
-import { createProtector, parseKey, Sealer } from '../cache/secrets.ts';
+import { createProtector } from '../cache/row-protector.ts';
+import { parseKey, RowSealer } from '../cache/secrets.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
 import type { CacheSettings } from './cache-settings.ts';
@@ -81,7 +82,7 @@ export async function openStorage(
 export async function openDisk(
   settings: CacheSettings,
   cacheDir: string,
-  sealer: Sealer | undefined,
+  sealer: RowSealer | undefined,
   note: (note: DiskNote) => void,
 ): Promise<DiskStore> {
   try {
@@ -108,7 +109,7 @@ export async function openDisk(
 }
 
 /** Reads the keys for sealed rows, the current one first; undefined when none is set. */
-export async function readSealer(settings: CacheSettings): Promise<Sealer | undefined> {
+export async function readSealer(settings: CacheSettings): Promise<RowSealer | undefined> {
   const keys: Buffer[] = [];
   for (const setting of ['secretsKeyFile', 'secretsOldKeyFile'] as const) {
     const path = settings[setting];
@@ -121,8 +122,8 @@ export async function readSealer(settings: CacheSettings): Promise<Sealer | unde
       throw new AgentError(`cannot read the key ${path} (setting ${setting})`, { cause: error, exitCode });
     }
     const key = parseKey(bytes);
-    if ('error' in key) throw new AgentError(`the key ${path} ${key.error} (setting ${setting})`, { exitCode });
+    if ('error' in key) throw new AgentError(`${path}: ${key.error} (setting ${setting})`, { exitCode });
     keys.push(key);
   }
-  return keys.length > 0 ? new Sealer(keys) : undefined;
+  return keys.length > 0 ? new RowSealer(keys) : undefined;
 }

@@ -180,8 +180,10 @@ export class View {
       // The idle tier may lose anything; upstream would stay silent on a name it has sent (rulebook 5).
       session.refetch(typeUrl, name, nowMs);
     }
-    // Nobody reads them now, so they need not stay in the served set. A full-state list stays whole while its linger lasts.
-    if (!store.traits.isFullState && !interest.isWildcard) for (const name of gain.idled) store.park(name);
+    // Nobody reads them now, so they need not stay in the served set. A full-state list stays whole while its linger lasts; and in an outage
+    // nothing goes where it could be lost.
+    const isParking = !store.traits.isFullState && !interest.isWildcard && session.isOpen;
+    if (isParking) for (const name of gain.idled) store.park(name);
     if (gain.evicted.length > 0) this.#ended(type, gain.evicted, false, nowMs);
     // In SotW names inside a wildcard are not asked for, and what the complete set lacks is not there (R64).
     const isCertain = store.traits.isFullState && store.isKnown && !store.isProvisional;

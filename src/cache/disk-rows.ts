@@ -76,7 +76,7 @@ function checksumOf(name: string, trust: number, form: number, content: Buffer):
 }
 
 /** The content of a resource as one piece: length-prefixed fields, lengths as uint32 LE, 0xffffffff for a field that is not there. */
-export function encodeContent(resource: StoredResource): Buffer {
+function encodeContent(resource: StoredResource): Buffer {
   const { refusal, good, deadlineWallMs } = resource;
   const meta =
     refusal || deadlineWallMs !== undefined ? Buffer.from(JSON.stringify({ refusal, deadlineWallMs })) : undefined;
@@ -101,7 +101,7 @@ function fields(values: readonly (Buffer | undefined)[], hasGood: boolean): Buff
 }
 
 /** Reads what {@link encodeContent} wrote; undefined for anything else. */
-export function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResource | undefined {
+function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResource | undefined {
   const values: (Buffer | undefined)[] = [];
   for (let at = 1; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt32LE(at);
@@ -125,7 +125,7 @@ export function decodeContent(name: string, trust: Trust, bytes: Buffer): Stored
 type Meta = Pick<StoredResource, 'refusal' | 'deadlineWallMs'>;
 const noMeta: Meta = { refusal: undefined, deadlineWallMs: undefined };
 
-/** A bundle may have been written by anybody, so nothing is taken for granted. */
+/** The checksum is no proof against somebody who means it, so nothing is taken for granted. */
 function readMeta(bytes: Buffer): Meta {
   let value: unknown;
   try {

@@ -1,133 +1,214 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createPrivateKey,
+  createPublicKey,
+  hash,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
+import { invariant } from '../xds/assert.ts';
 import { TagWalk, WireError } from '../xds/tag-walk.ts';
 import { secretType } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
-import type { Protection, RowProtector } from './disk-rows.ts';
-import type { StoredContent, StoredResource } from './stored.ts';
+import type { StoredContent } from './stored.ts';
 
-/** What happens to secrets and private keys on their way to the disk (R104). */
+/**
+ * What happens to sensitive content when configuration is written (R104). `memory`: it is never written; `encrypted`: it is sealed by
+ * {@link RowSealer}; `plain`: it is written as it is, which a user must force.
+ */
 export type SecretsMode = 'memory' | 'encrypted' | 'plain';
 
-/** Why a content must not be written as it is. */
+/**
+ * Why a content is sensitive. `secret`: its type is made to carry keys; `private-key`: a key stands inside another type;
+ * `do-not-cache`: the control plane forbids keeping it (R26), which no mode overrides.
+ */
 export type Sensitivity = 'secret' | 'private-key' | 'do-not-cache';
 
-const keyBytes = 32;
-const keyIdBytes = 4;
-const nonceBytes = 12;
-const tagBytes = 16;
-/** Ends every PEM header of a private key: PKCS#8, encrypted, RSA, EC, OpenSSH. */
-const pemMark = Buffer.from('PRIVATE KEY-----');
-/** The same inside base64, as a PEM in JSON or YAML may stand: at each of its three alignments. */
-const base64Marks = [0, 1, 2].map(shift => {
-  const encoded = Buffer.concat([Buffer.alloc(shift), pemMark]).toString('base64');
-  // The characters at either end also hold bits of what stands beside it.
-  return Buffer.from(encoded.slice(shift === 0 ? 0 : shift + 1, -4));
-});
-/** PKCS#8 in DER: version 0, then the algorithm: rsaEncryption, id-ecPublicKey, Ed25519. */
-const derMarks = ['020100300d06092a864886f70d010101', '020100301306072a8648ce3d0201', '020100300506032b6570'].map(hex =>
-  Buffer.from(hex, 'hex'),
-);
-
-/** Whether a content is, holds, or is declared to be what must not lie about; undefined for what may. */
-export function sensitivityOf(typeUrl: TypeUrl, { any, extra }: StoredContent): Sensitivity | undefined {
-  if (extra && isNotToBeCached(extra)) return 'do-not-cache';
-  if (typeUrl === secretType || /[./]Secret$/.test(typeUrl)) return 'secret';
-  if (any.includes(pemMark)) return 'private-key';
-  for (const mark of base64Marks) if (any.includes(mark)) return 'private-key';
-  for (const mark of derMarks) if (any.includes(mark)) return 'private-key';
-  return undefined;
+/** Whether a content may be written without protection: undefined if so, else the strongest reason why not. Bytes are only read. */
+export function sensitivityOf(typeUrl: TypeUrl, content: StoredContent): Sensitivity | undefined {
+  if (content.extra !== undefined && forbidsCaching(content.extra)) return 'do-not-cache';
+  if (typeUrl === secretType || typeUrl.endsWith('.Secret') || typeUrl.endsWith('/Secret')) return 'secret';
+  return holdsPrivateKey(content.any) ? 'private-key' : undefined;
 }
 
-/** Delta wrapper: `cache_control` = 7 { `do_not_cache` = 1 } (R26). */
-function isNotToBeCached(extra: Buffer): boolean {
+/** Number of `cache_control` in `envoy.service.discovery.v3.Resource`; its field 1 is `do_not_cache`. */
+const cacheControlField = 7;
+
+function forbidsCaching(extra: Buffer): boolean {
   try {
-    let isSet = false;
     const walk = new TagWalk(extra);
     while (walk.next()) {
-      if (walk.field !== 7) continue;
+      if (walk.field !== cacheControlField) continue;
       const control = walk.message();
-      while (control.next()) if (control.field === 1 && control.wireType === 0) isSet = control.varint !== 0;
+      while (control.next()) if (control.field === 1 && control.wireType === 0 && control.varint !== 0) return true;
     }
-    return isSet;
+    return false;
   } catch (error) {
-    // What cannot be read is not known to be harmless.
+    // A wish that cannot be read is taken for the stricter one.
     if (error instanceof WireError) return true;
     throw error;
   }
 }
 
-/** A key out of a file: 32 raw bytes, or 64 hex digits. The error never quotes what it found. */
-export function parseKey(bytes: Buffer): Buffer | { readonly error: string } {
-  if (bytes.length === keyBytes) return Buffer.from(bytes);
-  const text = bytes.toString('latin1').trim();
-  if (/^[\da-f]{64}$/i.test(text)) return Buffer.from(text, 'hex');
-  return { error: `has ${bytes.length} bytes and is neither 32 raw bytes nor 64 hex digits` };
+// Of PEM the end of the header line is enough: it is the same for RSA, EC, ENCRYPTED and OPENSSH keys. DER has no header, so a few
+// bytes find candidates and the algorithm beside them decides: public keys and certificates have another version or tag there.
+const pemEnd = Buffer.from('PRIVATE KEY-----');
+/** INTEGER 0: the version of PKCS#8 and PKCS#1. */
+const versionZero = Buffer.from('020100', 'hex');
+/** INTEGER 1 and OCTET STRING: the start of SEC 1 (RFC 5915). */
+const sec1Start = Buffer.from('02010104', 'hex');
+/** After the version, PKCS#8: SEQUENCE with the algorithm RSA, EC, Ed25519, Ed448, X25519 or X448. PKCS#1: a modulus of 1024 bits or more. */
+const afterVersionZero = [
+  /^300d06092a864886f70d0101(?:01|0a)/,
+  /^30..06072a8648ce3d0201/,
+  /^300506032b65(?:6e|6f|70|71)04/,
+  /^02(?:8181|82(?:01|02|04)[08]1)00[89a-f]/,
+];
+/** After the key, SEC 1: the curve as [0]. The lengths are those of P-256, P-384 and P-521. */
+const sec1Curves = new Map([
+  [0x20, Buffer.from('a00a06082a8648ce3d030107', 'hex')],
+  [0x30, Buffer.from('a00706052b81040022', 'hex')],
+  [0x42, Buffer.from('a00706052b81040023', 'hex')],
+]);
+
+/** The end of a PEM header inside base64, at each of its three alignments: a PEM file as Kubernetes and JSON carry it. */
+const base64Ends = [0, 1, 2].map(shift => {
+  const encoded = Buffer.concat([Buffer.alloc(shift), pemEnd]).toString('base64');
+  // The characters at either end also hold bits of what stands beside it.
+  return Buffer.from(encoded.slice(shift === 0 ? 0 : shift + 1, -4));
+});
+
+function holdsPrivateKey(bytes: Buffer): boolean {
+  if (bytes.includes(pemEnd) || base64Ends.some(end => bytes.includes(end))) return true;
+  for (let at = bytes.indexOf(versionZero); at !== -1; at = bytes.indexOf(versionZero, at + 1)) {
+    const next = bytes.toString('hex', at + 3, at + 18);
+    if (afterVersionZero.some(shape => shape.test(next))) return true;
+  }
+  for (let at = bytes.indexOf(sec1Start); at !== -1; at = bytes.indexOf(sec1Start, at + 1)) {
+    const length = bytes[at + 4] ?? 0;
+    const curve = sec1Curves.get(length);
+    const curveAt = at + 5 + length;
+    if (curve !== undefined && bytes.subarray(curveAt, curveAt + curve.length).equals(curve)) return true;
+  }
+  return false;
 }
 
-/** Opened bytes, or why they cannot be opened. */
+/** Length of a key in bytes. */
+const keyBytes = 32;
+const keyIdBytes = 4;
+const nonceBytes = 12;
+const tagBytes = 16;
+
+/** What {@link RowSealer.open} gives: the content and whether the newest key sealed it, or why it cannot be read. */
 export type Opened =
   | { readonly plain: Buffer; readonly isCurrentKey: boolean }
   | { readonly error: 'unknown key' | 'damaged' };
 
-/** Seals bytes with AES-256-GCM. Layout: key id, nonce, tag, ciphertext. */
-export class Sealer {
-  readonly #keys: readonly { readonly id: Buffer; readonly key: Buffer }[];
+/**
+ * Seals and opens single rows by AES-256-GCM. A sealed row is: key id (4 bytes, from the key's SHA-256), nonce (12, random),
+ * tag (16), ciphertext. Several keys allow a rotation: the first one seals, all open.
+ */
+export class RowSealer {
+  readonly #keys: readonly { readonly key: Buffer; readonly id: Buffer }[];
 
-  /** @param keys 32 bytes each; the first one seals, all of them open */
+  /** @param keys at least one, 32 bytes each, the newest first */
   constructor(keys: readonly Buffer[]) {
-    this.#keys = keys.map(key => ({ id: createHash('sha256').update(key).digest().subarray(0, keyIdBytes), key }));
+    invariant(keys.length > 0, 'a sealer has a key');
+    invariant(
+      keys.every(key => key.length === keyBytes),
+      `a key has ${keyBytes} bytes`,
+    );
+    this.#keys = keys.map(key => ({ key, id: hash('sha256', key, 'buffer').subarray(0, keyIdBytes) }));
   }
 
-  /** @param context must be the same again at opening; it binds the bytes to their place */
+  /** Id of the key that seals, 8 hex digits. It tells keys apart and reveals none. */
+  get keyId(): string {
+    return this.#current.id.toString('hex');
+  }
+
+  /** Seals `plain`. The row opens only under the same `context`, so it cannot be moved to another place. */
   seal(plain: Buffer, context: string): Buffer {
-    const [current] = this.#keys;
-    if (!current) throw new Error('there is no key to seal with');
+    const { key, id } = this.#current;
     const nonce = randomBytes(nonceBytes);
-    const cipher = createCipheriv('aes-256-gcm', current.key, nonce).setAAD(Buffer.from(context));
-    const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
-    return Buffer.concat([current.id, nonce, cipher.getAuthTag(), sealed]);
+    const cipher = createCipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes }).setAAD(Buffer.from(context));
+    const sealed = [cipher.update(plain), cipher.final()];
+    return Buffer.concat([id, nonce, cipher.getAuthTag(), ...sealed]);
   }
 
+  /** Opens what {@link seal} made. Neither error throws: both are facts about a file. */
   open(sealed: Buffer, context: string): Opened {
-    const body = keyIdBytes + nonceBytes + tagBytes;
-    if (sealed.length < body) return { error: 'damaged' };
-    const index = this.#keys.findIndex(({ id }) => id.equals(sealed.subarray(0, keyIdBytes)));
-    const found = this.#keys[index];
-    if (!found) return { error: 'unknown key' };
-    const nonce = sealed.subarray(keyIdBytes, keyIdBytes + nonceBytes);
-    try {
-      const decipher = createDecipheriv('aes-256-gcm', found.key, nonce)
+    const dataAt = keyIdBytes + nonceBytes + tagBytes;
+    if (sealed.length < dataAt) return { error: 'damaged' };
+    const id = sealed.subarray(0, keyIdBytes);
+    const candidates = this.#keys.filter(one => one.id.equals(id));
+    if (candidates.length === 0) return { error: 'unknown key' };
+    for (const candidate of candidates) {
+      const nonce = sealed.subarray(keyIdBytes, keyIdBytes + nonceBytes);
+      const decipher = createDecipheriv('aes-256-gcm', candidate.key, nonce, { authTagLength: tagBytes })
         .setAAD(Buffer.from(context))
-        .setAuthTag(sealed.subarray(keyIdBytes + nonceBytes, body));
-      return {
-        plain: Buffer.concat([decipher.update(sealed.subarray(body)), decipher.final()]),
-        isCurrentKey: index === 0,
-      };
-    } catch {
-      return { error: 'damaged' };
+        .setAuthTag(sealed.subarray(keyIdBytes + nonceBytes, dataAt));
+      const plain = decipher.update(sealed.subarray(dataAt));
+      try {
+        // Of GCM it only checks the tag, and throws where it does not fit.
+        decipher.final();
+      } catch {
+        // Two keys may share an id, so the next one has its turn.
+        continue;
+      }
+      return { plain, isCurrentKey: candidate === this.#current };
     }
+    return { error: 'damaged' };
+  }
+
+  get #current(): { readonly key: Buffer; readonly id: Buffer } {
+    const [first] = this.#keys;
+    invariant(first !== undefined, 'a sealer has a key');
+    return first;
   }
 }
 
 /**
- * Decides for each resource what reaches the disk, by the mode and what it holds.
+ * Reads a key file: 32 raw bytes, or 64 hex digits that a line end may follow.
  *
- * @param sealer for `encrypted`; with another mode it still opens what was sealed before
+ * @returns the key, or what is wrong with the file; the text never quotes it
  */
-export function createProtector(mode: SecretsMode, sealer: Sealer | undefined): RowProtector {
-  return {
-    protect(typeUrl: TypeUrl, resource: StoredResource): Protection {
-      const kinds = [resource, resource.good].map(content => content && sensitivityOf(typeUrl, content));
-      if (kinds.includes('do-not-cache')) return { kind: 'withhold', why: 'it is marked do_not_cache' };
-      const kind = kinds.find(one => one !== undefined);
-      if (kind === undefined || mode === 'plain') return { kind: 'plain' };
-      if (mode === 'encrypted' && sealer) return { kind: 'seal' };
-      return { kind: 'withhold', why: kind === 'secret' ? 'it is a secret' : 'it holds a private key' };
-    },
-    seal(plain, context) {
-      if (!sealer) throw new Error('there is no key to seal with');
-      return sealer.seal(plain, context);
-    },
-    open: (sealed, context) => sealer?.open(sealed, context) ?? { error: 'no key' },
-  };
+export function parseKey(bytes: Buffer): Buffer | { readonly error: string } {
+  if (bytes.length === keyBytes) return Buffer.from(bytes);
+  // No key is longer than its digits and a line end, so a wrong file is not searched.
+  const text = bytes.length <= keyBytes * 2 + 2 ? bytes.toString('latin1').replace(/\r?\n$/, '') : '';
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, 'hex');
+  return { error: `the key has ${bytes.length} bytes; it must be 32 raw bytes or 64 hex digits` };
+}
+
+/**
+ * Reads a PEM file with the Ed25519 private key that signs seed bundles.
+ *
+ * @returns the key, or what is wrong; the text never quotes the file
+ */
+export function parseSigningKey(pem: Buffer): KeyObject | { readonly error: string } {
+  return parseEd25519(pem, 'private', createPrivateKey);
+}
+
+/** Reads a PEM file with the Ed25519 public key that verifies them, otherwise like {@link parseSigningKey}. */
+export function parseVerifyKey(pem: Buffer): KeyObject | { readonly error: string } {
+  // Node would derive the public key from a private one, which has no business where bundles are only read.
+  if (pem.includes('PRIVATE KEY-----')) return { error: 'the file holds a private key where a public one is wanted' };
+  return parseEd25519(pem, 'public', createPublicKey);
+}
+
+function parseEd25519(
+  pem: Buffer,
+  kind: string,
+  parse: (pem: Buffer) => KeyObject,
+): KeyObject | { readonly error: string } {
+  const wanted = `the file must hold an Ed25519 ${kind} key in PEM`;
+  let key: KeyObject;
+  try {
+    key = parse(pem);
+  } catch {
+    // OpenSSL's words say nothing that helps a user.
+    return { error: `${wanted}, which this one does not` };
+  }
+  return key.asymmetricKeyType === 'ed25519' ? key : { error: `${wanted}, this one is ${key.asymmetricKeyType}` };
 }

@@ -1,248 +1,290 @@
-import { createHash, type KeyObject, sign, verify } from 'node:crypto';
-import type { MatchField } from '../xds/node.ts';
-import type { TypeUrl, ViewKey } from '../xds/types.ts';
-import { decodeContent, encodeContent } from './disk-rows.ts';
-import { type Sealer, sensitivityOf } from './secrets.ts';
-import type { StoredResource, StoredType, StoredView } from './stored.ts';
+import { hash, type KeyObject, sign, verify } from 'node:crypto';
+import { invariant, unreachable } from '../xds/assert.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import { RecordError } from './byte-records.ts';
+import { type RowSealer, sensitivityOf } from './secrets.ts';
+import { decodeBody, encodeBody } from './seed-body.ts';
+import type { StoredContent, StoredResource, StoredType, StoredView } from './stored.ts';
 
-// Layout: magic (8 bytes), format (1), length of the header (4, LE), header (JSON), body, and, if the header says so, an Ed25519 signature (64)
-// of all before it. The body is made of length-prefixed pieces: the node; then for each type its JSON line and, for each resource, name and
-// content. A sealed body is one piece of AES-256-GCM.
+// A seed bundle is one view in one file, for pods that are born while the control plane is away. Numbers are little-endian:
+//   "WEIRSEED" · version u8 · flags u8 (1 = signed) · header length u32 · header (JSON) · SHA-256 of all before (32)
+//   · body, maybe sealed, whose length and SHA-256 stand in the header · Ed25519 signature of all before (64), if signed
+// So every byte is covered by a digest, and a signature is checked before anything else is read. Nothing is compressed: no length
+// in a file can ask for more memory than the file has.
 
 const magic = Buffer.from('WEIRSEED');
-const format = 1;
+/** The format that this Weir writes and reads. */
+const formatVersion = 1;
+const signedFlag = 1;
+const fixedBytes = magic.length + 6;
+const digestBytes = 32;
 const signatureBytes = 64;
-const headerBytesMax = 1 << 20;
-const sealContext = 'weir seed bundle';
 
-/** What a bundle says of itself, readable without a key. */
+/** What a bundle says of one type. */
+export interface BundleType {
+  readonly typeUrl: TypeUrl;
+  /** Resources in the bundle. */
+  readonly resources: number;
+  /** Resources that the view had and the bundle must not carry: then the type is not known as complete. */
+  readonly leftOut: number;
+}
+
+/** What a bundle says of itself. It is readable without any key; its digest covers it. */
 export interface BundleHeader {
+  /** Wall time of the export in ms. */
   readonly createdWallMs: number;
+  /** Addresses of the control plane it came from. */
+  readonly upstream: readonly string[];
+  /** `node.id` of the exporting view. */
   readonly nodeId: string;
-  /** Digest of each part of the node that the bundle is bound to (R69). */
-  readonly match: Readonly<Record<string, string>>;
-  readonly types: readonly { readonly typeUrl: string; readonly resources: number; readonly isKnown: boolean }[];
-  /** Resources left out because they are secrets, hold keys, or must not be cached. */
-  readonly withheld: number;
-  readonly isSealed: boolean;
-  readonly isSigned: boolean;
+  /** Names of the Node's fields that a pod must share to use the bundle (R69), and the digest of their values. */
+  readonly matchFields: readonly string[];
+  readonly matchKey: string;
+  readonly types: readonly BundleType[];
+  readonly encryption: 'none' | 'aes-256-gcm';
+  /** Id of the key that sealed the body, `''` without encryption. */
+  readonly keyId: string;
+  /** Length of the body as it is in the file. */
   readonly bodyBytes: number;
+  /** SHA-256 of the body as it is in the file, hex. */
   readonly bodySha256: string;
 }
 
-/** What a bundle is made with. */
-export interface BundleOptions {
+/** What {@link encodeBundle} needs besides the view. */
+export interface EncodeOptions {
   readonly createdWallMs: number;
+  readonly upstream: readonly string[];
   readonly nodeId: string;
-  readonly match: Readonly<Record<string, string>>;
-  readonly sealer: Sealer | undefined;
-  /** Ed25519 private key. */
-  readonly signingKey: KeyObject | undefined;
+  readonly matchFields: readonly string[];
+  /** Digest of those fields; left out, it is the view's own. */
+  readonly matchKey?: string | undefined;
+  /** Encrypts the body. */
+  readonly sealer?: RowSealer | undefined;
+  /** Secrets and private keys go in. It has no effect without `sealer`: they never stand in a file that anyone can read (R104). */
+  readonly includeSecrets?: boolean | undefined;
+  /** An Ed25519 private key, see `parseSigningKey`. */
+  readonly signingKey?: KeyObject | undefined;
 }
 
-/** Makes a bundle of a view. Secrets, private keys and what must not be cached are never in it: another node may read it. */
-export function encodeBundle(view: StoredView, options: BundleOptions): Buffer {
-  const { createdWallMs, nodeId, match, sealer, signingKey } = options;
-  const pieces: Buffer[] = [piece(view.node)];
-  const types: { typeUrl: string; resources: number; isKnown: boolean }[] = [];
-  let withheld = 0;
-  for (const type of view.types) {
-    const portable = portableType(type);
-    withheld += portable.withheld;
-    const { typeUrl, isKnown, confirmedWallMs, upstreamVersion, resources } = portable.type;
-    types.push({ typeUrl, resources: resources.length, isKnown });
-    const line = { typeUrl, isKnown, confirmedWallMs, upstreamVersion, resources: resources.length };
-    pieces.push(piece(Buffer.from(JSON.stringify(line))));
-    for (const resource of resources) pieces.push(piece(Buffer.from(resource.name)), piece(encodeContent(resource)));
-  }
-  const plain = Buffer.concat(pieces);
-  const body = sealer ? sealer.seal(plain, sealContext) : plain;
-  const header: BundleHeader = {
-    createdWallMs,
-    nodeId,
-    match,
-    types,
-    withheld,
-    isSealed: sealer !== undefined,
-    isSigned: signingKey !== undefined,
-    bodyBytes: body.length,
-    bodySha256: sha256(body),
+/** How {@link decodeBundle} reads. */
+export interface DecodeOptions {
+  readonly sealer?: RowSealer | undefined;
+  /** An Ed25519 public key, see `parseVerifyKey`; with it an unsigned bundle is refused. */
+  readonly verifyKey?: KeyObject | undefined;
+  /** `node.id` of the reader. A bundle of another id gives no secrets and no private keys (R69). */
+  readonly nodeId?: string | undefined;
+  /** Largest file, in bytes. */
+  readonly bytesMax: number;
+  /** Most resources of all types together. */
+  readonly resourcesMax: number;
+}
+
+/**
+ * Writes a view as a bundle. Only content that clients accepted, or nobody objected to, goes in; a refused one is replaced by the last
+ * good one. What must not be carried is left out, and its type is then not known as complete. `do_not_cache` is never carried (R26).
+ */
+export function encodeBundle(view: StoredView, options: EncodeOptions): Buffer {
+  const { sealer, signingKey } = options;
+  invariant(signingKey === undefined || signingKey.asymmetricKeyType === 'ed25519', 'bundles are signed by Ed25519');
+  const mayHoldSecrets = options.includeSecrets === true && sealer !== undefined;
+  const types = view.types.map(type => ({
+    ...restrictedType(soundType(type), mayHoldSecrets),
+    resourcesBefore: type.resources.length,
+  }));
+  const plain = encodeBody({ ...view, types });
+  const about: HeaderBeforeBody = {
+    createdWallMs: options.createdWallMs,
+    upstream: options.upstream,
+    nodeId: options.nodeId,
+    matchFields: options.matchFields,
+    matchKey: options.matchKey ?? view.matchKey,
+    types: types.map(({ typeUrl, resources, resourcesBefore }) => ({
+      typeUrl,
+      resources: resources.length,
+      leftOut: resourcesBefore - resources.length,
+    })),
+    encryption: sealer === undefined ? 'none' : 'aes-256-gcm',
+    keyId: sealer === undefined ? '' : sealer.keyId,
   };
-  const head = Buffer.from(JSON.stringify(header));
-  const start = Buffer.alloc(magic.length + 5);
+  const body = sealer === undefined ? plain : sealer.seal(plain, sealContext(about));
+  const header = Buffer.from(
+    JSON.stringify({ ...about, bodyBytes: body.length, bodySha256: hash('sha256', body) } satisfies BundleHeader),
+  );
+  const start = Buffer.alloc(fixedBytes);
   magic.copy(start);
-  start[magic.length] = format;
-  start.writeUInt32LE(head.length, magic.length + 1);
-  const all = Buffer.concat([start, head, body]);
-  return signingKey ? Buffer.concat([all, sign(null, all, signingKey)]) : all;
+  start.writeUInt8(formatVersion, magic.length);
+  start.writeUInt8(signingKey === undefined ? 0 : signedFlag, magic.length + 1);
+  start.writeUInt32LE(header.length, magic.length + 2);
+  const head = Buffer.concat([start, header]);
+  const unsigned = Buffer.concat([head, hash('sha256', head, 'buffer'), body]);
+  return signingKey === undefined ? unsigned : Buffer.concat([unsigned, sign(null, unsigned, signingKey)]);
 }
 
-/** What a bundle is read with. */
-export interface BundleReading {
-  readonly sealer: Sealer | undefined;
-  /** Ed25519 public key; with it a bundle that it has not signed is refused. */
-  readonly verifyKey: KeyObject | undefined;
-}
-
-/** Reads a bundle. Whatever the bytes are, it gives what was written, or says what is wrong. */
+/**
+ * Reads a bundle. The contents share memory with `bytes`, or with the decrypted body; whoever calls leaves `bytes` alone.
+ *
+ * @returns the view, of provenance `seed`, or why the bundle is not used; it throws on no input
+ */
 export function decodeBundle(
   bytes: Buffer,
-  { sealer, verifyKey }: BundleReading,
+  options: DecodeOptions,
 ): { readonly header: BundleHeader; readonly view: StoredView } | { readonly error: string } {
-  const read = readHeader(bytes);
-  if ('error' in read) return read;
-  const { header, bodyStart } = read;
-  const bodyEnd = bodyStart + header.bodyBytes;
-  if (bytes.length !== bodyEnd + (header.isSigned ? signatureBytes : 0))
-    return { error: 'it is cut off or has something added' };
-  const body = bytes.subarray(bodyStart, bodyEnd);
-  if (sha256(body) !== header.bodySha256) return { error: 'its checksum is wrong: it is damaged' };
-  if (verifyKey) {
-    if (!header.isSigned) return { error: 'it is not signed, and a key to verify it is set' };
-    if (!verify(null, bytes.subarray(0, bodyEnd), verifyKey, bytes.subarray(bodyEnd)))
-      return { error: 'its signature is not by the key that is set' };
+  const { verifyKey } = options;
+  invariant(verifyKey === undefined || verifyKey.asymmetricKeyType === 'ed25519', 'bundles are signed by Ed25519');
+  try {
+    return decode(bytes, options);
+  } catch (error) {
+    if (error instanceof BundleError) return { error: error.message };
+    if (error instanceof RecordError) return { error: damaged(error.message).message };
+    throw error;
   }
-  let plain = body;
-  if (header.isSealed) {
-    const opened = sealer?.open(body, sealContext) ?? { error: 'no key is set' };
-    if ('error' in opened) return { error: `it is encrypted and cannot be opened: ${opened.error}` };
-    plain = opened.plain;
-  }
-  const view = readBody(plain, header);
-  return view ? { header, view } : { error: 'its body cannot be read' };
 }
 
-/** The header of a bundle alone, without any check of the body. */
-export function readHeader(bytes: Buffer): { header: BundleHeader; bodyStart: number } | { readonly error: string } {
-  const start = magic.length + 5;
-  if (bytes.length < start || !bytes.subarray(0, magic.length).equals(magic)) return { error: 'it is no seed bundle' };
-  if (bytes[magic.length] !== format)
-    return { error: `it has bundle format ${bytes[magic.length]}, and ${format} is known` };
-  const length = bytes.readUInt32LE(magic.length + 1);
-  if (length > headerBytesMax || start + length > bytes.length) return { error: 'its header is cut off' };
-  const header = parse(bytes.subarray(start, start + length));
-  if (!isHeader(header)) return { error: 'its header cannot be read' };
-  return { header, bodyStart: start + length };
+/** Only sound contents: a refused one gives way to its good one. */
+function soundType(type: StoredType): StoredType {
+  const resources = type.resources.flatMap(resource => {
+    if (resource.trust !== 'refused') return [resource];
+    if (resource.good === undefined) return [];
+    return [{ ...resource, ...resource.good, trust: 'accepted' as const, refusal: undefined, good: undefined }];
+  });
+  return withResources(type, resources);
 }
 
-/** What may leave the node: the last accepted content in place of a refused one, and nothing that has to stay secret. */
-function portableType(type: StoredType): { type: StoredType; withheld: number } {
-  const resources: StoredResource[] = [];
-  let withheld = 0;
-  for (const resource of type.resources) {
-    const content = resource.trust === 'refused' ? resource.good : resource;
-    if (!content || sensitivityOf(type.typeUrl, content) !== undefined) {
-      withheld++;
-      continue;
-    }
-    const { name, deadlineWallMs } = resource;
-    const trust = resource.trust === 'presumed' ? 'presumed' : 'accepted';
-    const { version, any, extra } = content;
-    resources.push({ name, version, any, extra, trust, refusal: undefined, good: undefined, deadlineWallMs });
-  }
-  // A set without some of its parts is no set.
-  const isSetLost = type.isKnown && withheld > 0;
-  const isKnown = type.isKnown && !isSetLost;
-  return { type: { ...type, isKnown, resources: isSetLost ? [] : resources }, withheld };
+/** Only contents that may be carried; what may not be is taken out of `good` too. */
+function restrictedType(type: StoredType, mayHoldSecrets: boolean): StoredType {
+  const mayCarry = (content: StoredContent): boolean => {
+    const sensitivity = sensitivityOf(type.typeUrl, content);
+    return sensitivity === undefined || (mayHoldSecrets && sensitivity !== 'do-not-cache');
+  };
+  const resources = type.resources.filter(mayCarry).map(resource => {
+    const { good } = resource;
+    return good === undefined || mayCarry(good) ? resource : { ...resource, good: undefined };
+  });
+  return withResources(type, resources);
 }
 
-function readBody(body: Buffer, header: BundleHeader): StoredView | undefined {
-  const walk = new Pieces(body);
-  const node = walk.next();
-  const types: StoredType[] = [];
-  for (let line = walk.next(); line; line = walk.next()) {
-    const type = readType(line, walk);
-    if (!type) return undefined;
-    types.push(type);
+function withResources(type: StoredType, resources: readonly StoredResource[]): StoredType {
+  return { ...type, resources, isKnown: type.isKnown && resources.length === type.resources.length };
+}
+
+type HeaderBeforeBody = Omit<BundleHeader, 'bodyBytes' | 'bodySha256'>;
+
+/** Ties a sealed body to its header, so that neither can be used with another one. */
+function sealContext(about: HeaderBeforeBody): string {
+  const { createdWallMs, upstream, nodeId, matchFields, matchKey, types, encryption, keyId } = about;
+  const texts = types.map(({ typeUrl, resources, leftOut }) => [typeUrl, resources, leftOut]);
+  const all = [createdWallMs, upstream, nodeId, matchFields, matchKey, texts, encryption, keyId];
+  return `seed bundle ${formatVersion} ${JSON.stringify(all)}`;
+}
+
+/** Why a bundle is not used, as a whole sentence. It does not leave this file. */
+class BundleError extends Error {
+  override readonly name = 'BundleError';
+}
+
+function damaged(what: string): BundleError {
+  return new BundleError(`the seed bundle is damaged: ${what}; fetch or export it again`);
+}
+
+function parseHeader(bytes: Buffer): BundleHeader {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString());
+  } catch {
+    throw damaged('its header is no JSON');
   }
-  if (!node || !walk.isAtEnd || types.length !== header.types.length) return undefined;
+  const raw = fieldsOf(json);
+  const text = (value: unknown): string => (typeof value === 'string' ? value : fail());
+  const list = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : fail());
+  const whole = (value: unknown): number =>
+    typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : fail();
+  const encryption = text(raw.get('encryption'));
   return {
-    viewKey: 'seed' as ViewKey,
-    matchKey: '',
-    node,
-    usedWallMs: header.createdWallMs,
-    provenance: 'seed',
-    types,
+    createdWallMs: whole(raw.get('createdWallMs')),
+    upstream: list(raw.get('upstream')).map(text),
+    nodeId: text(raw.get('nodeId')),
+    matchFields: list(raw.get('matchFields')).map(text),
+    matchKey: text(raw.get('matchKey')),
+    types: list(raw.get('types')).map(one => {
+      const type = fieldsOf(one);
+      return {
+        typeUrl: text(type.get('typeUrl')) as TypeUrl,
+        resources: whole(type.get('resources')),
+        leftOut: whole(type.get('leftOut')),
+      };
+    }),
+    encryption: encryption === 'none' || encryption === 'aes-256-gcm' ? encryption : fail(),
+    keyId: text(raw.get('keyId')),
+    bodyBytes: whole(raw.get('bodyBytes')),
+    bodySha256: text(raw.get('bodySha256')),
   };
 }
 
-function readType(line: Buffer, walk: Pieces): StoredType | undefined {
-  const type = parse(line);
-  if (typeof type !== 'object' || type === null) return undefined;
-  const { typeUrl, isKnown, confirmedWallMs, upstreamVersion, resources: count } = type as Record<string, unknown>;
-  if (typeof typeUrl !== 'string' || typeof isKnown !== 'boolean' || typeof upstreamVersion !== 'string')
-    return undefined;
-  if (typeof confirmedWallMs !== 'number' || typeof count !== 'number') return undefined;
-  const resources: StoredResource[] = [];
-  for (let n = 0; n < count; n++) {
-    const name = walk.next();
-    const content = walk.next();
-    const resource = name && content && decodeContent(name.toString(), 'presumed', content);
-    if (!resource) return undefined;
-    resources.push(resource);
-  }
-  return { typeUrl: typeUrl as TypeUrl, isKnown, confirmedWallMs, upstreamVersion, resources };
+/** A map, since keys of a foreign object are never looked up on an object. */
+function fieldsOf(value: unknown): ReadonlyMap<string, unknown> {
+  return typeof value === 'object' && value !== null ? new Map(Object.entries(value)) : fail();
 }
 
-/** Walks length-prefixed pieces. */
-class Pieces {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at === this.#bytes.length;
-  }
-
-  /** The next piece; undefined at the end, or when it runs over it. */
-  next(): Buffer | undefined {
-    if (this.#at + 4 > this.#bytes.length) return undefined;
-    const start = this.#at + 4;
-    const end = start + this.#bytes.readUInt32LE(this.#at);
-    if (end > this.#bytes.length) return undefined;
-    this.#at = end;
-    return this.#bytes.subarray(start, end);
-  }
+function fail(): never {
+  throw damaged('its header lacks a field or has one of another kind');
 }
 
-function piece(bytes: Buffer): Buffer {
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(bytes.length);
-  return Buffer.concat([length, bytes]);
-}
-
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('base64url');
-}
-
-function parse(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch {
-    return undefined;
+function decode(bytes: Buffer, options: DecodeOptions): { header: BundleHeader; view: StoredView } {
+  const { sealer, verifyKey, nodeId, bytesMax, resourcesMax } = options;
+  if (bytes.length > bytesMax)
+    throw new BundleError(`the seed bundle has ${bytes.length} bytes, the most is ${bytesMax}`);
+  if (bytes.length < fixedBytes || !bytes.subarray(0, magic.length).equals(magic)) {
+    throw new BundleError('this is no seed bundle; make one with weir cache export');
   }
-}
-
-function isHeader(value: unknown): value is BundleHeader {
-  if (typeof value !== 'object' || value === null) return false;
-  const header = value as Record<keyof BundleHeader, unknown>;
-  const isMatch = typeof header.match === 'object' && header.match !== null;
-  const areTypes = Array.isArray(header.types);
-  const areNumbers = [header.createdWallMs, header.withheld, header.bodyBytes].every(one => typeof one === 'number');
-  const areFlags = [header.isSealed, header.isSigned].every(one => typeof one === 'boolean');
-  const areTexts = [header.nodeId, header.bodySha256].every(one => typeof one === 'string');
-  return isMatch && areTypes && areNumbers && areFlags && areTexts && Number(header.bodyBytes) >= 0;
-}
-
-/** Parts of a node that differ from what a bundle is bound to. */
-export function mismatches(header: BundleHeader, digestOf: (field: MatchField) => string): string[] {
-  const differing: string[] = [];
-  for (const [field, digest] of Object.entries(header.match)) {
-    // Another version of weir may bind to parts that this one does not know: then nothing matches.
-    if (digestOf(field as MatchField) !== digest) differing.push(`node.${field}`);
+  const format = bytes.readUInt8(magic.length);
+  if (format !== formatVersion) {
+    throw new BundleError(`the seed bundle has format ${format}, this Weir reads ${formatVersion}; export it again`);
   }
-  return differing;
+  const flags = bytes.readUInt8(magic.length + 1);
+  if (flags > signedFlag) throw damaged(`its flags are ${flags}`);
+  const end = flags === signedFlag ? bytes.length - signatureBytes : bytes.length;
+  if (end < fixedBytes) throw damaged('it is cut off');
+  if (verifyKey !== undefined) checkSignature(bytes, end, verifyKey);
+
+  const headerEnd = fixedBytes + bytes.readUInt32LE(magic.length + 2);
+  const bodyAt = headerEnd + digestBytes;
+  if (bodyAt > end) throw damaged('it is cut off');
+  const head = bytes.subarray(0, headerEnd);
+  if (!bytes.subarray(headerEnd, bodyAt).equals(hash('sha256', head, 'buffer')))
+    throw damaged('its header was changed');
+  const header = parseHeader(head.subarray(fixedBytes));
+  const stored = bytes.subarray(bodyAt, end);
+  if (stored.length !== header.bodyBytes) {
+    throw damaged(`its body has ${stored.length} bytes, ${header.bodyBytes} are announced`);
+  }
+  if (hash('sha256', stored) !== header.bodySha256) throw damaged('its body was changed');
+  const total = header.types.reduce((sum, type) => sum + type.resources, 0);
+  if (total > resourcesMax)
+    throw new BundleError(`the seed bundle has ${total} resources, the most is ${resourcesMax}`);
+
+  const plain = header.encryption === 'none' ? stored : openBody(stored, header, sealer);
+  const view: StoredView = { ...decodeBody(plain, header.types), matchKey: header.matchKey, provenance: 'seed' };
+  if (nodeId === undefined || nodeId === header.nodeId) return { header, view };
+  return { header, view: { ...view, types: view.types.map(type => restrictedType(type, false)) } };
+}
+
+function checkSignature(bytes: Buffer, end: number, key: KeyObject): void {
+  if (end === bytes.length) throw new BundleError('the seed bundle is not signed, and a verify key demands it');
+  if (verify(null, bytes.subarray(0, end), key, bytes.subarray(end))) return;
+  throw new BundleError('the seed bundle is signed by another key than the verify key, or was changed');
+}
+
+function openBody(sealed: Buffer, header: BundleHeader, sealer: RowSealer | undefined): Buffer {
+  // The id goes into a message, and a foreign text does not.
+  const keyId = /^[0-9a-f]{8}$/.test(header.keyId) ? header.keyId : 'unknown';
+  const opened = sealer?.open(sealed, sealContext(header)) ?? { error: 'unknown key' as const };
+  if ('plain' in opened) return opened.plain;
+  switch (opened.error) {
+    case 'unknown key':
+      throw new BundleError(`the seed bundle is encrypted by the key ${keyId}; give that key (setting secretsKeyFile)`);
+    case 'damaged':
+      throw damaged('its body does not open with its key');
+    default:
+      return unreachable(opened.error);
+  }
 }

@@ -158,20 +158,14 @@ function readDeltaResource(bytes: Buffer, start: number, end: number): ParsedRes
 }
 
 function readSotwResource(any: Buffer): ParsedResource {
-  const [anyTypeUrl, body] = readAny(any);
+  const [anyTypeUrl] = readAny(any);
   if (anyTypeUrl !== anyTypeOfWrapper) return { name: undefined, version: '', any, extra: undefined, ttlMs: undefined };
-  // A wrapper inside SotW: its name and resource are the real ones (rulebook 1.2).
-  let name: string | undefined;
-  let version = '';
-  let inner: Buffer | undefined;
-  let ttlMs: number | undefined;
-  while (body.next()) {
-    if (body.field === 1) version = body.text();
-    else if (body.field === 2) inner = body.slice();
-    else if (body.field === 3) name = body.text();
-    else if (body.field === 6) ttlMs = readDuration(body.message());
-  }
-  return { name, version, any: inner, extra: undefined, ttlMs };
+  // A wrapper inside SotW: its name and resource are the real ones (rulebook 1.2), and its other fields count as in Delta.
+  const walk = new TagWalk(any);
+  let wrapper: Buffer = Buffer.alloc(0);
+  while (walk.next()) if (walk.field === 2) wrapper = walk.slice();
+  const parsed = readDeltaResource(wrapper, 0, wrapper.length);
+  return { ...parsed, name: parsed.name === '' ? undefined : parsed.name };
 }
 
 /** A TTL longer than this, in seconds, is as good as none; a negative one reads as such. */
