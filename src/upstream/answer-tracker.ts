@@ -53,10 +53,12 @@ export class AnswerTracker {
   #quietMs: number | undefined;
   #completeAtMs = Infinity;
   #completeByMs = Infinity;
+  #firstPartMs = 0;
   /** Longest time that upstream has taken for an answer, in ms. */
   #latencyMs = 0;
   /** Names in the first wildcard answer, while one is awaited or not taken yet. */
   #seen: Set<string> | undefined;
+  #isResumed = false;
 
   constructor(timing: AnswerTiming) {
     this.#timing = timing;
@@ -85,13 +87,17 @@ export class AnswerTracker {
     this.#isWildcardAwaited = true;
     this.#wildcardAskedAtMs = nowMs;
     this.#quietMs = undefined;
-    this.#seen = isResumed ? undefined : new Set();
+    this.#seen = new Set();
+    this.#isResumed = isResumed;
   }
 
   /** A response of the type came. */
   answered(names: Iterable<string>, nowMs: number): void {
+    const sizeBefore = this.#seen?.size ?? 0;
+    let count = 0;
     for (const name of names) {
       this.#seen?.add(name);
+      count++;
       const batch = this.#waiting.get(name);
       if (!batch) continue;
       batch.isAnswered = true;
@@ -106,8 +112,13 @@ export class AnswerTracker {
       this.#tookMs(latencyMs);
       this.#quietMs = Math.max(this.#timing.completeQuietMs, Math.min(latencyMs, quietMsMax));
       this.#completeByMs = nowMs + firstAnswerMsMax;
+      this.#firstPartMs = nowMs;
     }
-    this.#completeAtMs = Math.min(nowMs + this.#quietMs, this.#completeByMs);
+    // No answer holds a name twice: upstream has gone on to changes, and the parts of its answer lie closer together than this.
+    if ((this.#seen?.size ?? 0) < sizeBefore + count) {
+      this.#completeByMs = Math.min(this.#completeByMs, this.#firstPartMs + this.#quietMs);
+    }
+    this.#completeAtMs = Math.max(nowMs, Math.min(nowMs + this.#quietMs, this.#completeByMs));
   }
 
   get #quietOnNameMs(): number {
@@ -125,7 +136,7 @@ export class AnswerTracker {
 
   /** Names of the whole first answer, once. */
   takeSeen(): Set<string> | undefined {
-    const seen = this.#seen;
+    const seen = this.#isResumed ? undefined : this.#seen;
     this.#seen = undefined;
     return seen;
   }
