@@ -25,6 +25,8 @@ export interface RigOptions {
   readonly listener?: ListenerOptions;
   /** Envoys without ADS: each type by its own service. */
   readonly isPerType?: boolean;
+  /** The agent keeps what it has on disk. */
+  readonly hasCache?: boolean;
 }
 
 /**
@@ -61,14 +63,31 @@ export class E2eRig implements AsyncDisposable {
     this.routedTo = 'first';
     this.publish();
     this.port = await this.controlPlane.start(await pickFreePort());
-    const { path, upstreamVariant } = this.#options;
-    if (path === 'direct') return;
+    if (this.#options.path !== 'direct') await this.startWeir();
+  }
+
+  /** Starts the agent, which may have run before, on other ports. */
+  async startWeir(): Promise<void> {
+    const { upstreamVariant, hasCache = false } = this.#options;
     this.#weir = await startWeir({
       command: weirCommand,
       upstream: `127.0.0.1:${this.port}`,
       folder: this.#folder,
       ...(upstreamVariant === undefined ? {} : { upstreamVariant }),
+      ...(hasCache
+        ? { flags: ['--cache-dir', `${this.#folder}/cache`, '--reconnect-base', '100ms', '--reconnect-max', '200ms'] }
+        : {}),
     });
+  }
+
+  /** Kills the agent, so that it writes nothing more. */
+  async killWeir(): Promise<void> {
+    await this.#weir?.process.kill();
+  }
+
+  /** The agent's process, as long as it runs. */
+  get weir(): RunningWeir | undefined {
+    return this.#weir;
   }
 
   /** Address of a backend, 0 or 1. */
