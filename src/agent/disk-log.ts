@@ -88,7 +88,7 @@ export class DiskLog {
   #record(entry: Entry, clock: Clock): StoredResource {
     const refused = this.#store.quarantined.get(entry.name);
     const refusal = refused?.entry === entry ? refused.refusal : undefined;
-    const expiryMs = this.#store.expiryMs(entry.name);
+    const expiryMs = this.#store.deadlines.get(entry.name);
     return {
       name: entry.name,
       ...contentOf(entry),

@@ -76,7 +76,8 @@ export class FreshnessWatch {
       this.#note({ kind: 'type_stale', typeUrl, ageMs: freshness.ageMs(clock.wallMs) ?? 0, maxAgeMs, action });
     }
     const isTooOld = freshness.isStale && freshness.maxAge?.action === 'withhold';
-    const isAwaited = !freshness.isCurrent && clock.monotonicMs < type.awaitedUntilMs;
+    const isAwaited = !freshness.isCurrent && clock.monotonicMs < (type.awaitedUntilMs ?? -Infinity);
+    if (!isAwaited) type.awaitedUntilMs = undefined;
     if (store.isWithheld === (isTooOld || isAwaited)) return;
     store.isWithheld = isTooOld || isAwaited;
     this.#touched.add(type);

@@ -24,7 +24,7 @@ export interface TypeView extends TypeSource {
   readonly disk: DiskLog | undefined;
   readonly freshness: Freshness;
   /** Nothing is served of it before upstream has spoken, at most until then; monotonic in ms (startup `prefer-upstream`). */
-  awaitedUntilMs: number;
+  awaitedUntilMs: number | undefined;
 }
 
 /** Has the type's session ask for what is wanted of it. */

@@ -44,7 +44,8 @@ export class View {
   readonly key: ViewKey;
   readonly types = new Map<TypeUrl, TypeView>();
   readonly #settings: ViewSettings;
-  #node: Buffer;
+  /** Encoded Node that its upstream streams carry. */
+  node: Buffer;
   readonly #intake: Intake;
   readonly #idle: IdleTier;
   readonly #newStreamId: () => number;
@@ -67,17 +68,12 @@ export class View {
   ) {
     this.key = key;
     this.#settings = settings;
-    this.#node = node;
+    this.node = node;
     this.#idle = idle;
     this.#newStreamId = newStreamId;
     this.#random = random;
     this.#intake = new Intake(settings, note => this.#notes.push(note));
     this.#watch = new FreshnessWatch(settings, note => this.#notes.push(note));
-  }
-
-  /** Encoded Node that its upstream streams carry. */
-  get node(): Buffer {
-    return this.#node;
   }
 
   /** Whether anything was received or restored. */
@@ -110,7 +106,7 @@ export class View {
       // A seed is on no disk yet.
       if (stored.provenance === 'seed') type.disk?.reset(undefined, stateOf(type));
     }
-    this.#isHint = this.#node.equals(stored.node);
+    this.#isHint = this.node.equals(stored.node);
     this.#watch.refresh(this.types.values(), clock);
   }
 
@@ -118,7 +114,7 @@ export class View {
   introduce(node: Buffer): void {
     if (!this.#isHint) return;
     this.#isHint = false;
-    this.#node = node;
+    this.node = node;
     for (const session of this.#sessions.values()) session.introduce(node);
   }
 
@@ -126,7 +122,7 @@ export class View {
     return this.#sessions.values();
   }
 
-  /** `control_plane.identifier` for clients: the agent's name and the upstream's (R125). */
+  /** `control_plane.identifier` for clients (R125). */
   readonly controlPlane = (): string => {
     const identifier = this.#sessions.get('main')?.status.identifier;
     return identifier ? `weir/${identifier}` : 'weir';
@@ -157,7 +153,7 @@ export class View {
       heldRemovals: new HeldRemovals(),
       disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
       freshness: new Freshness(this.#watch.maxAgeOf(typeUrl)),
-      awaitedUntilMs: -Infinity,
+      awaitedUntilMs: undefined,
       shelf: new AnswerShelf(store),
       noncePrefix: `${this.types.size.toString(36)}-`,
       upstreamVersion: '',
@@ -212,7 +208,7 @@ export class View {
     return this.takeDiskChanges(clock);
   }
 
-  /** Brings the upstream streams on; to be called after every event. */
+  /** To be called after every event. */
   advance(clock: Clock): UpstreamEffect[] {
     const all: UpstreamEffect[] = [];
     this.#watch.refresh(this.types.values(), clock);
@@ -287,7 +283,7 @@ export class View {
     for (const type of this.types.values()) {
       // In an outage nothing that was dropped could be had again, so nothing is dropped.
       if (type.session.isOpen && type.interest.nextDeadlineMs() <= now) this.#expire(type, now);
-      if (type.store.nextExpiryMs <= now && this.#intake.expire(type, now)) touched.push(type);
+      if (type.store.deadlines.nextMs <= now && this.#intake.expire(type, now)) touched.push(type);
       if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
     if (this.#watch.confirmAtMs <= now) this.#watch.confirm(this.types.values(), clock);
@@ -311,9 +307,9 @@ export class View {
     for (const type of this.types.values()) {
       const { interest, session, ledger, trials, store, heldRemovals, freshness } = type;
       if (session.isOpen) deadline = Math.min(deadline, interest.nextDeadlineMs());
-      deadline = Math.min(deadline, ledger.nextDeadlineMs(), trials.nextDeadlineMs(), store.nextExpiryMs);
+      deadline = Math.min(deadline, ledger.nextDeadlineMs(), trials.nextDeadlineMs(), store.deadlines.nextMs);
       deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
-      if (store.isWithheld) deadline = Math.min(deadline, type.awaitedUntilMs);
+      deadline = Math.min(deadline, type.awaitedUntilMs ?? Infinity);
     }
     return Math.min(deadline, this.#watch.confirmAtMs);
   }
@@ -321,7 +317,7 @@ export class View {
   #session(group: StreamGroup): Session {
     const known = this.#sessions.get(group);
     if (known) return known;
-    const session = new Session(group, this.#settings, this.#node, this.#newStreamId, this.#random);
+    const session = new Session(group, this.#settings, this.node, this.#newStreamId, this.#random);
     this.#sessions.set(group, session);
     return session;
   }

@@ -26,13 +26,13 @@ const crashesMax = 3;
 const crashWindowMs = 60_000;
 
 const schema = `
-create table view (id integer primary key, key text not null unique, match_key text not null, node blob not null,
-  used_ms integer not null) strict;
+create table view (id integer primary key, key text not null unique, match_key text not null, used_ms integer not null,
+  checksum integer not null, node blob not null) strict;
 create table type (id integer primary key, view integer not null references view on delete cascade, url text not null,
-  is_known integer not null default 0, confirmed_ms integer not null default 0, upstream_version text not null default '',
-  unique (view, url)) strict;
+  is_known integer not null, confirmed_ms integer not null, upstream_version text not null, rows integer not null,
+  sum integer not null, checksum integer not null, unique (view, url)) strict;
 create table resource (type integer not null references type on delete cascade, name text not null, trust integer not null,
-  form integer not null, content blob not null, checksum integer not null, primary key (type, name)) strict;
+  form integer not null, checksum integer not null, content blob not null, primary key (type, name)) strict;
 create table load_attempt (at_ms integer not null) strict;
 `;
 

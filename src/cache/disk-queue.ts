@@ -7,6 +7,8 @@ import type { DiskChange } from './stored.ts';
 export class DiskQueue {
   /** In the order in which they have to be applied. */
   readonly #changes = new Map<string, DiskChange>();
+  /** Counts the views that took over the rows of others: what was queued before means other rows than what comes after. */
+  #takeovers = 0;
 
   get size(): number {
     return this.#changes.size;
@@ -15,11 +17,12 @@ export class DiskQueue {
   /** Takes in one change; it takes the place of what it makes pointless. */
   add(change: DiskChange): void {
     if (change.kind === 'view') {
-      // Changes queued for the view that it replaces were made before it, so they have to be applied before it.
-      this.#last(`view\n${change.viewKey}\n${change.replaces ?? ''}`, change);
+      if (change.replaces !== undefined) this.#takeovers++;
+      // In its old place, before the changes that need it; there is none if a takeover came since.
+      this.#changes.set(`view\n${this.#takeovers}\n${change.viewKey}\n${change.replaces ?? ''}`, change);
       return;
     }
-    const type = `${change.viewKey}\n${change.typeUrl}\n`;
+    const type = `${this.#takeovers}\n${change.viewKey}\n${change.typeUrl}\n`;
     switch (change.kind) {
       case 'type':
         return this.#last(`type\n${type}`, change);

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { crc32 } from 'node:zlib';
 import type { TypeUrl, ViewKey } from '../xds/types.ts';
 import type { Row } from './disk-rows.ts';
 import type { DiskChange } from './stored.ts';
@@ -12,13 +13,26 @@ export interface ViewRow {
   readonly usedMs: number;
 }
 
-/** A type as its table has it. */
+/** A type as its table has it, with what its rows add up to: SQLite does not notice a row that a flipped byte has taken away. */
 export interface TypeRow {
   readonly id: number;
   readonly typeUrl: TypeUrl;
-  readonly isKnown: boolean;
-  readonly confirmedWallMs: number;
-  readonly upstreamVersion: string;
+  isKnown: boolean;
+  confirmedWallMs: number;
+  upstreamVersion: string;
+  /** Number of rows, and the sum of their checksums modulo 2^48. */
+  rows: number;
+  sum: number;
+  /** The row of the type itself is as it was written. */
+  readonly isSound: boolean;
+}
+
+const sumModulus = 2 ** 48;
+
+/** What the rows of a type must add up to. */
+export function isWhole({ rows, sum, isSound }: TypeRow, found: readonly Row[]): boolean {
+  if (!isSound || found.length !== rows) return false;
+  return found.reduce((total, row) => (total + row.checksum) % sumModulus, 0) === sum;
 }
 
 /** A view as `weir cache ls` shows it. */
@@ -42,14 +56,16 @@ export interface ListedType {
   readonly sealed: number;
 }
 
-const columns = 'id, key, match_key, node, used_ms';
+const columns = 'id, key, match_key, used_ms, checksum, node';
 
 /** The tables of the disk cache: every statement there is. Transactions are the caller's. */
 export class DiskTables {
   readonly db: DatabaseSync;
   readonly #statements: ReturnType<typeof prepare>;
   readonly #viewIds = new Map<ViewKey, number>();
-  readonly #typeIds = new Map<string, number>();
+  /** Types in use, as they stand in the tables or will at the end of the burst. */
+  readonly #types = new Map<string, TypeRow>();
+  readonly #dirty = new Set<TypeRow>();
 
   constructor(db: DatabaseSync) {
     this.db = db;
@@ -75,13 +91,7 @@ export class DiskTables {
   }
 
   types(viewId: number): TypeRow[] {
-    return this.#statements.types.all(viewId).map(row => ({
-      id: Number(row['id']),
-      typeUrl: String(row['url']) as TypeUrl,
-      isKnown: row['is_known'] === 1,
-      confirmedWallMs: Number(row['confirmed_ms']),
-      upstreamVersion: String(row['upstream_version']),
-    }));
+    return this.#statements.types.all(viewId).map(typeOf);
   }
 
   /** All rows of a type at once: ten thousand of them take 25 ms, and one by one 39. */
@@ -116,7 +126,11 @@ export class DiskTables {
   }
 
   put(viewKey: ViewKey, typeUrl: TypeUrl, { name, trust, form, content, checksum }: Row): void {
-    this.#statements.put.run(this.#typeId(viewKey, typeUrl), name, trust, form, content, checksum);
+    const type = this.#type(viewKey, typeUrl);
+    this.#subtract(type, name);
+    this.#statements.put.run(type.id, name, trust, form, checksum, content);
+    type.rows++;
+    type.sum = (type.sum + checksum) % sumModulus;
   }
 
   apply(change: Exclude<DiskChange, { kind: 'put' }>): void {
@@ -125,20 +139,39 @@ export class DiskTables {
       const { viewKey, matchKey, node, wallMs, replaces } = change;
       if (replaces !== undefined && replaces !== viewKey) {
         // What the new key had before is older than what it takes over.
+        this.finish();
         statements.dropView.run(viewKey);
         statements.rekeyView.run(viewKey, replaces);
         this.forgetIds();
       }
-      statements.putView.run(viewKey, matchKey, node, Math.round(wallMs));
+      const usedMs = Math.round(wallMs);
+      statements.putView.run(viewKey, matchKey, usedMs, checksumOfView(viewKey, matchKey, usedMs, node), node);
       return;
     }
-    const type = this.#typeId(change.viewKey, change.typeUrl);
-    if (change.kind === 'delete') statements.delete.run(type, change.name);
-    else if (change.kind === 'clear') statements.clear.run(type);
-    else {
+    const type = this.#type(change.viewKey, change.typeUrl);
+    if (change.kind === 'delete') {
+      this.#subtract(type, change.name);
+      statements.delete.run(type.id, change.name);
+    } else if (change.kind === 'clear') {
+      statements.clear.run(type.id);
+      type.rows = 0;
+      type.sum = 0;
+    } else {
       const { isKnown, confirmedWallMs, upstreamVersion } = change.state;
-      statements.setType.run(isKnown ? 1 : 0, Math.round(confirmedWallMs), upstreamVersion, type);
+      type.isKnown = isKnown;
+      type.confirmedWallMs = Math.round(confirmedWallMs);
+      type.upstreamVersion = upstreamVersion;
     }
+  }
+
+  /** Writes what the types add up to: the last thing before a commit. */
+  finish(): void {
+    for (const type of this.#dirty) {
+      const { id, isKnown, confirmedWallMs, upstreamVersion, rows, sum } = type;
+      const checksum = checksumOfType(type);
+      this.#statements.setType.run(isKnown ? 1 : 0, confirmedWallMs, upstreamVersion, rows, sum, checksum, id);
+    }
+    this.#dirty.clear();
   }
 
   /** Keeps the views used last. */
@@ -163,7 +196,8 @@ export class DiskTables {
   /** Row ids that a rollback may have taken away must not be used again. */
   forgetIds(): void {
     this.#viewIds.clear();
-    this.#typeIds.clear();
+    this.#types.clear();
+    this.#dirty.clear();
   }
 
   /** Brings the WAL into the file, gives free pages back, and starts the WAL anew. */
@@ -171,10 +205,16 @@ export class DiskTables {
     if (!this.db.isTransaction) this.db.exec('pragma incremental_vacuum; pragma wal_checkpoint(truncate)');
   }
 
-  #typeId(viewKey: ViewKey, typeUrl: TypeUrl): number {
+  /** The type's row, made when first needed; it is written at the end. */
+  #type(viewKey: ViewKey, typeUrl: TypeUrl): TypeRow {
     const key = `${viewKey}\n${typeUrl}`;
-    const known = this.#typeIds.get(key);
-    if (known !== undefined) return known;
+    const known = this.#types.get(key) ?? this.#findType(viewKey, typeUrl);
+    this.#types.set(key, known);
+    this.#dirty.add(known);
+    return known;
+  }
+
+  #findType(viewKey: ViewKey, typeUrl: TypeUrl): TypeRow {
     let view = this.#viewIds.get(viewKey);
     if (view === undefined) {
       const row = this.#statements.viewId.get(viewKey);
@@ -183,9 +223,17 @@ export class DiskTables {
       this.#viewIds.set(viewKey, view);
     }
     this.#statements.addType.run(view, typeUrl);
-    const id = Number(this.#statements.typeId.get(view, typeUrl)?.['id']);
-    this.#typeIds.set(key, id);
-    return id;
+    const row = this.#statements.type.get(view, typeUrl);
+    if (!row) throw new Error(`the cache takes no type ${typeUrl}`);
+    return typeOf(row);
+  }
+
+  /** Takes the row of a name out of what the type adds up to. */
+  #subtract(type: TypeRow, name: string): void {
+    const old = this.#statements.checksum.get(type.id, name);
+    if (!old) return;
+    type.rows--;
+    type.sum = (type.sum + sumModulus - Number(old['checksum'])) % sumModulus;
   }
 }
 
@@ -197,20 +245,23 @@ function prepare(db: DatabaseSync) {
     views: `select ${columns} from view order by used_ms desc, id desc`,
     viewId: 'select id from view where key = ?',
     putView:
-      'insert into view (key, match_key, node, used_ms) values (?, ?, ?, ?) on conflict (key) do update set match_key = excluded.match_key, node = excluded.node, used_ms = excluded.used_ms',
+      'insert into view (key, match_key, used_ms, checksum, node) values (?, ?, ?, ?, ?) on conflict (key) do update set match_key = excluded.match_key, used_ms = excluded.used_ms, checksum = excluded.checksum, node = excluded.node',
     rekeyView: 'update view set key = ? where key = ?',
     dropView: 'delete from view where key = ?',
     dropAll: 'delete from view',
     dropOldViews: 'delete from view where id not in (select id from view order by used_ms desc, id desc limit ?)',
-    types: 'select id, url, is_known, confirmed_ms, upstream_version from type where view = ? order by id',
+    types: 'select * from type where view = ? order by id',
     list: `select url, is_known, confirmed_ms, count(name) as resources, coalesce(sum(length(content)), 0) as bytes,
       coalesce(sum(trust = 0), 0) as quarantined, coalesce(sum(form = 2), 0) as withheld, coalesce(sum(form = 1), 0) as sealed
       from type left join resource on resource.type = type.id where view = ? group by type.id order by type.id`,
-    typeId: 'select id from type where view = ? and url = ?',
-    addType: 'insert into type (view, url) values (?, ?) on conflict do nothing',
-    setType: 'update type set is_known = ?, confirmed_ms = ?, upstream_version = ? where id = ?',
+    type: 'select * from type where view = ? and url = ?',
+    addType: `insert into type (view, url, is_known, confirmed_ms, upstream_version, rows, sum, checksum)
+      values (?, ?, 0, 0, '', 0, 0, 0) on conflict do nothing`,
+    setType:
+      'update type set is_known = ?, confirmed_ms = ?, upstream_version = ?, rows = ?, sum = ?, checksum = ? where id = ?',
     resources: 'select name, trust, form, content, checksum from resource where type = ?',
-    put: 'insert or replace into resource (type, name, trust, form, content, checksum) values (?, ?, ?, ?, ?, ?)',
+    put: 'insert or replace into resource (type, name, trust, form, checksum, content) values (?, ?, ?, ?, ?, ?)',
+    checksum: 'select checksum from resource where type = ? and name = ?',
     delete: 'delete from resource where type = ? and name = ?',
     clear: 'delete from resource where type = ?',
   };
@@ -220,15 +271,37 @@ function prepare(db: DatabaseSync) {
   return statements as { readonly [K in keyof typeof sql]: StatementSync }; // Filled from the same keys.
 }
 
+/** A view whose row is not as it was written is none: its node would go upstream. */
 function viewOf(row: Record<string, unknown> | undefined): ViewRow | undefined {
   if (!row) return undefined;
-  return {
+  const key = String(row['key']) as ViewKey;
+  const matchKey = String(row['match_key']);
+  const usedMs = Number(row['used_ms']);
+  const node = bufferOf(row['node']);
+  if (checksumOfView(key, matchKey, usedMs, node) !== Number(row['checksum'])) return undefined;
+  return { id: Number(row['id']), key, matchKey, node, usedMs };
+}
+
+function typeOf(row: Record<string, unknown>): TypeRow {
+  const type = {
     id: Number(row['id']),
-    key: String(row['key']) as ViewKey,
-    matchKey: String(row['match_key']),
-    node: bufferOf(row['node']),
-    usedMs: Number(row['used_ms']),
+    typeUrl: String(row['url']) as TypeUrl,
+    isKnown: row['is_known'] === 1,
+    confirmedWallMs: Number(row['confirmed_ms']),
+    upstreamVersion: String(row['upstream_version']),
+    rows: Number(row['rows']),
+    sum: Number(row['sum']),
   };
+  return { ...type, isSound: Number(row['checksum']) === checksumOfType(type) };
+}
+
+function checksumOfType(type: Omit<TypeRow, 'isSound'>): number {
+  const { id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, rows, sum } = type;
+  return crc32(JSON.stringify([id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, rows, sum]));
+}
+
+function checksumOfView(key: string, matchKey: string, usedMs: number, node: Buffer): number {
+  return crc32(node, crc32(JSON.stringify([key, matchKey, usedMs])));
 }
 
 /** SQLite gives blobs as Uint8Array of their own memory. */

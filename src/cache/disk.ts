@@ -15,7 +15,7 @@ import {
 import { type DiskNote, type DiskState, DiskUnusable } from './disk-notes.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { decodeRow, encodeRow, type RowProtector } from './disk-rows.ts';
-import { DiskTables, type ListedView, type ViewRow } from './disk-tables.ts';
+import { DiskTables, isWhole, type ListedView, type TypeRow, type ViewRow } from './disk-tables.ts';
 import type { DiskChange, StoredResource, StoredType, StoredView } from './stored.ts';
 
 /** Changes applied in one turn of the event loop: 200 rows of 400 B take under a millisecond (perf-facts.md). */
@@ -80,18 +80,16 @@ export class DiskStore {
   static async open(options: DiskOptions): Promise<DiskStore> {
     ensurePrivateDirectory(options.directory);
     const path = join(options.directory, 'cache.db');
-    let db = await openWaiting(path, options);
+    const db = await openWaiting(path, options);
+    let tables: DiskTables;
     try {
-      if (!beginLoad(db, options.wallMs())) {
-        db.close();
-        db = replaceFile(path, options, 'the process died three times within a minute while it loaded it');
-      }
+      const mayLoad = beginLoad(db, options.wallMs());
+      tables = mayLoad ? new DiskTables(db) : replaceFile(db, path, options, 'the process died of it three times');
     } catch (error) {
       if (!isDamage(error)) throw error;
-      db.close();
-      db = replaceFile(path, options, String(error));
+      tables = replaceFile(db, path, options, String(error));
     }
-    const store = new DiskStore(path, options, new DiskTables(db));
+    const store = new DiskStore(path, options, tables);
     const { views, resources } = store.#guarded(tables => tables.counts(), { views: 0, resources: 0 });
     options.note({ kind: 'disk_opened', path, views, resources, bytes: store.size() });
     return store;
@@ -193,8 +191,7 @@ export class DiskStore {
   }
 
   #replace(reason: string): void {
-    this.#tables.db.close();
-    this.#tables = new DiskTables(replaceFile(this.path, this.#options, reason));
+    this.#tables = replaceFile(this.#tables.db, this.path, this.#options, reason);
   }
 
   #load(pick: (tables: DiskTables) => ViewRow | undefined): StoredView | undefined {
@@ -211,12 +208,13 @@ export class DiskStore {
     return { viewKey: key, matchKey, node, usedWallMs: usedMs, provenance: 'disk', types };
   }
 
-  #loadType(tables: DiskTables, viewKey: ViewKey, type: ReturnType<DiskTables['types']>[number]): StoredType {
+  #loadType(tables: DiskTables, viewKey: ViewKey, type: TypeRow): StoredType {
     const { protector, note } = this.#options;
     const { typeUrl } = type;
     const resources: StoredResource[] = [];
     const missing = new Map<string, string[]>();
-    for (const row of tables.resources(type.id)) {
+    const rows = tables.resources(type.id);
+    for (const row of rows) {
       const read = decodeRow(row, protector, typeUrl);
       if ('missing' in read) {
         const names = missing.get(read.missing) ?? [];
@@ -228,7 +226,9 @@ export class DiskStore {
       // Sealed with the key before: seal it anew.
       if (read.isOldKey) this.#queue.add({ kind: 'put', viewKey, typeUrl, resource: read.resource });
     }
-    const isSetLost = type.isKnown && missing.size > 0;
+    // Damage may have taken rows away, or be in what says whether it is a set at all.
+    if (missing.size === 0 && !isWhole(type, rows)) missing.set('damaged', []);
+    const isSetLost = (type.isKnown || !type.isSound) && missing.size > 0;
     for (const [reason, names] of missing) {
       const some = names.slice(0, namedMax);
       note({ kind: 'disk_rows_missing', typeUrl, names: some, count: names.length, reason, isSetLost });
@@ -262,6 +262,7 @@ export class DiskStore {
     for (const change of burst.changes.slice(burst.at, end)) this.#apply(change);
     burst.at = end;
     if (end < burst.changes.length) return false;
+    this.#tables.finish();
     this.#tables.dropOldViews(viewsMax);
     this.#tables.db.exec('commit');
     return true;
@@ -371,16 +372,22 @@ async function openWaiting(path: string, options: DiskOptions): Promise<Database
         if (!isNoted) options.note({ kind: 'disk_waiting', path, forMs: options.lockWaitMs });
         isNoted = true;
         await sleep(lockRetryMs);
-      } else if (isDamage(error)) return replaceFile(path, options, String(error));
+      } else if (isDamage(error)) return replaceFile(undefined, path, options, String(error)).db;
       else throw error;
     }
   }
 }
 
-function replaceFile(path: string, { note, wallMs }: DiskOptions, reason: string): DatabaseSync {
+function replaceFile(
+  db: DatabaseSync | undefined,
+  path: string,
+  { note, wallMs }: DiskOptions,
+  reason: string,
+): DiskTables {
+  db?.close();
   const aside = setAside(path, wallMs());
   note({ kind: 'disk_set_aside', reason, setAside: aside, lost: 'everything that was cached; it is fetched anew' });
-  return openDatabase(path, note);
+  return new DiskTables(openDatabase(path, note));
 }
 
 function sizeOf(path: string): number {

@@ -41,7 +41,8 @@ export class TypeStore {
   readonly #tombstones = new Map<string, Tombstone>();
   readonly #absent = new Map<string, { reason: AbsentReason; revision: number }>();
   readonly #standing: Standing;
-  readonly #deadlines = new Deadlines();
+  /** When each TTL ends (R113). */
+  readonly deadlines = new Deadlines();
   readonly #log = new ChangeLog();
   /** Made when first asked for, then kept up to date. */
   #setDigest: SetDigest | undefined;
@@ -77,16 +78,6 @@ export class TypeStore {
 
   get quarantined(): ReadonlyMap<string, Quarantined> {
     return this.#standing.quarantined;
-  }
-
-  /** When the next TTL ends, on the monotonic clock in ms; Infinity without one. */
-  get nextExpiryMs(): number {
-    return this.#deadlines.nextMs;
-  }
-
-  /** When the TTL of a name ends, on the monotonic clock in ms. */
-  expiryMs(name: string): number | undefined {
-    return this.#deadlines.get(name);
   }
 
   entries(): IterableIterator<Entry> {
@@ -145,7 +136,7 @@ export class TypeStore {
       else {
         const untold = placement === 'idle' ? this.#putIdle(resource) : this.#upsert(resource, isSlab);
         if (untold) quiet.push(untold);
-        this.#deadlines.set(resource.name, resource.ttlMs === undefined ? undefined : nowMs + resource.ttlMs);
+        this.deadlines.set(resource.name, resource.ttlMs === undefined ? undefined : nowMs + resource.ttlMs);
       }
     }
     for (const name of removed) {
@@ -176,14 +167,14 @@ export class TypeStore {
       entry.good.isAccepted = true;
     }
     if (isAccepted) this.#standing.accepted(entry);
-    this.#deadlines.set(resource.name, expiryMs);
+    this.deadlines.set(resource.name, expiryMs);
     return entry;
   }
 
   /** A heartbeat came for a name that is held: its TTL starts again, its content does not change (R25, R113). */
   heartbeat(name: string, ttlMs: number, nowMs: number): boolean {
     if (!this.#entries.has(name)) return false;
-    this.#deadlines.set(name, nowMs + ttlMs);
+    this.deadlines.set(name, nowMs + ttlMs);
     return true;
   }
 
@@ -193,7 +184,7 @@ export class TypeStore {
    * @returns the names
    */
   expire(nowMs: number): string[] {
-    const names = this.#deadlines.due(nowMs);
+    const names = this.deadlines.due(nowMs);
     for (const name of names) {
       if (this.traits.isFullState || this.traits.mayInferRemoval) this.#remove(name, nowMs);
       else this.forget(name);
@@ -323,7 +314,9 @@ export class TypeStore {
       // Served all the same, so nothing changes but the version below.
     } else if (refused) this.#standing.release(resource.name);
     const held = this.#entries.get(resource.name);
-    if (held?.any.equals(resource.any)) {
+    // A client that was sent what is refused now may hold it, so going back to what was good is a change.
+    const isBack = refused !== undefined && !refused.isServed;
+    if (held?.any.equals(resource.any) && !isBack) {
       const isTold = resource.version === '' || resource.version === held.version;
       // Equal content is no news (R108), but a whole list swaps to its own buffer, so that the old one can go.
       if (keepSlice) held.any = resource.any;
@@ -334,6 +327,8 @@ export class TypeStore {
     }
     const any = keepSlice ? resource.any : Buffer.from(resource.any);
     this.#replace(resource.name, { ...resource, any });
+    const entry = this.#entries.get(resource.name);
+    if (entry && held?.isAccepted && held.any.equals(any)) this.#standing.accepted(entry);
     return undefined;
   }
 
@@ -378,7 +373,7 @@ export class TypeStore {
   #drop(entry: Entry): void {
     this.#entries.delete(entry.name);
     this.#standing.gone(entry);
-    this.#deadlines.set(entry.name, undefined);
+    this.deadlines.set(entry.name, undefined);
     this.generation++;
     this.bytes -= entry.any.length;
     this.#setDigest?.remove(entry.name, entry.digest);
