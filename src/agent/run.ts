@@ -155,7 +155,8 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   }
 
   storage.loadedFine();
-  process.once('uncaughtExceptionMonitor', () => storage.crashed());
+  const onCrash = (): void => storage.crashed();
+  process.once('uncaughtExceptionMonitor', onCrash);
   const listen = listenAddresses.map(formatAddress);
   const adminAddress = admin.addresses[0] ?? settings.admin;
   log.info({ listen, admin: formatAddress(adminAddress), upstream: settings.upstream.map(formatAddress) }, 'listening');
@@ -169,6 +170,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     await local.stop(settings.drainTimeoutMs);
     await admin.close();
     loop.stop();
+    process.off('uncaughtExceptionMonitor', onCrash);
     await storage.close();
     log.info({}, 'stopped');
     stop(exitCodes.ok);

@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
+import { message, nested, text } from '../../src/demo/proto.ts';
+import { clusterType, secretType } from '../../src/xds/type-urls.ts';
+import type { TypeUrl, Variant } from '../../src/xds/types.ts';
+import { startTestAgent, type TestAgent } from '../support/agent.ts';
+import { resources } from '../support/core-harness.ts';
+import type { TestResource } from '../support/messages.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { RawControlPlane } from '../support/raw-control-plane.ts';
+
+// What an agent with a disk does when the control plane goes away and comes back (issue 5): agents on real sockets and real files.
+
+const waitMs = 10_000;
+
+/** An agent with a cache, which can end and start again, and a control plane on one port. */
+class Pod {
+  readonly folder = makeFolder();
+  readonly controlPlane: RawControlPlane;
+  readonly #context: TestContext;
+  readonly #flags: Readonly<Record<string, string>>;
+  #port = '';
+  #agent: TestAgent | undefined;
+  /** Everything that every agent logged. */
+  readonly log: string[] = [];
+
+  constructor(context: TestContext, flags: Readonly<Record<string, string>> = {}) {
+    this.#context = context;
+    this.#flags = flags;
+    this.controlPlane = new RawControlPlane(context);
+    context.after(() => removeFolder(this.folder));
+  }
+
+  get agent(): TestAgent {
+    assert.ok(this.#agent, 'the agent was started');
+    return this.#agent;
+  }
+
+  get cacheDir(): string {
+    return join(this.folder, 'cache');
+  }
+
+  async plane(): Promise<void> {
+    this.#port = await this.controlPlane.start(this.#port || '127.0.0.1:0');
+  }
+
+  async start(flags: Readonly<Record<string, string>> = {}): Promise<void> {
+    const all = { 'cache-dir': this.cacheDir, ...this.#flags, ...flags };
+    this.#agent = await startTestAgent(this.#context, this.#port, all);
+  }
+
+  async stop(): Promise<void> {
+    await this.agent.agent.drain('the test says so');
+    this.log.push(...this.agent.log);
+  }
+
+  client(variant: Variant): RawClient {
+    return new RawClient(this.#context, this.agent.address, variant);
+  }
+
+  /** Answers the agent's first request of a type as control planes do: what is listed and is not there is gone. */
+  async answer(typeUrl: TypeUrl, held: readonly TestResource[]): Promise<void> {
+    const { stream, request } = await this.controlPlane.request(typeUrl);
+    const removed = [...request.initialVersions.keys()].filter(name => !held.some(one => one.name === name));
+    this.controlPlane.respond(stream, typeUrl, { resources: held, removed });
+  }
+
+  /** Waits until so many resources of a type are on disk. */
+  async written(typeUrl: string, count: number): Promise<void> {
+    await waitFor(`${count} of ${typeUrl} on disk`, waitMs, async () => {
+      const { views } = (await (await fetch(`${this.agent.adminUrl}/cache`)).json()) as {
+        views: { types: { typeUrl: string; resources: number; isKnown: boolean }[] }[];
+      };
+      return views[0]?.types.some(type => type.typeUrl === typeUrl && type.resources === count) || undefined;
+    });
+  }
+}
+
+/** Names that a client holds of a type, as soon as they are these. */
+async function holds(client: RawClient, held: Set<string>, names: readonly string[]): Promise<void> {
+  await waitFor(`the names ${names.join(' ')}`, waitMs, () => {
+    for (let response = client.inbox.shift(); response; response = client.inbox.shift()) {
+      if (response.removed.length === 0 && response.resources.length > 0 && response.version.startsWith('w'))
+        held.clear();
+      for (const { name } of response.resources) held.add(name);
+      for (const name of response.removed) held.delete(name);
+    }
+    return [...held].sort().join(' ') === names.join(' ') ? true : undefined;
+  });
+}
+
+describe('deleted during an outage', { concurrency: 1 }, () => {
+  const cases: readonly [what: string, variant: Variant, flags: Readonly<Record<string, string>>, version: string][] = [
+    ['upstream SotW', 'sotw', {}, '1'],
+    ['upstream Delta with versions', 'delta', {}, '1'],
+    ['upstream Delta with empty versions', 'delta', {}, ''],
+    ['resume off', 'delta', { resume: 'off' }, '1'],
+  ];
+  for (const [what, variant, flags, version] of cases) {
+    for (const isRestarted of [false, true]) {
+      test(`R107 R108: ${what}, agent ${isRestarted ? 'restarted meanwhile' : 'up all the time'}: gone afterwards, and from the disk`, async t => {
+        const pod = new Pod(t, { 'upstream-variant': variant, ...flags });
+        const all = resources(clusterType, ['a', 'b', 'c']).map(one => ({ ...one, version }));
+        const left = all.filter(one => one.name !== 'b');
+        await pod.plane();
+        await pod.start();
+        let client = pod.client('delta');
+        let held = new Set<string>();
+        client.ask({ typeUrl: clusterType, nodeId: 'node' });
+        await pod.answer(clusterType, all);
+        await holds(client, held, ['a', 'b', 'c']);
+        await pod.written(clusterType, 3);
+        pod.controlPlane.stop();
+        if (isRestarted) {
+          await pod.stop();
+          await pod.start();
+          client = pod.client('delta');
+          held = new Set();
+          client.ask({ typeUrl: clusterType, nodeId: 'node' });
+          await holds(client, held, ['a', 'b', 'c']);
+        }
+        await pod.plane();
+        await pod.answer(clusterType, left);
+        await holds(client, held, ['a', 'c']);
+        await pod.written(clusterType, 2);
+
+        pod.controlPlane.stop();
+        await pod.stop();
+        await pod.start();
+        for (const form of ['delta', 'sotw'] as const) {
+          const late = pod.client(form);
+          late.ask({ typeUrl: clusterType, nodeId: 'node' });
+          await holds(late, new Set(), ['a', 'c']);
+        }
+      });
+    }
+  }
+});
+
+describe('rejected at the first sync', () => {
+  test('R102: one bad cluster of a thousand, everything restarts offline: the others are served', async t => {
+    const pod = new Pod(t);
+    const names = Array.from({ length: 1_000 }, (_, index) => `c${String(index).padStart(4, '0')}`);
+    await pod.plane();
+    await pod.start();
+    const client = new RawClient(t, pod.agent.address, 'delta', { acks: false });
+    client.ask({ typeUrl: clusterType, nodeId: 'node' });
+    await pod.answer(clusterType, resources(clusterType, names));
+    const first = await client.next();
+    assert.equal(first.resources.length, names.length);
+    const error = 'Error adding/updating cluster(s) c0500: malformed';
+    client.ask({ typeUrl: clusterType, nonce: first.nonce, error });
+    await pod.written(clusterType, names.length);
+    pod.controlPlane.stop();
+    await pod.stop();
+    await pod.start();
+    for (const form of ['delta', 'sotw'] as const) {
+      const late = pod.client(form);
+      late.ask({ typeUrl: clusterType, nodeId: 'node' });
+      const { resources: served } = await late.next();
+      assert.deepEqual(
+        served.map(one => one.name).sort(),
+        names.filter(name => name !== 'c0500'),
+      );
+    }
+  });
+});
+
+/** A Secret with a private key as Envoy takes it. */
+function secret(name: string, key: string): TestResource {
+  const certificate = nested(2, nested(2, text(3, key)));
+  return { name, version: '1', body: message(text(1, name), certificate) };
+}
+
+/** Every file below a folder. */
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map(name => join(folder, name))
+    .filter(path => statSync(path).isFile());
+}
+
+describe('secrets', { concurrency: 1 }, () => {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const needle = pem.split('\n')[1] ?? '';
+
+  /** Runs a pod that gets a secret and a cluster with a key in it, and looks for the key in all that is left. */
+  async function run(t: TestContext, flags: Readonly<Record<string, string>>): Promise<Pod> {
+    const pod = new Pod(t, { 'log-level': 'debug', ...flags });
+    await pod.plane();
+    await pod.start();
+    const client = pod.client('delta');
+    client.ask({ typeUrl: clusterType, nodeId: 'node' });
+    client.ask({ typeUrl: secretType, names: ['s'] });
+    const inlined = { name: 'inlined', version: '1', body: message(text(1, 'inlined'), text(60, pem)) };
+    await pod.answer(clusterType, [...resources(clusterType, ['plain']), inlined]);
+    await pod.answer(secretType, [secret('s', pem)]);
+    await holds(client, new Set(), ['inlined', 'plain', 's']);
+    await pod.written(clusterType, 2);
+    await pod.written(secretType, 1);
+    const dump = await (await fetch(`${pod.agent.adminUrl}/config_dump`)).text();
+    const status = await (await fetch(`${pod.agent.adminUrl}/status`)).text();
+    pod.controlPlane.stop();
+    await pod.stop();
+    for (const said of [dump, status, ...pod.log]) assert.ok(!said.includes(needle), 'no key in a page or a log line');
+    const files = filesIn(pod.cacheDir);
+    assert.ok(files.some(path => path.endsWith('cache.db')));
+    for (const path of files) assert.ok(!readFileSync(path).includes(needle), `no key in ${path}`);
+    return pod;
+  }
+
+  test('T19 R104: by default no key bytes are left anywhere, and the log names what is kept in memory', async t => {
+    const pod = await run(t, {});
+    const lines = pod.log.filter(line => line.includes('kept in memory only'));
+    assert.equal(lines.length, 2);
+    assert.ok(lines.some(line => line.startsWith('warn') && line.includes('"inlined"')));
+    await pod.start();
+    const late = pod.client('delta');
+    late.ask({ typeUrl: clusterType, nodeId: 'node' });
+    await waitFor('the word on what is missing', waitMs, () =>
+      pod.agent.log.some(line => line.includes('CDS is not restored')) ? true : undefined,
+    );
+    assert.deepEqual(late.inbox, [], 'a set without its part is none');
+  });
+
+  test('T19 R104: encrypted: the bytes are nowhere, and an offline restart serves them', async t => {
+    const folder = makeFolder();
+    t.after(() => removeFolder(folder));
+    const [key, other] = [join(folder, 'key'), join(folder, 'other')];
+    writeFileSync(key, randomBytes(32));
+    writeFileSync(other, randomBytes(32).toString('hex'));
+    const pod = await run(t, { secrets: 'encrypted', 'secrets-key-file': key });
+    await pod.start();
+    const client = pod.client('delta');
+    client.ask({ typeUrl: clusterType, nodeId: 'node' });
+    client.ask({ typeUrl: secretType, names: ['s'] });
+    await holds(client, new Set(), ['inlined', 'plain', 's']);
+    await pod.stop();
+
+    await pod.start({ 'secrets-key-file': other });
+    const missing = pod.agent.log.filter(line => line.startsWith('error') && line.includes('sealed with another key'));
+    assert.equal(missing.length, 2, pod.agent.log.join('\n'));
+    await pod.stop();
+
+    // The key is changed: the old one still opens, and what it sealed is sealed anew.
+    await pod.start({ 'secrets-key-file': other, 'secrets-old-key-file': key });
+    const late = pod.client('delta');
+    late.ask({ typeUrl: clusterType, nodeId: 'node' });
+    late.ask({ typeUrl: secretType, names: ['s'] });
+    await holds(late, new Set(), ['inlined', 'plain', 's']);
+    await pod.stop();
+    await pod.start({ 'secrets-key-file': other });
+    assert.ok(!pod.agent.log.some(line => line.includes('another key')), pod.agent.log.join('\n'));
+  });
+});
