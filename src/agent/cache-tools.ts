@@ -64,12 +64,25 @@ async function withDisk<T>(
   const path = join(ownDirectory(place.cacheDir), 'cache.db');
   if (!mayMake && !existsSync(path)) throw new AgentError(`there is no cache in ${place.cacheDir}`);
   const settings = settingsOf(place);
-  const disk = await openDisk(settings, place.cacheDir, await readSealer(settings), note => notes.push(note));
+  let isLost = false;
+  const watch = {
+    note: (note: DiskNote) => notes.push(note),
+    onLost: () => {
+      isLost = true;
+    },
+  };
+  const disk = await openDisk(settings, place.cacheDir, await readSealer(settings), watch);
+  let result: T;
   try {
-    return use(disk);
+    result = use(disk);
   } finally {
     await disk.close();
   }
+  const { state } = disk;
+  if (state.kind === 'failing') throw new AgentError(`${disk.path} cannot be written: ${state.error}`);
+  // Whoever only read has been told by a note.
+  if (isLost && mayMake) throw new AgentError(`${disk.path} was damaged and is set aside; try again`);
+  return result;
 }
 
 /** What is on disk. Errors as `openDisk`. */

@@ -109,6 +109,9 @@ export class Core {
       case 'disk_loaded':
         this.#diskLoaded(event.view, clock);
         break;
+      case 'disk_lost':
+        this.#views.rewrite(clock);
+        break;
       case 'seed_loaded':
         this.#seedLoaded(clock);
         break;

@@ -43,6 +43,13 @@ export class DiskLog {
     this.#groups.push({ nonce, contents: [...contents], state, isReset: true });
   }
 
+  /** The disk has lost everything: {@link reset}, in the place of whatever else still waits. */
+  rewrite(state: StoredTypeState): void {
+    const nonce = this.#groups.findLast(group => group.nonce !== undefined)?.nonce;
+    this.#groups = [];
+    this.reset(nonce, state);
+  }
+
   /** Contents that have another standing now: accepted, refused, given another TTL. */
   touch(names: Iterable<string>): void {
     const contents: [string, Entry | undefined][] = [];

@@ -11,6 +11,8 @@ export type CoreEvent =
   | ChannelEvent
   /** What was kept outside the process was looked for: the view to start with, if there is one. */
   | { readonly kind: 'disk_loaded'; readonly view: StoredView | undefined }
+  /** The disk was begun anew and has nothing of what it was told. */
+  | { readonly kind: 'disk_lost' }
   /** There is a seed now, for views that have nothing yet. */
   | { readonly kind: 'seed_loaded' }
   /** An operator lets pass what the guard holds back, of one type or of all. */

@@ -41,7 +41,8 @@ export interface RunningAgent {
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
   const counters = new Counters();
-  const storage = await openStorage(settings, observeDisk, observeSeed);
+  const onLost = (): void => loop.post({ kind: 'disk_lost' });
+  const storage = await openStorage(settings, { note: observeDisk, seedNote: observeSeed, onLost });
   const idle = createIdleTier(settings.idleResourcesMax);
   const core = new Core(coreSettings(settings), idle, storage, Math.random);
   const loop = new Loop(core, perform);

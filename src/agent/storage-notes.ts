@@ -19,6 +19,10 @@ export function describeDisk(note: DiskNote): LogLine {
       });
     case 'disk_set_aside':
       return line('error', `cache set aside: ${note.reason}`, { setAside: note.setAside, lost: note.lost });
+    case 'disk_vanished':
+      return line('error', 'the cache was removed while it was in use; it is begun anew with what is held', {
+        path: note.path,
+      });
     case 'disk_migrated':
       return line('info', `cache brought from format ${note.fromVersion} to ${note.toVersion}`, {});
     case 'disk_rows_missing': {

@@ -34,6 +34,13 @@ export interface Storage extends StoredViews {
   close(): Promise<void>;
 }
 
+/** Who is told what becomes of the disk cache. */
+export interface StorageWatch {
+  readonly note: (note: DiskNote) => void;
+  /** It was begun anew: it is to be told everything once more. */
+  readonly onLost: () => void;
+}
+
 /** Weir's own part of the cache directory, which only its owner may enter (R104). */
 export function ownDirectory(cacheDir: string): string {
   return join(cacheDir, 'weir');
@@ -46,12 +53,11 @@ export function ownDirectory(cacheDir: string): string {
  */
 export async function openStorage(
   settings: CacheSettings,
-  note: (note: DiskNote) => void,
-  seedNote: (note: SeedNote) => void,
+  watch: StorageWatch & { readonly seedNote: (note: SeedNote) => void },
 ): Promise<Storage> {
   const { cacheDir, cacheMatch } = settings;
   const sealer = await readSealer(settings);
-  const disk = cacheDir === undefined ? undefined : await openDisk(settings, cacheDir, sealer, note);
+  const disk = cacheDir === undefined ? undefined : await openDisk(settings, cacheDir, sealer, watch);
   let seed: Seed | undefined;
 
   const onDisk = (identity: NodeIdentity | undefined): StoredView | undefined => {
@@ -64,14 +70,14 @@ export async function openStorage(
     get seed() {
       return seed;
     },
-    find: identity => onDisk(identity) ?? seed?.viewFor(identity, seedNote),
-    first: identity => onDisk(identity) ?? (identity && seed?.viewFor(identity, seedNote)),
+    find: identity => onDisk(identity) ?? seed?.viewFor(identity, watch.seedNote),
+    first: identity => onDisk(identity) ?? (identity && seed?.viewFor(identity, watch.seedNote)),
     write: changes => disk?.write(changes),
     loadedFine: () => disk?.loadedFine(),
     crashed: () => disk?.crashed(),
     async loadSeed(identity) {
       const isNeeded = settings.seed !== undefined && !onDisk(identity)?.types.some(type => type.resources.length > 0);
-      if (isNeeded) seed = await loadSeed(settings, sealer, seedNote);
+      if (isNeeded) seed = await loadSeed(settings, sealer, watch.seedNote);
       return seed !== undefined;
     },
     close: async () => disk?.close(),
@@ -83,7 +89,7 @@ export async function openDisk(
   settings: CacheSettings,
   cacheDir: string,
   sealer: RowSealer | undefined,
-  note: (note: DiskNote) => void,
+  watch: StorageWatch,
 ): Promise<DiskStore> {
   try {
     return await DiskStore.open({
@@ -91,7 +97,7 @@ export async function openDisk(
       lockWaitMs: settings.cacheLockWaitMs,
       bytesMax: settings.cacheBytesMax,
       protector: createProtector(settings.secrets, sealer),
-      note,
+      ...watch,
       wallMs: Date.now,
     });
   } catch (error) {

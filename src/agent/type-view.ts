@@ -75,6 +75,12 @@ export function forgetOnDisk(type: TypeView, names: readonly string[], isWildcar
   }
 }
 
+/** The disk has lost everything. */
+export function rewriteOnDisk(type: TypeView): void {
+  // An unfinished set is written when it is whole.
+  if (isWrittenByName(type)) type.disk?.rewrite(stateOf(type));
+}
+
 /** What the disk keeps of a type besides its resources. */
 export function stateOf({ store, freshness, upstreamVersion }: TypeView): StoredTypeState {
   return { isKnown: store.isKnown, confirmedWallMs: freshness.confirmedWallMs, upstreamVersion };

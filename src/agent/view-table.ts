@@ -1,6 +1,7 @@
 import type { StoredView } from '../cache/stored.ts';
 import type { Clock, ViewKey } from '../xds/types.ts';
 import type { CoreEffect } from './events.ts';
+import { rewriteOnDisk } from './type-view.ts';
 import type { View } from './view.ts';
 
 /** Makes a view whose upstream streams carry this encoded Node. */
@@ -9,6 +10,7 @@ export type MakeView = (viewKey: ViewKey, node: Buffer) => View;
 /** The views that are alive: how they come, from what was stored or from nothing, and how they go. */
 export class ViewTable {
   readonly #views = new Map<ViewKey, View>();
+  readonly #matchKeys = new Map<ViewKey, string>();
   readonly #make: MakeView;
   readonly #isStoring: boolean;
   readonly #perform: (effect: CoreEffect) => void;
@@ -36,17 +38,23 @@ export class ViewTable {
   make(viewKey: ViewKey, node: Buffer, matchKey: string, stored: StoredView | undefined, clock: Clock): View {
     const view = this.#make(viewKey, node);
     this.#views.set(viewKey, view);
-    if (this.#isStoring) {
-      const replaces = stored?.provenance === 'disk' && stored.viewKey !== viewKey ? stored.viewKey : undefined;
-      const change = { kind: 'view', viewKey, matchKey, node, wallMs: clock.wallMs, replaces } as const;
-      this.#perform({ kind: 'write_disk', changes: [change] });
-    }
+    this.#matchKeys.set(viewKey, matchKey);
+    this.#write(view, stored?.provenance === 'disk' && stored.viewKey !== viewKey ? stored.viewKey : undefined, clock);
     if (stored) {
       const { provenance, types } = stored;
       this.#perform({ kind: 'note', note: { kind: 'view_restored', viewKey, provenance, types: types.length } });
       view.restore(stored, clock);
     }
     return view;
+  }
+
+  /** The disk has lost everything: it is told all of it once more. */
+  rewrite(clock: Clock): void {
+    for (const view of this.#views.values()) {
+      this.#write(view, undefined, clock);
+      for (const type of view.types.values()) rewriteOnDisk(type);
+      this.#perform({ kind: 'write_disk', changes: view.takeDiskChanges(clock) });
+    }
   }
 
   /**
@@ -63,8 +71,15 @@ export class ViewTable {
         if (streamId !== undefined) this.#perform({ kind: 'close_upstream', streamId });
       if (changes.length > 0) this.#perform({ kind: 'write_disk', changes });
       this.#views.delete(view.key);
+      this.#matchKeys.delete(view.key);
       retired = view.key;
     }
     return retired;
+  }
+  /** Tells the disk of a view. @param replaces the view whose rows are its own now */
+  #write({ key: viewKey, node }: View, replaces: ViewKey | undefined, clock: Clock): void {
+    const matchKey = this.#matchKeys.get(viewKey) ?? '';
+    const change = { kind: 'view', viewKey, matchKey, node, wallMs: clock.wallMs, replaces } as const;
+    if (this.#isStoring) this.#perform({ kind: 'write_disk', changes: [change] });
   }
 }

@@ -18,6 +18,8 @@ export type DiskNote =
   | { readonly kind: 'disk_waiting'; readonly path: string; readonly forMs: number }
   /** The file was set aside, and an empty one takes its place. */
   | { readonly kind: 'disk_set_aside'; readonly reason: string; readonly setAside: string; readonly lost: string }
+  /** Somebody removed the file while it was in use. */
+  | { readonly kind: 'disk_vanished'; readonly path: string }
   | { readonly kind: 'disk_migrated'; readonly fromVersion: number; readonly toVersion: number }
   /** Resources of a type could not be read; `isSetLost`: with them the whole set, which is no set without them. */
   | {

@@ -125,14 +125,17 @@ export class DiskTables {
     }));
   }
 
+  /** As {@link apply}. */
   put(viewKey: ViewKey, typeUrl: TypeUrl, { name, trust, form, content, checksum }: Row): void {
     const type = this.#type(viewKey, typeUrl);
+    if (!type) return;
     this.#subtract(type, name);
     this.#statements.put.run(type.id, name, trust, form, checksum, content);
     type.rows++;
     type.sum = (type.sum + checksum) % sumModulus;
   }
 
+  /** What belongs to a view that is not there is passed over: it was dropped, and parts of it must not come back as the whole. */
   apply(change: Exclude<DiskChange, { kind: 'put' }>): void {
     const statements = this.#statements;
     if (change.kind === 'view') {
@@ -149,6 +152,7 @@ export class DiskTables {
       return;
     }
     const type = this.#type(change.viewKey, change.typeUrl);
+    if (!type) return;
     if (change.kind === 'delete') {
       this.#subtract(type, change.name);
       statements.delete.run(type.id, change.name);
@@ -205,20 +209,21 @@ export class DiskTables {
     if (!this.db.isTransaction) this.db.exec('pragma incremental_vacuum; pragma wal_checkpoint(truncate)');
   }
 
-  /** The type's row, made when first needed; it is written at the end. */
-  #type(viewKey: ViewKey, typeUrl: TypeUrl): TypeRow {
+  /** The type's row, made when first needed; it is written at the end. Undefined without its view. */
+  #type(viewKey: ViewKey, typeUrl: TypeUrl): TypeRow | undefined {
     const key = `${viewKey}\n${typeUrl}`;
     const known = this.#types.get(key) ?? this.#findType(viewKey, typeUrl);
+    if (!known) return undefined;
     this.#types.set(key, known);
     this.#dirty.add(known);
     return known;
   }
 
-  #findType(viewKey: ViewKey, typeUrl: TypeUrl): TypeRow {
+  #findType(viewKey: ViewKey, typeUrl: TypeUrl): TypeRow | undefined {
     let view = this.#viewIds.get(viewKey);
     if (view === undefined) {
       const row = this.#statements.viewId.get(viewKey);
-      if (!row) throw new Error(`the cache has no view ${viewKey}`);
+      if (!row) return undefined;
       view = Number(row['id']);
       this.#viewIds.set(viewKey, view);
     }

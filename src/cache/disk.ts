@@ -1,22 +1,14 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { TypeUrl, ViewKey } from '../xds/types.ts';
-import {
-  beginLoad,
-  endLoad,
-  ensurePrivateDirectory,
-  isDamage,
-  noteCrash,
-  openDatabase,
-  setAside,
-} from './disk-file.ts';
-import { type DiskNote, type DiskState, DiskUnusable } from './disk-notes.ts';
+import type { TypeUrl } from '../xds/types.ts';
+import { beginLoad, endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase } from './disk-file.ts';
+import { loadView } from './disk-load.ts';
+import type { DiskState } from './disk-notes.ts';
+import { closeQuietly, inodeOf, type OpenOptions, openWaiting, replaceFile } from './disk-open.ts';
 import { DiskQueue } from './disk-queue.ts';
-import { decodeRow, encodeRow, type RowProtector } from './disk-rows.ts';
-import { DiskTables, isWhole, type ListedView, type TypeRow, type ViewRow } from './disk-tables.ts';
-import type { DiskChange, StoredResource, StoredType, StoredView } from './stored.ts';
+import { encodeRow, type RowProtector } from './disk-rows.ts';
+import { DiskTables, type ListedView, type ViewRow } from './disk-tables.ts';
+import type { DiskChange, StoredView } from './stored.ts';
 
 /** Changes applied in one turn of the event loop: 200 rows of 400 B take under a millisecond (perf-facts.md). */
 const changesPerTurn = 200;
@@ -28,22 +20,19 @@ const retryMs = 5_000;
 const quietMs = 2_000;
 /** The WAL is brought into the file at this size at the latest, in bytes. */
 const walBytesMax = 16 * 1024 * 1024;
-const lockRetryMs = 100;
 const viewsMax = 16;
-/** Names in a note. */
-const namedMax = 20;
+/** Resources whose being withheld is told one by one. */
+const withheldNotesMax = 1_000;
 
 /** What the disk cache is opened with. */
-export interface DiskOptions {
+export interface DiskOptions extends OpenOptions {
   /** Weir's own directory; made if it is not there. */
   readonly directory: string;
-  /** How long another process that holds the file is waited for, in ms. */
-  readonly lockWaitMs: number;
   /** Largest file, in bytes. */
   readonly bytesMax: number;
   readonly protector: RowProtector;
-  readonly note: (note: DiskNote) => void;
-  readonly wallMs: () => number;
+  /** The file was begun anew while it was in use: whoever writes has to write everything once more, each view before what is in it. */
+  readonly onLost: () => void;
 }
 
 /**
@@ -55,6 +44,8 @@ export class DiskStore {
   readonly path: string;
   readonly #options: DiskOptions;
   #tables: DiskTables;
+  /** Which file is open, whatever the path leads to by now. */
+  #inode: bigint | undefined;
   readonly #queue = new DiskQueue();
   #timer: NodeJS.Timeout | undefined;
   #quietTimer: NodeJS.Timeout | undefined;
@@ -62,7 +53,8 @@ export class DiskStore {
   /** The burst that is being written, and how far it is. */
   #burst: { readonly changes: readonly DiskChange[]; at: number } | undefined;
   #state: DiskState = { kind: 'ok' };
-  #isLoading = true;
+  /** How the load of this file goes into the count of crashes. */
+  #load: 'running' | 'fine' | 'counted' = 'running';
   /** Resources said to be withheld, so that it is said once. */
   readonly #withheld = new Set<string>();
 
@@ -70,6 +62,7 @@ export class DiskStore {
     this.path = path;
     this.#options = options;
     this.#tables = tables;
+    this.#inode = inodeOf(path);
   }
 
   /**
@@ -84,10 +77,12 @@ export class DiskStore {
     let tables: DiskTables;
     try {
       const mayLoad = beginLoad(db, options.wallMs());
-      tables = mayLoad ? new DiskTables(db) : replaceFile(db, path, options, 'the process died of it three times');
+      tables = new DiskTables(
+        mayLoad ? db : replaceFile(db, path, options, 'the process died three times within a minute after loading it'),
+      );
     } catch (error) {
       if (!isDamage(error)) throw error;
-      tables = replaceFile(db, path, options, String(error));
+      tables = new DiskTables(replaceFile(db, path, options, String(error)));
     }
     const store = new DiskStore(path, options, tables);
     const { views, resources } = store.#guarded(tables => tables.counts(), { views: 0, resources: 0 });
@@ -106,8 +101,10 @@ export class DiskStore {
 
   /** The process lives with what was loaded. */
   loadedFine(): void {
-    if (!this.#isLoading || this.#burst) return;
-    this.#isLoading = false;
+    if (this.#load === 'running') this.#load = 'fine';
+    // Within a burst it would go down with it.
+    if (this.#load !== 'fine' || this.#burst) return;
+    this.#load = 'counted';
     this.#guarded(tables => endLoad(tables.db), undefined);
   }
 
@@ -118,18 +115,18 @@ export class DiskStore {
 
   /** The view that was used last. */
   newest(): StoredView | undefined {
-    return this.#load(tables => tables.newestView());
+    return this.#loadView(tables => tables.newestView());
   }
 
   /** The view that was used last of those with this match key (R69). */
   find(matchKey: string): StoredView | undefined {
-    return this.#load(tables => tables.viewByMatch(matchKey));
+    return this.#loadView(tables => tables.viewByMatch(matchKey));
   }
 
   /** All views, the one used last first. */
   *all(): Generator<StoredView> {
     for (const row of this.#guarded(tables => tables.views(), [])) {
-      const view = this.#load(() => row);
+      const view = this.#loadView(() => row);
       if (view) yield view;
     }
   }
@@ -148,7 +145,7 @@ export class DiskStore {
   /** Takes in the changes of one event; they are on disk within {@link gatherMs} and the time of writing. */
   write(changes: readonly DiskChange[]): void {
     for (const change of changes) this.#queue.add(change);
-    if (this.#queue.size > 0 && !this.#writing) this.#timer ??= setTimeout(() => this.#start(), this.#pauseMs);
+    if (this.#queue.size > 0) this.#schedule();
   }
 
   /** Resolves when all that was taken in is on disk, or has failed to get there. */
@@ -165,15 +162,17 @@ export class DiskStore {
   /** Writes what is left and lets go of the file. */
   async close(): Promise<void> {
     await this.flush();
-    clearTimeout(this.#timer);
-    clearTimeout(this.#quietTimer);
     this.loadedFine();
     this.#guarded(tables => tables.checkpoint(), undefined);
-    this.#tables.db.close();
+    clearTimeout(this.#timer);
+    clearTimeout(this.#quietTimer);
+    closeQuietly(this.#tables.db);
   }
 
-  get #pauseMs(): number {
-    return this.#state.kind === 'failing' ? retryMs : gatherMs;
+  /** Writes soon; sooner than it is tried again after a failure. */
+  #schedule(): void {
+    if (this.#writing) return;
+    this.#timer ??= setTimeout(() => this.#start(), this.#state.kind === 'failing' ? retryMs : gatherMs).unref();
   }
 
   /** Reads; damage that shows only now costs the file, not the process. */
@@ -191,52 +190,39 @@ export class DiskStore {
   }
 
   #replace(reason: string): void {
-    this.#tables = replaceFile(this.#tables.db, this.path, this.#options, reason);
+    const lost = 'the nodes that are not in use; what is in use is written again';
+    this.#beginAnew(() => new DiskTables(replaceFile(this.#tables.db, this.path, this.#options, reason, lost)));
   }
 
-  #load(pick: (tables: DiskTables) => ViewRow | undefined): StoredView | undefined {
+  /** The file is gone from under us, or could not be made after the one before was set aside. */
+  #mend(): void {
+    const { isOpen } = this.#tables.db;
+    if (isOpen && inodeOf(this.path) === this.#inode) return;
+    const { directory, note } = this.#options;
+    if (isOpen) note({ kind: 'disk_vanished', path: this.path });
+    this.#beginAnew(() => {
+      closeQuietly(this.#tables.db);
+      ensurePrivateDirectory(directory);
+      return new DiskTables(openDatabase(this.path, note));
+    });
+  }
+
+  /** What waits belongs to the file that is lost; all of it comes again. */
+  #beginAnew(open: () => DiskTables): void {
+    this.#burst = undefined;
+    this.#queue.take();
+    this.#tables = open();
+    this.#inode = inodeOf(this.path);
+    this.#options.onLost();
+  }
+
+  #loadView(pick: (tables: DiskTables) => ViewRow | undefined): StoredView | undefined {
+    const { protector, note } = this.#options;
     this.#writeNow();
     return this.#guarded(tables => {
       const row = pick(tables);
-      return row && this.#loadView(tables, row);
+      return row && loadView(tables, row, { protector, note, renew: change => this.write([change]) });
     }, undefined);
-  }
-
-  #loadView(tables: DiskTables, { id, key, matchKey, node, usedMs }: ViewRow): StoredView {
-    const types: StoredType[] = [];
-    for (const type of tables.types(id)) types.push(this.#loadType(tables, key, type));
-    return { viewKey: key, matchKey, node, usedWallMs: usedMs, provenance: 'disk', types };
-  }
-
-  #loadType(tables: DiskTables, viewKey: ViewKey, type: TypeRow): StoredType {
-    const { protector, note } = this.#options;
-    const { typeUrl } = type;
-    const resources: StoredResource[] = [];
-    const missing = new Map<string, string[]>();
-    const rows = tables.resources(type.id);
-    for (const row of rows) {
-      const read = decodeRow(row, protector, typeUrl);
-      if ('missing' in read) {
-        const names = missing.get(read.missing) ?? [];
-        missing.set(read.missing, names);
-        names.push(row.name);
-        continue;
-      }
-      resources.push(read.resource);
-      // Sealed with the key before: seal it anew.
-      if (read.isOldKey) this.#queue.add({ kind: 'put', viewKey, typeUrl, resource: read.resource });
-    }
-    // Damage may have taken rows away, or be in what says whether it is a set at all.
-    if (missing.size === 0 && !isWhole(type, rows)) missing.set('damaged', []);
-    const isSetLost = (type.isKnown || !type.isSound) && missing.size > 0;
-    for (const [reason, names] of missing) {
-      const some = names.slice(0, namedMax);
-      note({ kind: 'disk_rows_missing', typeUrl, names: some, count: names.length, reason, isSetLost });
-    }
-    const { isKnown, confirmedWallMs, upstreamVersion } = type;
-    // A set without some of its parts is no set (R104); names stand for themselves.
-    if (isSetLost) return { typeUrl, isKnown: false, confirmedWallMs, upstreamVersion, resources: [] };
-    return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, resources };
   }
 
   /** Writes all there is in this turn: who reads must not see half a burst. */
@@ -278,7 +264,8 @@ export class DiskStore {
       .catch((error: unknown) => this.#failed(error, changes))
       .finally(() => {
         this.#writing = undefined;
-        if (this.#queue.size > 0) this.#timer ??= setTimeout(() => this.#start(), this.#pauseMs);
+        if (this.#load === 'fine') this.loadedFine();
+        if (this.#queue.size > 0 || this.#state.kind === 'failing') this.#schedule();
       });
     this.#writing = writing;
     return writing;
@@ -286,13 +273,14 @@ export class DiskStore {
 
   /** @returns whether it came to the end itself */
   async #write(changes: readonly DiskChange[]): Promise<boolean> {
+    this.#mend();
     this.#checkSize();
     this.#tables.db.exec('begin immediate');
     const burst = { changes, at: 0 };
     this.#burst = burst;
     while (!this.#applyBurst(burst, changesPerTurn)) {
       await new Promise(resolve => setImmediate(resolve));
-      // A read could not wait and has written the rest.
+      // A read could not wait and has written the rest, or found that the file is lost.
       if (this.#burst !== burst) return false;
     }
     this.#burst = undefined;
@@ -332,16 +320,27 @@ export class DiskStore {
     this.#burst = undefined;
     this.#queue.putBack(changes);
     this.#tables.forgetIds();
-    try {
-      if (this.#tables.db.isTransaction) this.#tables.db.exec('rollback');
-      if (isDamage(error)) this.#replace(String(error));
-    } catch {
-      // The disk is worse off than the error says; the next try will tell.
-    }
-    if (this.#state.kind === 'failing') return;
+    if (isDamage(error)) {
+      try {
+        this.#replace(String(error));
+      } catch {
+        // The file is set aside, and another one cannot be made yet; the next try will tell.
+      }
+    } else if (this.#tables.db.isOpen && this.#tables.db.isTransaction) this.#rollBack();
     const message = error instanceof Error ? error.message : String(error);
-    this.#state = { kind: 'failing', error: message, sinceWallMs: this.#options.wallMs() };
-    this.#options.note({ kind: 'disk_failing', error: message });
+    const isNew = this.#state.kind === 'ok';
+    if (this.#state.kind === 'ok')
+      this.#state = { kind: 'failing', error: message, sinceWallMs: this.#options.wallMs() };
+    if (isNew) this.#options.note({ kind: 'disk_failing', error: message });
+    this.#schedule();
+  }
+
+  #rollBack(): void {
+    try {
+      this.#tables.db.exec('rollback');
+    } catch {
+      // SQLite has rolled back by itself, as it does when the disk is full.
+    }
   }
 
   #apply(change: DiskChange): void {
@@ -355,39 +354,10 @@ export class DiskStore {
 
   #noteWithheld(typeUrl: TypeUrl, name: string, why: string): void {
     const key = `${typeUrl}\n${name}`;
-    if (this.#withheld.has(key) || this.#withheld.size >= namedMax * 50) return;
+    if (this.#withheld.has(key) || this.#withheld.size >= withheldNotesMax) return;
     this.#withheld.add(key);
     this.#options.note({ kind: 'disk_withheld', typeUrl, name, why });
   }
-}
-
-async function openWaiting(path: string, options: DiskOptions): Promise<DatabaseSync> {
-  const giveUpMs = performance.now() + options.lockWaitMs;
-  let isNoted = false;
-  for (;;) {
-    try {
-      return openDatabase(path, options.note);
-    } catch (error) {
-      if (error instanceof DiskUnusable && error.reason === 'locked' && performance.now() < giveUpMs) {
-        if (!isNoted) options.note({ kind: 'disk_waiting', path, forMs: options.lockWaitMs });
-        isNoted = true;
-        await sleep(lockRetryMs);
-      } else if (isDamage(error)) return replaceFile(undefined, path, options, String(error)).db;
-      else throw error;
-    }
-  }
-}
-
-function replaceFile(
-  db: DatabaseSync | undefined,
-  path: string,
-  { note, wallMs }: DiskOptions,
-  reason: string,
-): DiskTables {
-  db?.close();
-  const aside = setAside(path, wallMs());
-  note({ kind: 'disk_set_aside', reason, setAside: aside, lost: 'everything that was cached; it is fetched anew' });
-  return new DiskTables(openDatabase(path, note));
 }
 
 function sizeOf(path: string): number {

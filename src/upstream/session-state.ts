@@ -25,6 +25,8 @@ export interface TypeLink {
   refused: string | undefined;
   /** Place of the first request among those of the stream; undefined before it. */
   askedAs: number | undefined;
+  /** When that was, monotonic in ms. */
+  askedAtMs: number;
   /** Whether the server ever answered, on whatever stream. */
   wasAnswered: boolean;
   /** Whether it answered on the present stream. */

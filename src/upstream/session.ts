@@ -88,8 +88,10 @@ export class Session {
     const link = this.#types.get(typeUrl);
     if (this.#phase.kind !== 'open' || link?.askedAs === undefined) return Infinity;
     // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
-    if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : this.#phase.sinceMs;
-    return this.#phase.sinceMs + confirmingSilenceMs;
+    if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : link.askedAtMs;
+    // Silence speaks of what upstream was told that we hold (R108). Of a whole list it was told nothing in SotW, nor without a resume.
+    const isTold = this.#variant.current === 'delta' && this.#settings.isResuming;
+    return isTold || !traitsOf(typeUrl).isFullState ? link.askedAtMs + confirmingSilenceMs : Infinity;
   }
 
   /** The client that came has another Node than the one remembered: streams carry it from now on (R65, R68). */
@@ -115,6 +117,7 @@ export class Session {
       tracker: new AnswerTracker(this.#settings),
       refused: undefined,
       askedAs: undefined,
+      askedAtMs: Infinity,
       wasAnswered: false,
       isAnswered: false,
     });
@@ -202,10 +205,10 @@ export class Session {
     const hadResponse = this.#phase.kind === 'open' && this.#phase.hasResponse;
     this.#lastError = `${status.code}: ${status.message}`;
     if (!hadResponse) {
-      if (this.#variant.failed(status.code, nowMs)) {
-        this.#noteVariant(`${this.#address} answers Delta with UNIMPLEMENTED`);
-        this.#backoff.reset();
-      }
+      const outcome = this.#variant.failed(status.code, nowMs);
+      // The server is there, and clients wait for what it says in the other variant.
+      if (outcome !== 'kept') this.#backoff.reset();
+      if (outcome === 'changed') this.#noteVariant(`${this.#address} answers Delta with UNIMPLEMENTED`);
       this.#addressIndex++;
     }
     const delay = this.#backoff.nextDelayMs();
@@ -354,7 +357,10 @@ export class Session {
       const next = link.subscription.next(nowMs);
       if (!next) continue;
       phase.isWriting = true;
-      link.askedAs ??= ++this.#asked;
+      if (link.askedAs === undefined) {
+        link.askedAs = ++this.#asked;
+        link.askedAtMs = nowMs;
+      }
       if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed', nowMs);
       const unknown = next.asked.filter(name => !link.held.has(name));
       if (unknown.length > 0) link.tracker.asked(unknown, nowMs);

@@ -34,16 +34,19 @@ export class VariantChoice {
   /**
    * A stream ended before any response.
    *
-   * @returns whether the variant is another one from now on
+   * @returns what it means for the variant: nothing, that the server seems not to know it, or that it is another one from now on
    */
-  failed(code: number, nowMs: number): boolean {
-    if (!this.#isAuto || this.#current !== 'delta') return false;
+  failed(code: number, nowMs: number): 'kept' | 'doubted' | 'changed' {
+    if (!this.#isAuto || this.#current !== 'delta') return 'kept';
     // Only a status from the server itself says what the server can: an unreachable one says nothing.
-    this.#unimplementedCount = code === grpcCode.unimplemented ? this.#unimplementedCount + 1 : 0;
-    if (this.#unimplementedCount < unimplementedMax) return false;
+    if (code !== grpcCode.unimplemented) {
+      this.#unimplementedCount = 0;
+      return 'kept';
+    }
+    if (++this.#unimplementedCount < unimplementedMax) return 'doubted';
     this.#deltaRetryAtMs = nowMs + deltaRetryMs;
     this.#current = 'sotw';
-    return true;
+    return 'changed';
   }
 
   /** Takes up Delta again; one more refusal is enough to give it up. */

@@ -131,6 +131,7 @@ function play(world: World, dice: SeededRandom): Outcome {
         });
       },
     ],
+    [0.3, () => world.loseDisk()],
     [
       0.5,
       () => {

@@ -140,6 +140,14 @@ export class World {
     this.post({ kind: 'disk_loaded', view: this.disk?.newest() });
   }
 
+  /** The cache file is damaged or removed while the agent runs. */
+  loseDisk(): void {
+    if (!this.disk) return;
+    this.#say('the disk is begun anew');
+    this.disk.wipe();
+    this.post({ kind: 'disk_lost' });
+  }
+
   #newCore(): Core {
     const find = (identity: NodeIdentity) => this.disk?.find(matchKeyOf(identity, settings.cacheMatch));
     const isStoring = this.disk !== undefined;

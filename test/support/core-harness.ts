@@ -147,6 +147,8 @@ export class CoreHarness {
   /** Requests that reached the control plane on the present stream, undrained. */
   readonly requests: ReturnType<typeof decodeTestRequest>[] = [];
   isUpstreamUp = true;
+  /** Otherwise the first request of a stream is its last. */
+  isUpstreamReading = true;
   /** Open streams in the order of their opening; there is more than one when a type has a stream of its own. */
   readonly #upstreams = new Map<number, HarnessUpstream>();
   readonly #clients = new Map<number, HarnessClient>();
@@ -201,9 +203,19 @@ export class CoreHarness {
 
   /** An upstream stream breaks, the one opened last unless named. */
   cut(streamId = this.upstream?.streamId): void {
-    if (streamId === undefined) return;
+    if (streamId !== undefined) this.endUpstream(streamId, grpcCode.unavailable);
+  }
+
+  /** The control plane ends a stream with a status. */
+  endUpstream(streamId: number, code: number): void {
     this.#upstreams.delete(streamId);
-    this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'cut' });
+    this.post({ kind: 'upstream_closed', streamId, code, message: 'cut' });
+  }
+
+  /** The control plane takes what was held back. */
+  upstreamReads(): void {
+    this.isUpstreamReading = true;
+    for (const streamId of this.upstreamIds()) this.post({ kind: 'upstream_writable', streamId });
   }
 
   /** Requests of a type since the last look. */
@@ -231,7 +243,7 @@ export class CoreHarness {
             const stream = this.#upstreams.get(effect.streamId);
             assert.ok(stream, `upstream stream ${effect.streamId} is open when a request is sent on it`);
             this.requests.push(decodeTestRequest(effect.bytes, stream.variant));
-            queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
+            if (this.isUpstreamReading) queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
             break;
           }
           case 'close_upstream':

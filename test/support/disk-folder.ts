@@ -76,6 +76,7 @@ export async function openDisk(directory: string, options: Partial<DiskOptions> 
     bytesMax: 1 << 30,
     protector: createProtector('memory', undefined),
     note: note => notes.push(note),
+    onLost: () => {},
     wallMs: () => 1_000_000,
   };
   // Getters of the given options stay getters, so that a test may change its mind.

@@ -14,6 +14,7 @@ export class MemoryDisk {
   readonly #views = new Map<ViewKey, ViewRows>();
   /** Transactions so far. */
   writes = 0;
+  #isWiped = false;
 
   write(changes: readonly DiskChange[]): void {
     this.writes++;
@@ -41,6 +42,12 @@ export class MemoryDisk {
       copy.#views.set(key, { ...rows, types: copied });
     }
     return copy;
+  }
+
+  /** Everything is lost while the disk is in use: what comes for views that are not there any more is passed over. */
+  wipe(): void {
+    this.#views.clear();
+    this.#isWiped = true;
   }
 
   newest(): StoredView | undefined {
@@ -88,6 +95,7 @@ export class MemoryDisk {
       return;
     }
     const view = this.#views.get(change.viewKey);
+    if (!view && this.#isWiped) return;
     if (!view) throw new Error(`a change of ${change.typeUrl} comes before its view`);
     const state: StoredTypeState = { isKnown: false, confirmedWallMs: 0, upstreamVersion: '' };
     const type = view.types.get(change.typeUrl) ?? { state, resources: new Map<string, StoredResource>() };

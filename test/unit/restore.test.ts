@@ -209,6 +209,37 @@ describe('restore', () => {
     assert.deepEqual(givenNow(online), { a: 2, b: 2, c: 2 });
   });
 
+  for (const upstream of variants) {
+    test(`R104: a disk that was lost while it was in use is told all of it once more: ${upstream} upstream`, () => {
+      const before = restarted(storedWorld({ variant: upstream }), { variant: upstream });
+      const { disk } = before;
+      disk?.wipe();
+      before.post({ kind: 'disk_lost' });
+      const after = restartedOffline(disk ?? assert.fail(), { variant: upstream });
+      assert.deepEqual(namesGiven(after), ['a', 'b', 'c']);
+      const client = after.client('sotw', 'n0');
+      client.send({ typeUrl: endpointType, names: ['a', 'b'] });
+      assert.deepEqual(namesOf(client.only(endpointType)), ['a', 'b']);
+    });
+  }
+
+  test('R102 R104: a verdict that is awaited when the disk is lost is awaited by what is written anew', () => {
+    const harness = restarted(storedWorld());
+    const client = starting(harness);
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b', 'c']) });
+    harness.advance(1_000);
+    for (const sent of client.take(clusterType)) client.ack(sent);
+    harness.respond(clusterType, { resources: resources(clusterType, ['d'], 2) });
+    const sent = client.only(clusterType);
+    const disk = harness.disk ?? assert.fail();
+    disk.wipe();
+    harness.post({ kind: 'disk_lost' });
+    assert.deepEqual(disk.names(clusterType), []);
+    client.ack(sent);
+    assert.deepEqual(disk.names(clusterType), ['a', 'b', 'c', 'd']);
+    assert.deepEqual(namesGiven(restartedOffline(disk)), ['a', 'b', 'c', 'd']);
+  });
+
   test('T4 R62 R93: an empty disk while upstream is down: clients that hold something keep it', () => {
     const after = restartedOffline(new MemoryDisk());
     const sotw = after.client('sotw', 'n0');
@@ -278,6 +309,44 @@ describe('a restored set that upstream has not confirmed', () => {
     assert.deepEqual(removedBy(client), []);
     after.advance(200);
     assert.deepEqual(removedBy(client), ['newer']);
+  });
+
+  for (const [what, settings] of [
+    ['of a SotW upstream', { variant: 'sotw' }],
+    ['on a stream without a resume', { isResuming: false }],
+  ] as const) {
+    test(`R93 R108: silence ${what} confirms nothing, since it was not told what is held`, () => {
+      const after = restarted(storedWorld(), settings);
+      const client = after.client('delta', 'n0');
+      client.send({ typeUrl: clusterType, initialVersions: more });
+      after.advance(60_000);
+      assert.deepEqual(removedBy(client), []);
+      after.respond(clusterType, { resources: resources(clusterType, ['a', 'b', 'c']) });
+      after.advance(2_000);
+      assert.deepEqual(removedBy(client), ['newer']);
+    });
+  }
+
+  test('R93 R108: the five seconds count from the request, however long it waited for its turn to be written', () => {
+    const after = restartedOffline(storedWorld());
+    const client = after.client('delta', 'n0');
+    client.send({
+      typeUrl: listenerType,
+      initialVersions: new Map([
+        ['l', '1'],
+        ['newer', '1'],
+      ]),
+    });
+    after.isUpstreamReading = false;
+    upstreamReturns(after);
+    after.advance(20_000);
+    assert.deepEqual(after.asked(listenerType), [], 'another type was asked for first');
+    assert.deepEqual(removedBy(client, listenerType), []);
+    after.upstreamReads();
+    after.advance(4_900);
+    assert.deepEqual(removedBy(client, listenerType), []);
+    after.advance(200);
+    assert.deepEqual(removedBy(client, listenerType), ['newer']);
   });
 
   test('R93: a cluster asked for by name that the restored set lacks is not reported missing before upstream has spoken', () => {

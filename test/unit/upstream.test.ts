@@ -98,8 +98,7 @@ describe('upstream session', () => {
   test('auto: UNIMPLEMENTED twice from a reached server means SotW, and Delta is tried again after an hour', () => {
     const harness = new CoreHarness({ variant: 'auto' });
     const refuse = (): void => {
-      const streamId = harness.upstream?.streamId ?? 0;
-      harness.post({ kind: 'upstream_closed', streamId, code: grpcCode.unimplemented, message: 'no Delta' });
+      harness.endUpstream(harness.upstream?.streamId ?? 0, grpcCode.unimplemented);
       harness.advance(2_000);
     };
     harness.client('sotw').send({ typeUrl: clusterType });
@@ -113,6 +112,21 @@ describe('upstream session', () => {
     assert.equal(harness.upstream?.variant, 'delta');
     refuse();
     assert.equal(harness.upstream?.variant, 'sotw', 'one refusal is enough now');
+  });
+
+  test('auto: after a long outage the doubt about Delta is settled soon, not after the delays of the outage', () => {
+    const harness = new CoreHarness({ variant: 'auto' });
+    harness.isUpstreamUp = false;
+    harness.client('sotw').send({ typeUrl: clusterType });
+    harness.advance(300_000);
+    harness.isUpstreamUp = true;
+    harness.advance(30_000);
+    for (let refusals = 0; refusals < 2; refusals++) {
+      const streamId = harness.upstream?.streamId ?? assert.fail('no stream');
+      harness.endUpstream(streamId, grpcCode.unimplemented);
+      harness.advance(1_000);
+    }
+    assert.equal(harness.upstream?.variant, 'sotw');
   });
 
   test('auto: an unreachable server says nothing of Delta', () => {
