@@ -31,8 +31,8 @@ create table view (id integer primary key, key text not null unique, match_key t
 create table type (id integer primary key, view integer not null references view on delete cascade, url text not null,
   is_known integer not null, confirmed_ms integer not null, upstream_version text not null, rows integer not null,
   sum integer not null, checksum integer not null, unique (view, url)) strict;
-create table resource (type integer not null references type on delete cascade, name text not null, trust integer not null,
-  form integer not null, checksum integer not null, content blob not null, primary key (type, name)) strict;
+create table resource (type integer not null references type on delete cascade, name text not null, content blob not null,
+  primary key (type, name)) strict;
 create table load_attempt (at_ms integer not null) strict;
 `;
 

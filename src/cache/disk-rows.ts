@@ -16,21 +16,24 @@ export interface RowProtector {
   ): { readonly plain: Buffer; readonly isCurrentKey: boolean } | { readonly error: string };
 }
 
-/** How the content column of a row is to be read. */
+/** How the payload of a record is to be read. */
 export const rowForms = { plain: 0, sealed: 1, withheld: 2 } as const;
 
-/** A row as it stands in the table. */
+/** A row as it stands in the table. Content and name together, in this order, are its record. */
 export interface Row {
   readonly name: string;
-  readonly trust: number;
-  readonly form: number;
   readonly content: Buffer;
-  /** CRC-32 of the rest: SQLite does not notice flipped bytes in a row (perf-facts.md). */
+  /** CRC-32 of the record: SQLite does not notice flipped bytes in a row (perf-facts.md). */
   readonly checksum: number;
 }
 
+/** Where the parts of a record are: uint32 LE three times, a byte twice, then what is stored, then the name. */
+export const recordLayout = { contentBytes: 0, nameBytes: 4, checksum: 8, trust: 12, form: 13, payload: 14 } as const;
+
 const trusts: readonly Trust[] = ['refused', 'presumed', 'accepted'];
 const nothing = Buffer.alloc(0);
+/** Stands for a field that is not there. */
+const absent = 0xffff_ffff;
 
 /** Makes the row of a resource. @param context what sealed bytes are bound to besides the name: the type, not the view, whose key may change */
 export function encodeRow(
@@ -40,86 +43,160 @@ export function encodeRow(
   context: string,
 ): Row {
   const { name } = resource;
-  const trust = trusts.indexOf(resource.trust);
   const form =
     protection.kind === 'withhold' ? rowForms.withheld : protection.kind === 'seal' ? rowForms.sealed : rowForms.plain;
-  let content: Buffer = nothing;
-  if (form !== rowForms.withheld) content = encodeContent(resource);
-  if (form === rowForms.sealed) content = protector.seal(content, `${context}\n${name}`);
-  return { name, trust, form, content, checksum: checksumOf(name, trust, form, content) };
+  let payload: Buffer = nothing;
+  if (form !== rowForms.withheld) payload = encodeFields(resource);
+  if (form === rowForms.sealed) payload = protector.seal(payload, `${context}\n${name}`);
+  const { payload: headBytes, trust } = recordLayout;
+  const content = Buffer.allocUnsafe(headBytes + payload.length);
+  content.writeUInt32LE(content.length, recordLayout.contentBytes);
+  content.writeUInt32LE(Buffer.byteLength(name), recordLayout.nameBytes);
+  content[recordLayout.trust] = trusts.indexOf(resource.trust);
+  content[recordLayout.form] = form;
+  payload.copy(content, headBytes);
+  const checksum = crc32(name, crc32(content.subarray(trust)));
+  content.writeUInt32LE(checksum, recordLayout.checksum);
+  return { name, content, checksum };
 }
 
-/** What a row turned out to be. */
+/** What a record turned out to be. */
 export type ReadRow =
-  | { readonly resource: StoredResource; readonly isOldKey: boolean }
-  | { readonly missing: 'damaged' | 'withheld' | 'sealed with another key' };
+  | { readonly resource: StoredResource; readonly checksum: number; readonly isOldKey: boolean }
+  | {
+      readonly missing: 'damaged' | 'withheld' | 'sealed with another key';
+      readonly name: string;
+      readonly checksum: number;
+    };
 
-/** Reads a row. Whatever the bytes are, it gives the resource that was written or says that it is missing. */
-export function decodeRow(row: Row, protector: RowProtector, context: string): ReadRow {
-  const { name, trust, form, content } = row;
-  if (checksumOf(name, trust, form, content) !== row.checksum) return { missing: 'damaged' };
-  if (form === rowForms.withheld) return { missing: 'withheld' };
-  let plain = content;
+/**
+ * Reads records that stand one behind the other. Whatever the bytes are, it gives resources that were written, each whole.
+ *
+ * @returns undefined when something is damaged: where the next record begins is not certain then
+ */
+export function readRecords(records: Buffer, protector: RowProtector, context: string): ReadRow[] | undefined {
+  const found: ReadRow[] = [];
+  for (let at = 0; at < records.length; ) {
+    if (at + recordLayout.payload > records.length) return undefined;
+    const nameAt = at + records.readUInt32LE(at + recordLayout.contentBytes);
+    const end = nameAt + records.readUInt32LE(at + recordLayout.nameBytes);
+    if (nameAt < at + recordLayout.payload || end > records.length) return undefined;
+    const checksum = records.readUInt32LE(at + recordLayout.checksum);
+    if (crc32(records.subarray(at + recordLayout.trust, end)) !== checksum) return undefined;
+    const name = records.toString('utf8', nameAt, end);
+    found.push(readRecord(records, at, nameAt, name, checksum, protector, context));
+    at = end;
+  }
+  return found;
+}
+
+function readRecord(
+  records: Buffer,
+  at: number,
+  nameAt: number,
+  name: string,
+  checksum: number,
+  protector: RowProtector,
+  context: string,
+): ReadRow {
+  const form = records[at + recordLayout.form];
+  const trust = trusts[records[at + recordLayout.trust] ?? 0] ?? 'presumed';
+  if (form === rowForms.withheld) return { missing: 'withheld', name, checksum };
+  const payloadAt = at + recordLayout.payload;
+  let resource: StoredResource | undefined;
   let isOldKey = false;
   if (form === rowForms.sealed) {
-    const opened = protector.open(content, `${context}\n${name}`);
-    if ('error' in opened) return { missing: 'sealed with another key' };
-    plain = opened.plain;
+    const opened = protector.open(records.subarray(payloadAt, nameAt), `${context}\n${name}`);
+    if ('error' in opened) return { missing: 'sealed with another key', name, checksum };
     isOldKey = !opened.isCurrentKey;
-  }
-  const resource = decodeContent(name, trusts[trust] ?? 'presumed', plain);
-  return resource ? { resource, isOldKey } : { missing: 'damaged' };
+    resource = decodeFields(name, trust, opened.plain, 0, opened.plain.length);
+  } else resource = decodeFields(name, trust, records, payloadAt, nameAt);
+  return resource ? { resource, checksum, isOldKey } : { missing: 'damaged', name, checksum };
 }
 
-function checksumOf(name: string, trust: number, form: number, content: Buffer): number {
-  return crc32(content, crc32(name, trust * 8 + form + 1));
-}
-
-/** The content of a resource as one piece: length-prefixed fields, lengths as uint32 LE, 0xffffffff for a field that is not there. */
-function encodeContent(resource: StoredResource): Buffer {
+/** A resource besides its name as one piece: length-prefixed fields, lengths as uint32 LE, {@link absent} for one that is not there. */
+function encodeFields(resource: StoredResource): Buffer {
   const { refusal, good, deadlineWallMs } = resource;
   const meta =
     refusal || deadlineWallMs !== undefined ? Buffer.from(JSON.stringify({ refusal, deadlineWallMs })) : undefined;
-  return fields([...contentFields(resource), ...(good ? contentFields(good) : []), meta], good !== undefined);
+  const values = [...contentFields(resource), ...(good ? contentFields(good) : []), meta];
+  let size = 1;
+  for (const value of values) size += 4 + (value?.length ?? 0);
+  const bytes = Buffer.allocUnsafe(size);
+  bytes[0] = good ? 1 : 0;
+  let at = 1;
+  for (const value of values) {
+    at = bytes.writeUInt32LE(value?.length ?? absent, at);
+    if (value) at += value.copy(bytes, at);
+  }
+  return bytes;
 }
 
 function contentFields({ version, any, extra }: StoredContent): (Buffer | undefined)[] {
   return [Buffer.from(version), any, extra];
 }
 
-function fields(values: readonly (Buffer | undefined)[], hasGood: boolean): Buffer {
-  let size = 1;
-  for (const value of values) size += 4 + (value?.length ?? 0);
-  const bytes = Buffer.allocUnsafe(size);
-  bytes[0] = hasGood ? 1 : 0;
-  let at = 1;
-  for (const value of values) {
-    at = bytes.writeUInt32LE(value?.length ?? 0xffff_ffff, at);
-    if (value) at += value.copy(bytes, at);
-  }
-  return bytes;
+/** Reads what {@link encodeFields} wrote, between two places; undefined for anything else. */
+function decodeFields(
+  name: string,
+  trust: Trust,
+  bytes: Buffer,
+  start: number,
+  end: number,
+): StoredResource | undefined {
+  const reader = new FieldReader(bytes, start + 1, end);
+  const { version, any, extra } = reader.content();
+  const good = bytes[start] === 1 ? reader.content() : undefined;
+  const meta = reader.field();
+  if (!reader.isAtEnd) return undefined;
+  const { refusal, deadlineWallMs } = meta ? readMeta(meta) : noMeta;
+  return { name, version, any, extra, trust, refusal, good, deadlineWallMs };
 }
 
-/** Reads what {@link encodeContent} wrote; undefined for anything else. */
-function decodeContent(name: string, trust: Trust, bytes: Buffer): StoredResource | undefined {
-  const values: (Buffer | undefined)[] = [];
-  for (let at = 1; at + 4 <= bytes.length; ) {
-    const length = bytes.readUInt32LE(at);
-    at += 4;
-    if (length === 0xffff_ffff) values.push(undefined);
-    else if (at + length > bytes.length) return undefined;
-    else {
-      values.push(bytes.subarray(at, at + length));
-      at += length;
-    }
+/** Past the end it gives nothing, and is not at the end. */
+class FieldReader {
+  readonly #bytes: Buffer;
+  readonly #end: number;
+  #at: number;
+
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
   }
-  const hasGood = bytes[0] === 1;
-  if (values.length !== (hasGood ? 7 : 4)) return undefined;
-  const current = contentOf(values.slice(0, 3));
-  const good = hasGood ? contentOf(values.slice(3, 6)) : undefined;
-  const meta = values.at(-1);
-  const { refusal, deadlineWallMs } = meta ? readMeta(meta) : noMeta;
-  return { name, ...current, trust, refusal, good, deadlineWallMs };
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#end;
+  }
+
+  content(): StoredContent {
+    const end = this.#next();
+    const version = end === undefined ? '' : this.#bytes.toString('utf8', this.#at, end);
+    this.#at = end ?? this.#at;
+    return { version, any: this.field() ?? nothing, extra: this.field() };
+  }
+
+  field(): Buffer | undefined {
+    const end = this.#next();
+    if (end === undefined) return undefined;
+    const field = this.#bytes.subarray(this.#at, end);
+    this.#at = end;
+    return field;
+  }
+
+  /** Where the next field ends; undefined for one that is not there. */
+  #next(): number | undefined {
+    if (this.#at + 4 > this.#end) {
+      this.#at = Infinity;
+      return undefined;
+    }
+    const length = this.#bytes.readUInt32LE(this.#at);
+    this.#at += 4;
+    if (length === absent) return undefined;
+    if (this.#at + length <= this.#end) return this.#at + length;
+    this.#at = Infinity;
+    return undefined;
+  }
 }
 
 type Meta = Pick<StoredResource, 'refusal' | 'deadlineWallMs'>;
@@ -145,8 +222,4 @@ function isRefusal(value: unknown): value is Refusal {
   if (typeof value !== 'object' || value === null) return false;
   const { words, isNamed, sinceWallMs } = value as Record<string, unknown>;
   return typeof words === 'string' && typeof isNamed === 'boolean' && typeof sinceWallMs === 'number';
-}
-
-function contentOf([version, any, extra]: readonly (Buffer | undefined)[]): StoredContent {
-  return { version: version?.toString() ?? '', any: any ?? nothing, extra };
 }
