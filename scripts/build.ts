@@ -1,8 +1,9 @@
-import { chmodSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, chmodSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { lazyLoader, lazyPlugin, lazyText } from './lazy-packages.ts';
 
 // `npm run build [-- --out FILE]`: all of Weir in one file, dist/weir.cjs, that needs Node.js 24 and nothing else.
 
@@ -20,26 +21,31 @@ function ownVersion(): string {
 const { values } = parseArgs({ options: { out: { type: 'string', default: join(repository, 'dist', 'weir.cjs') } } });
 const outfile = resolve(values.out);
 const startMs = performance.now();
-await build({
-  absWorkingDir: repository,
-  entryPoints: ['src/cli/main.ts'],
-  outfile,
+const options = {
   bundle: true,
   platform: 'node',
   target: 'node24',
   // CommonJS: grpc-js and pino use require() for parts of Node, which an ES module would need a shim for.
   format: 'cjs',
-  define: { WEIR_VERSION: JSON.stringify(ownVersion()), 'import.meta.url': 'bundleUrl' },
-  banner: {
-    js: '#!/usr/bin/env node\n"use strict";const bundleUrl=require("node:url").pathToFileURL(__filename).href;',
-  },
   // On one line an uncaught error would print the whole program; names stay, so that a stack can be read.
   minifyWhitespace: true,
   minifySyntax: true,
   lineLimit: 200,
   legalComments: 'none',
   logLevel: 'warning',
+} as const;
+await build({
+  ...options,
+  absWorkingDir: repository,
+  entryPoints: ['src/cli/main.ts'],
+  outfile,
+  define: { WEIR_VERSION: JSON.stringify(ownVersion()), 'import.meta.url': 'bundleUrl' },
+  plugins: [lazyPlugin],
+  banner: {
+    js: `#!/usr/bin/env node\n"use strict";const bundleUrl=require("node:url").pathToFileURL(__filename).href;\n${lazyLoader}`,
+  },
 });
+appendFileSync(outfile, await lazyText(repository, options));
 chmodSync(outfile, 0o755);
 const kilobytes = Math.round(statSync(outfile).size / 1000);
 const milliseconds = Math.round(performance.now() - startMs);

@@ -1,5 +1,4 @@
-import type { StoredContent, StoredType } from '../cache/stored.ts';
-import type { WireResource } from '../xds/discovery.ts';
+import type { StoredType } from '../cache/stored.ts';
 import type { Clock } from '../xds/types.ts';
 import type { Note } from './events.ts';
 import type { TypeView } from './type-view.ts';
@@ -21,14 +20,14 @@ export function restoreType(
   const refused: (() => void)[] = [];
   let expired = 0;
   for (const resource of stored.resources) {
-    const { name, deadlineWallMs, refusal, trust, good } = resource;
+    const { deadlineWallMs, refusal, trust, good } = resource;
     const leftMs = deadlineWallMs === undefined ? undefined : deadlineWallMs - clock.wallMs;
     if (leftMs !== undefined && leftMs <= 0) {
       expired++;
       continue;
     }
     const expiryMs = leftMs === undefined ? undefined : clock.monotonicMs + leftMs;
-    const entry = store.restore(wireOf(name, resource), trust === 'accepted', good && wireOf(name, good), expiryMs);
+    const entry = store.restore(resource, trust === 'accepted', good, expiryMs);
     // What is left out depends on how much else there is, so it waits until everything is there.
     if (refusal) refused.push(() => store.quarantine(entry, refusal));
   }
@@ -50,8 +49,4 @@ export function restoreType(
     quarantined: store.quarantined.size,
     ageMs: freshness.ageMs(clock.wallMs) ?? 0,
   };
-}
-
-function wireOf(name: string, { version, any, extra }: StoredContent): WireResource {
-  return { name, version, any, extra };
 }

@@ -1,8 +1,8 @@
-import type { ViewKey } from '../xds/types.ts';
+import type { TypeUrl, ViewKey } from '../xds/types.ts';
 import type { DiskNote } from './disk-notes.ts';
-import { type ReadRow, type RowProtector, readRecords } from './disk-rows.ts';
-import { type DiskTables, isWhole, type StoredRow, type TypeRow, type ViewRow } from './disk-tables.ts';
-import type { DiskChange, StoredResource, StoredType, StoredView } from './stored.ts';
+import { FoundRows, type RowProtector, readRecords } from './disk-rows.ts';
+import type { DiskTables, TypeRow, ViewRow } from './disk-tables.ts';
+import type { DiskChange, StoredType, StoredView } from './stored.ts';
 
 /** Names in a note. */
 const namedMax = 20;
@@ -31,45 +31,38 @@ function loadType(
   type: TypeRow,
   { protector, note, renew }: LoadContext,
 ): StoredType {
-  const { typeUrl } = type;
-  const resources: StoredResource[] = [];
-  const missing = new Map<string, string[]>();
-  const rows = readRows(tables, type, protector);
-  for (const read of rows) {
-    if ('missing' in read) {
-      const names = missing.get(read.missing) ?? [];
-      missing.set(read.missing, names);
-      names.push(read.name);
-      continue;
-    }
-    resources.push(read.resource);
-    if (read.isOldKey) renew({ kind: 'put', viewKey, typeUrl, resource: read.resource });
-  }
+  const { typeUrl, isKnown, confirmedWallMs, upstreamVersion } = type;
+  const { resources, missing, outdated, count, sum } = readRows(tables, type, protector);
+  for (const resource of outdated) renew({ kind: 'put', viewKey, typeUrl, resource });
   // Damage may have taken rows away, or be in what says whether it is a set at all.
-  if (missing.size === 0 && !isWhole(type, rows)) missing.set('damaged', []);
+  const isWhole = type.isSound && count === type.rows && sum === type.sum;
+  if (missing.size === 0 && !isWhole) missing.set('damaged', []);
   const isSetLost = (type.isKnown || !type.isSound) && missing.size > 0;
   for (const [reason, names] of missing) {
     const some = names.slice(0, namedMax);
     note({ kind: 'disk_rows_missing', typeUrl, names: some, count: names.length, reason, isSetLost });
   }
-  const { isKnown, confirmedWallMs, upstreamVersion } = type;
   // A set without some of its parts is no set (R104); names stand for themselves.
   if (isSetLost) return { typeUrl, isKnown: false, confirmedWallMs, upstreamVersion, resources: [] };
   return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, resources };
 }
 
 /** Reads many rows at a time, and one by one what is not sound as it stands: then it is known whose row is damaged. */
-function readRows(tables: DiskTables, type: TypeRow, protector: RowProtector): ReadRow[] {
-  const found: ReadRow[] = [];
-  for (const records of tables.records(type.id)) {
-    const read = records && readRecords(records, protector, type.typeUrl);
-    if (!read) return [...tables.rows(type.id)].map(row => readRow(row, protector, type.typeUrl));
-    for (const one of read) found.push(one);
+function readRows(tables: DiskTables, { id, typeUrl }: TypeRow, protector: RowProtector): FoundRows {
+  const found = new FoundRows();
+  for (const records of tables.records(id)) {
+    if (!records || !readRecords(records, found, protector, typeUrl))
+      return readRowByRow(tables, id, typeUrl, protector);
   }
   return found;
 }
 
-function readRow({ name, content }: StoredRow, protector: RowProtector, context: string): ReadRow {
-  const read = readRecords(Buffer.concat([content, Buffer.from(name)]), protector, context);
-  return read?.length === 1 && read[0] ? read[0] : { missing: 'damaged', name, checksum: 0 };
+function readRowByRow(tables: DiskTables, typeId: number, typeUrl: TypeUrl, protector: RowProtector): FoundRows {
+  const found = new FoundRows();
+  for (const { name, content } of tables.rows(typeId)) {
+    const before = found.count;
+    const isSound = readRecords(Buffer.concat([content, Buffer.from(name)]), found, protector, typeUrl);
+    if (!isSound || found.count !== before + 1) found.miss(name, 'damaged');
+  }
+  return found;
 }

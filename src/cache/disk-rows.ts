@@ -60,34 +60,48 @@ export function encodeRow(
   return { name, content, checksum };
 }
 
-/** What a record turned out to be. */
-export type ReadRow =
-  | { readonly resource: StoredResource; readonly checksum: number; readonly isOldKey: boolean }
-  | {
-      readonly missing: 'damaged' | 'withheld' | 'sealed with another key';
-      readonly name: string;
-      readonly checksum: number;
-    };
+/** What was found in the rows of a type. */
+export class FoundRows {
+  readonly resources: StoredResource[] = [];
+  /** Names that cannot be had, by the reason. */
+  readonly missing = new Map<'damaged' | 'withheld' | 'sealed with another key', string[]>();
+  /** Those of the resources that were sealed with the key before. */
+  readonly outdated: StoredResource[] = [];
+  count = 0;
+  /** Of the checksums, as {@link addChecksum} adds them. */
+  sum = 0;
+
+  miss(name: string, reason: 'damaged' | 'withheld' | 'sealed with another key'): void {
+    const names = this.missing.get(reason);
+    if (names) names.push(name);
+    else this.missing.set(reason, [name]);
+  }
+}
+
+/** Adds a checksum to the sum of a type's rows: modulo 2^48, so that it stays exact. */
+export function addChecksum(sum: number, checksum: number): number {
+  return (sum + checksum) % 2 ** 48;
+}
 
 /**
  * Reads records that stand one behind the other. Whatever the bytes are, it gives resources that were written, each whole.
  *
- * @returns undefined when something is damaged: where the next record begins is not certain then
+ * @returns false when something is damaged: where the next record begins is not certain then, and what was found before is not all
  */
-export function readRecords(records: Buffer, protector: RowProtector, context: string): ReadRow[] | undefined {
-  const found: ReadRow[] = [];
+export function readRecords(records: Buffer, found: FoundRows, protector: RowProtector, context: string): boolean {
   for (let at = 0; at < records.length; ) {
-    if (at + recordLayout.payload > records.length) return undefined;
+    if (at + recordLayout.payload > records.length) return false;
     const nameAt = at + records.readUInt32LE(at + recordLayout.contentBytes);
     const end = nameAt + records.readUInt32LE(at + recordLayout.nameBytes);
-    if (nameAt < at + recordLayout.payload || end > records.length) return undefined;
+    if (nameAt < at + recordLayout.payload || end > records.length) return false;
     const checksum = records.readUInt32LE(at + recordLayout.checksum);
-    if (crc32(records.subarray(at + recordLayout.trust, end)) !== checksum) return undefined;
-    const name = records.toString('utf8', nameAt, end);
-    found.push(readRecord(records, at, nameAt, name, checksum, protector, context));
+    if (crc32(records.subarray(at + recordLayout.trust, end)) !== checksum) return false;
+    found.count++;
+    found.sum = addChecksum(found.sum, checksum);
+    readRecord(records, at, nameAt, records.toString('utf8', nameAt, end), found, protector, context);
     at = end;
   }
-  return found;
+  return true;
 }
 
 function readRecord(
@@ -95,23 +109,26 @@ function readRecord(
   at: number,
   nameAt: number,
   name: string,
-  checksum: number,
+  found: FoundRows,
   protector: RowProtector,
   context: string,
-): ReadRow {
+): void {
   const form = records[at + recordLayout.form];
+  if (form === rowForms.withheld) return found.miss(name, 'withheld');
   const trust = trusts[records[at + recordLayout.trust] ?? 0] ?? 'presumed';
-  if (form === rowForms.withheld) return { missing: 'withheld', name, checksum };
   const payloadAt = at + recordLayout.payload;
-  let resource: StoredResource | undefined;
-  let isOldKey = false;
-  if (form === rowForms.sealed) {
-    const opened = protector.open(records.subarray(payloadAt, nameAt), `${context}\n${name}`);
-    if ('error' in opened) return { missing: 'sealed with another key', name, checksum };
-    isOldKey = !opened.isCurrentKey;
-    resource = decodeFields(name, trust, opened.plain, 0, opened.plain.length);
-  } else resource = decodeFields(name, trust, records, payloadAt, nameAt);
-  return resource ? { resource, checksum, isOldKey } : { missing: 'damaged', name, checksum };
+  if (form !== rowForms.sealed) {
+    const resource = decodeFields(name, trust, records, payloadAt, nameAt);
+    if (resource) found.resources.push(resource);
+    else found.miss(name, 'damaged');
+    return;
+  }
+  const opened = protector.open(records.subarray(payloadAt, nameAt), `${context}\n${name}`);
+  if ('error' in opened) return found.miss(name, 'sealed with another key');
+  const resource = decodeFields(name, trust, opened.plain, 0, opened.plain.length);
+  if (!resource) return found.miss(name, 'damaged');
+  found.resources.push(resource);
+  if (!opened.isCurrentKey) found.outdated.push(resource);
 }
 
 /** A resource besides its name as one piece: length-prefixed fields, lengths as uint32 LE, {@link absent} for one that is not there. */

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { crc32 } from 'node:zlib';
 import type { TypeUrl, ViewKey } from '../xds/types.ts';
-import { type ReadRow, type Row, recordLayout, rowForms } from './disk-rows.ts';
+import { addChecksum, type Row, recordLayout, rowForms } from './disk-rows.ts';
 import type { DiskChange } from './stored.ts';
 
 /** A view as its table has it. */
@@ -20,25 +20,18 @@ export interface TypeRow {
   isKnown: boolean;
   confirmedWallMs: number;
   upstreamVersion: string;
-  /** Number of rows, and the sum of their checksums modulo 2^48. */
+  /** Number of rows, and the sum of their checksums. */
   rows: number;
   sum: number;
   /** The row of the type itself is as it was written. */
   readonly isSound: boolean;
 }
 
-const sumModulus = 2 ** 48;
 /** Rows read as one piece. A body that is held keeps its whole piece in memory, so a piece is small. */
 const rowsPerPiece = 256;
 
 /** A row as it is read one by one. */
 export type StoredRow = Omit<Row, 'checksum'>;
-
-/** What the rows of a type must add up to. */
-export function isWhole({ rows, sum, isSound }: TypeRow, found: readonly ReadRow[]): boolean {
-  if (!isSound || found.length !== rows) return false;
-  return found.reduce((total, row) => (total + row.checksum) % sumModulus, 0) === sum;
-}
 
 /** A view as `weir cache ls` shows it. */
 export interface ListedView {
@@ -154,7 +147,7 @@ export class DiskTables {
     this.#subtract(type, name);
     this.#statements.put.run(type.id, name, content);
     type.rows++;
-    type.sum = (type.sum + checksum) % sumModulus;
+    type.sum = addChecksum(type.sum, checksum);
   }
 
   /** What belongs to a view that is not there is passed over: it was dropped, and parts of it must not come back as the whole. */
@@ -262,7 +255,7 @@ export class DiskTables {
     type.rows--;
     const checksum = bufferOf(old['checksum']);
     // A damaged row that is shorter than that makes the type one that does not add up.
-    if (checksum.length === 4) type.sum = (type.sum + sumModulus - checksum.readUInt32LE()) % sumModulus;
+    if (checksum.length === 4) type.sum = addChecksum(type.sum, 2 ** 48 - checksum.readUInt32LE());
   }
 }
 

@@ -10,7 +10,7 @@ import type { IdleTier } from './idle-tier.ts';
 import { Parking } from './parking.ts';
 import type { Quarantined } from './quarantine.ts';
 import { Standing } from './standing.ts';
-import type { Refusal } from './stored.ts';
+import type { Refusal, StoredContent } from './stored.ts';
 
 /** A response at least this large, in bytes, may keep its buffer alive as the home of its bodies. */
 const slabBytesMin = 64 * 1024;
@@ -159,15 +159,21 @@ export class TypeStore {
   }
 
   /** Takes in what was kept outside the process. @param expiryMs end of its TTL on the monotonic clock */
-  restore(resource: WireResource, isAccepted: boolean, good: WireResource | undefined, expiryMs?: number): Entry {
-    this.#upsert(resource, true);
-    const entry = this.#entries.get(resource.name) as Entry; // It was put there in the line before.
+  restore(resource: WireResource, isAccepted: boolean, good: StoredContent | undefined, expiryMs?: number): Entry {
+    const { name } = resource;
+    const before = this.#entries.get(name);
+    if (before) this.#drop(before);
+    this.#absent.delete(name);
+    const revision = this.revision + 1;
+    const entry = new Entry(resource, resource.any, revision, revision);
+    entry.isAccepted = isAccepted;
     if (good) {
-      entry.good = new Entry(good, good.any, entry.revision, entry.firstSeenRevision);
+      entry.good = new Entry({ name, ...good }, good.any, revision, revision);
       entry.good.isAccepted = true;
     }
-    if (isAccepted) this.#standing.accepted(entry);
-    this.deadlines.set(resource.name, expiryMs);
+    this.#hold(entry);
+    this.#stamp(name);
+    this.deadlines.set(name, expiryMs);
     return entry;
   }
 
