@@ -13,6 +13,8 @@ export interface CacheSettings {
   readonly cacheBytesMax: number;
   readonly secrets: SecretsMode;
   readonly allowPlainSecrets: boolean;
+  /** 32 bytes. */
+  readonly secretsKey: Buffer | undefined;
   readonly secretsKeyFile: string | undefined;
   readonly secretsOldKeyFile: string | undefined;
   readonly startup: 'prefer-cache' | 'prefer-upstream';
@@ -66,7 +68,7 @@ export const cacheRows: Rows = {
   },
   secrets: {
     placeholder: 'MODE',
-    help: 'memory: secrets and private keys never reach the disk. encrypted: with --secrets-key-file. plain: as they are.',
+    help: 'memory: secrets and private keys never reach the disk. encrypted: with --secrets-key-file or WEIR_SECRETS_KEY. plain: as they are.',
     when: 'TLS listeners have to come up during an outage: encrypted.',
     fallback: 'memory',
     parse: oneOf('memory', 'encrypted', 'plain'),
@@ -77,6 +79,16 @@ export const cacheRows: Rows = {
     when: 'The disk itself is encrypted, and you answer for it.',
     fallback: 'no',
     parse: yesNo,
+  },
+  secretsKey: {
+    placeholder: 'KEY',
+    isEnvironmentOnly: true,
+    help: 'Key for --secrets encrypted: 64 hex digits. Only as a variable, since command lines and files are seen by many.',
+    when: 'Your platform hands out secrets as variables.',
+    fallback: undefined,
+    // No raw bytes: 32 letters that somebody made up are no key.
+    parse: text =>
+      /^[0-9a-fA-F]{64}$/.test(text) ? { value: Buffer.from(text, 'hex') } : { error: 'must be 64 hex digits' },
   },
   secretsKeyFile: {
     placeholder: 'FILE',

@@ -20,6 +20,8 @@ import { openDisk, ownDirectory, readSealer } from './storage.ts';
 export interface CachePlace {
   readonly cacheDir: string;
   readonly secretsKeyFile: string | undefined;
+  /** The key itself, as 64 hex digits. */
+  readonly secretsKey: string | undefined;
 }
 
 /** What `weir cache verify` found of one type. */
@@ -45,13 +47,17 @@ export interface ExportOptions {
 const unlimited: DecodeOptions = { bytesMax: Infinity, resourcesMax: Infinity };
 
 /** Settings of a cache with everything else at its default. */
-function settingsOf({ cacheDir, secretsKeyFile }: CachePlace): CacheSettings {
+function settingsOf({ cacheDir, secretsKeyFile, secretsKey: text }: CachePlace): CacheSettings {
   const defaults: Record<string, unknown> = {};
   for (const [key, { fallback, parse }] of Object.entries(cacheRows)) {
     const parsed = fallback === undefined ? undefined : parse(fallback);
     defaults[key] = parsed && 'value' in parsed ? parsed.value : undefined;
   }
-  const given = { cacheDir, secretsKeyFile, cacheLockWaitMs: 0, secrets: secretsKeyFile ? 'encrypted' : 'memory' };
+  const key = text === undefined || secretsKeyFile !== undefined ? undefined : cacheRows.secretsKey.parse(text);
+  if (key && 'error' in key) throw new AgentError(`WEIR_SECRETS_KEY: ${key.error}`, { exitCode: exitCodes.usage });
+  const secretsKey = key?.value;
+  const secrets = secretsKeyFile !== undefined || secretsKey ? 'encrypted' : 'memory';
+  const given = { cacheDir, secretsKeyFile, secretsKey, cacheLockWaitMs: 0, secrets };
   return { ...defaults, ...given } as CacheSettings; // A value for every row, by its own parser.
 }
 

@@ -74,7 +74,7 @@ export function nearest(wrong: string, known: readonly string[]): string | undef
 
 function find(spec: SettingSpec, sources: ConfigSources, file: ReadonlyMap<string, string>): Found | undefined {
   const flag = flagOf(spec.key);
-  const fromFlag = sources.flags.get(flag);
+  const fromFlag = spec.isEnvironmentOnly ? undefined : sources.flags.get(flag);
   if (fromFlag !== undefined) return { text: fromFlag, from: flag };
   const variable = environmentOf(spec.key);
   const fromEnvironment = sources.environment.get(variable);
@@ -98,8 +98,13 @@ function checkTogether(settings: Settings, given: ReadonlySet<keyof Settings>): 
         problems.push(`${flagOf(key)} needs ${flagOf('nodeId')}: without an id the first client’s Node is used`);
     }
   }
-  if (settings.secrets === 'encrypted' && !given.has('secretsKeyFile')) {
-    problems.push(`${flagOf('secrets')} encrypted needs ${flagOf('secretsKeyFile')}`);
+  if (settings.secrets === 'encrypted' && !given.has('secretsKeyFile') && !given.has('secretsKey')) {
+    problems.push(
+      `${flagOf('secrets')} encrypted needs ${flagOf('secretsKeyFile')}, or the variable ${environmentOf('secretsKey')}`,
+    );
+  }
+  if (given.has('secretsKeyFile') && given.has('secretsKey')) {
+    problems.push(`${flagOf('secretsKeyFile')} and ${environmentOf('secretsKey')} both give the key; set one of them`);
   }
   if (settings.secrets === 'plain' && settings.allowPlainSecrets === false) {
     problems.push(
@@ -130,7 +135,8 @@ function readFile(file: ConfigSources['file'], problems: string[]): ReadonlyMap<
     problems.push(`${file.name}: is no mapping of settings`);
     return values;
   }
-  const known = settingSpecs.map(spec => fileKeyOf(spec.key));
+  const hidden = settingSpecs.filter(spec => spec.isEnvironmentOnly);
+  const known = settingSpecs.filter(spec => !spec.isEnvironmentOnly).map(spec => fileKeyOf(spec.key));
   walk(file, file.content, '');
   return values;
 
@@ -147,7 +153,13 @@ function readFile(file: ConfigSources['file'], problems: string[]): ReadonlyMap<
         problems.push(
           `${placeOf(from, key)} has no settings below it, such as ${key}.${known.find(one => one.startsWith(`${key}.`))?.slice(key.length + 1)}`,
         );
-      else problems.push(`${placeOf(from, key)} is no setting${suggestion(nearest(key, known))}`);
+      else {
+        const variable = hidden.find(spec => fileKeyOf(spec.key) === key);
+        const hint = variable
+          ? `; it is taken from the variable ${environmentOf(variable.key)} only`
+          : suggestion(nearest(key, known));
+        problems.push(`${placeOf(from, key)} is no setting${hint}`);
+      }
     }
   }
 }
@@ -173,9 +185,9 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value, unless the error quotes it already. Metadata may hold anything, so its text is not repeated. */
+/** The value, unless the error quotes it already. Metadata may hold anything, and a key must not be seen, so their text is not repeated. */
 function echo(spec: SettingSpec, text: string, error: string): string {
-  if (spec.key === 'nodeMetadata' || text.length > 100 || error.includes(text)) return '';
+  if (spec.isEnvironmentOnly || spec.key === 'nodeMetadata' || text.length > 100 || error.includes(text)) return '';
   return ` (given: '${text}')`;
 }
 

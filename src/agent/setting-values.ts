@@ -81,4 +81,6 @@ export interface SettingRow<T> {
   readonly parse: (text: string) => Parsed<T>;
   /** A list: the flag may be repeated, the value may have commas. */
   readonly isList?: boolean;
+  /** A secret: neither a flag nor in the file, and never quoted. */
+  readonly isEnvironmentOnly?: boolean;
 }

@@ -116,7 +116,7 @@ export async function openDisk(
 
 /** Reads the keys for sealed rows, the current one first; undefined when none is set. */
 export async function readSealer(settings: CacheSettings): Promise<RowSealer | undefined> {
-  const keys: Buffer[] = [];
+  const keys: Buffer[] = settings.secretsKey ? [settings.secretsKey] : [];
   for (const setting of ['secretsKeyFile', 'secretsOldKeyFile'] as const) {
     const path = settings[setting];
     if (path === undefined) continue;

@@ -7,6 +7,7 @@ import { readConfigFile } from './config-file.ts';
 export function addSettingFlags(command: Command): void {
   command.option('--config <FILE>', 'YAML file with settings (WEIR_CONFIG)');
   for (const spec of settingSpecs) {
+    if (spec.isEnvironmentOnly) continue;
     const fallback = spec.fallback ? ` [${spec.fallback}]` : '';
     const flags = `${flagOf(spec.key)} <${spec.placeholder}>`;
     command.optionsGroup(`${spec.group}:`);
@@ -70,7 +71,10 @@ export function settingsReference(): string {
   for (const group of new Set(settingSpecs.map(spec => spec.group))) {
     lines.push(`## ${group}`, '', '| flag | environment | file | default | what it does |', '|---|---|---|---|---|');
     for (const spec of settingSpecs.filter(one => one.group === group)) {
-      const names = [flagOf(spec.key), environmentOf(spec.key), fileKeyOf(spec.key)].map(name => `\`${name}\``);
+      const [flag, variable, key] = [flagOf(spec.key), environmentOf(spec.key), fileKeyOf(spec.key)].map(
+        name => `\`${name}\``,
+      );
+      const names = spec.isEnvironmentOnly ? ['–', variable, '–'] : [flag, variable, key];
       const help = [spec.help, spec.when && `Change it when: ${spec.when}`]
         .filter(Boolean)
         .join(' ')

@@ -156,6 +156,22 @@ test('settings that only make sense together are checked together', () => {
   assert.deepEqual(problemsOf({ flags: { '--node-id': '', '--node-zone': 'z' } }), ['--node-id is empty']);
 });
 
+test('a key is taken from the environment only, and never repeated in a problem', () => {
+  const key = 'ab'.repeat(32);
+  const settings = settingsOf({ flags: { '--secrets': 'encrypted' }, environment: { WEIR_SECRETS_KEY: key } });
+  assert.deepEqual(settings.secretsKey, Buffer.from(key, 'hex'));
+  const file = { secrets: 'encrypted', secretsKey: key };
+  assert.deepEqual(problemsOf({ file }), [
+    'weir.yaml: secretsKey is no setting; it is taken from the variable WEIR_SECRETS_KEY only',
+    '--secrets encrypted needs --secrets-key-file, or the variable WEIR_SECRETS_KEY',
+  ]);
+  assert.deepEqual(problemsOf({ environment: { WEIR_SECRETS_KEY: 's3cret' } }), [
+    'WEIR_SECRETS_KEY must be 64 hex digits',
+  ]);
+  const both = problemsOf({ environment: { WEIR_SECRETS_KEY: key, WEIR_SECRETS_KEY_FILE: 'key' } });
+  assert.deepEqual(both, ['--secrets-key-file and WEIR_SECRETS_KEY both give the key; set one of them']);
+});
+
 test('metadata is never repeated in a problem', () => {
   const [problem, ...others] = problemsOf({ flags: { '--node-id': 'n', '--node-metadata': '{"token":"s3cret"' } });
   assert.deepEqual(others, []);

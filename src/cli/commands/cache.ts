@@ -140,6 +140,7 @@ function placeOf(options: CacheOptions): CachePlace {
   return {
     cacheDir,
     secretsKeyFile: textOf(options, 'secretsKeyFile') ?? (process.env['WEIR_SECRETS_KEY_FILE'] || undefined),
+    secretsKey: process.env['WEIR_SECRETS_KEY'] || undefined,
   };
 }
 
