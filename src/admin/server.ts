@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { claimSocketPath } from '../net/unix-socket.ts';
-import { type Address, formatAddress } from '../xds/address.ts';
+import { type Address, formatAddress, unixPathBytesMax } from '../xds/address.ts';
 import { answer, type HealthSource, type PageRequest } from './routes.ts';
 import type { AdminControl, AdminSource } from './source.ts';
 
@@ -12,11 +12,15 @@ export interface AdminServerOptions {
   readonly control: AdminControl;
   /** Where all pages are. Loopback or sockets only: the settings see to that. */
   readonly addresses: readonly Address[];
+  /** The socket for privileged requests. An agent without it is not as handy and works all the same. */
+  readonly socketPath: string | undefined;
   /** Where health and metrics are besides. */
   readonly healthAddresses: readonly Address[];
   readonly health: HealthSource;
   /** Told of a page that failed. */
   readonly onError: (error: unknown, url: string) => void;
+  /** Told that there is no such socket. */
+  readonly onNoSocket: (path: string, error: unknown) => void;
 }
 
 /** Admin pages that are being served. */
@@ -47,6 +51,15 @@ export async function createAdminServer(options: AdminServerOptions): Promise<Ad
       const server = serve(options, false, address.kind === 'unix');
       servers.push(server);
       addresses.push(await listen(server, address));
+    }
+    if (options.socketPath !== undefined) {
+      const server = serve(options, false, true);
+      try {
+        await listen(server, { kind: 'unix', path: options.socketPath });
+        servers.push(server);
+      } catch (error) {
+        options.onNoSocket(options.socketPath, error);
+      }
     }
     for (const address of options.healthAddresses) {
       const server = serve(options, true, false);
@@ -87,6 +100,9 @@ async function respond(
 }
 
 async function listen(server: Server, address: Address): Promise<Address> {
+  if (address.kind === 'unix' && Buffer.byteLength(address.path) > unixPathBytesMax) {
+    throw new Error(`cannot serve ${formatAddress(address)}: the path is longer than ${unixPathBytesMax} bytes`);
+  }
   const refused = address.kind === 'unix' ? await claimSocketPath(address.path) : undefined;
   if (refused !== undefined) throw new Error(`cannot serve ${formatAddress(address)}: ${refused}`);
   await new Promise<void>((resolve, reject) => {

@@ -65,10 +65,10 @@ async function withDisk<T>(
   place: CachePlace,
   notes: DiskNote[],
   use: (disk: DiskStore) => T,
-  mayMake = false,
+  access: 'read' | 'change' | 'make' = 'read',
 ): Promise<T> {
   const path = join(ownDirectory(place.cacheDir), 'cache.db');
-  if (!mayMake && !existsSync(path)) throw new AgentError(`there is no cache in ${place.cacheDir}`);
+  if (access !== 'make' && !existsSync(path)) throw new AgentError(`there is no cache in ${place.cacheDir}`);
   const settings = settingsOf(place);
   let isLost = false;
   const watch = {
@@ -85,9 +85,11 @@ async function withDisk<T>(
     await disk.close();
   }
   const { state } = disk;
-  if (state.kind === 'failing') throw new AgentError(`${disk.path} cannot be written: ${state.error}`);
+  if (state.kind === 'failing' && (access !== 'read' || disk.isEmpty)) {
+    throw new AgentError(`${disk.path} cannot be ${access === 'read' ? 'read' : 'written'}: ${state.error}`);
+  }
   // Whoever only read has been told by a note.
-  if (isLost && mayMake) throw new AgentError(`${disk.path} was damaged and is set aside; try again`);
+  if (isLost && access === 'make') throw new AgentError(`${disk.path} was damaged and is set aside; try again`);
   return result;
 }
 
@@ -134,7 +136,7 @@ export async function verifyCache(place: CachePlace, tell: (type: VerifiedType) 
 
 /** Drops nodes from a cache. @param viewKey one of them; undefined for all */
 export function purgeCache(place: CachePlace, viewKey: string | undefined): Promise<number> {
-  return withDisk(place, [], disk => disk.purge(viewKey));
+  return withDisk(place, [], disk => disk.purge(viewKey), 'change');
 }
 
 /** Makes a bundle of the node used last. Undefined when there is none. */
@@ -192,7 +194,7 @@ export async function importCache(
         count += resources.length;
       }
     },
-    true,
+    'make',
   );
   return count;
 }

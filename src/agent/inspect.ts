@@ -32,7 +32,7 @@ export function inspect(core: Core, state: ProcessState): AgentReport {
     ...state,
     isDraining: core.isDraining,
     upstreams: views.flatMap(upstreamsOf),
-    types: views.flatMap(view => [...view.types.values()].map(type => typeReport(view, type, state.nowWallMs))),
+    types: views.flatMap(view => sorted(view).map(type => typeReport(view, type, state.nowWallMs))),
     clients: [...core.clients()].map(clientReport),
   };
 }
@@ -173,4 +173,9 @@ function clientReport(client: Client): ClientReport {
       lastError: nonces.lastError,
     })),
   };
+}
+
+/** Types by their names, whoever asked for them first. */
+function sorted(view: View): TypeView[] {
+  return [...view.types.values()].sort((a, b) => (a.typeUrl < b.typeUrl ? -1 : 1));
 }

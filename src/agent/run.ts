@@ -5,7 +5,7 @@ import type { DiskNote } from '../cache/disk-notes.ts';
 import { createIdleTier } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
-import { type Address, formatAddress, unixPathBytesMax } from '../xds/address.ts';
+import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { createControl } from './control.ts';
 import { Core, type CoreSettings } from './core.ts';
@@ -41,11 +41,13 @@ export interface RunningAgent {
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
   const counters = new Counters();
-  const onLost = (): void => loop.post({ kind: 'disk_lost' });
-  const storage = await openStorage(settings, { note: observeDisk, seedNote: observeSeed, onLost });
+  // Before there is a core, nothing is held that would have to be written once more.
+  let onLost = (): void => {};
+  const storage = await openStorage(settings, { note: observeDisk, seedNote: observeSeed, onLost: () => onLost() });
   const idle = createIdleTier(settings.idleResourcesMax);
   const core = new Core(coreSettings(settings), idle, storage, Math.random);
   const loop = new Loop(core, perform);
+  onLost = () => loop.post({ kind: 'disk_lost' });
   const upstream = new UpstreamChannels(settings, loop.post);
   const local = new LocalServer(settings, core.newStreamId, loop.post);
 
@@ -140,7 +142,8 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     admin = await createAdminServer({
       source,
       control: createControl(core, storage, loop.post),
-      addresses: [settings.admin, ...adminSocket(settings.cacheDir, log)],
+      addresses: [settings.admin],
+      socketPath: settings.cacheDir === undefined ? undefined : join(ownDirectory(settings.cacheDir), 'admin.sock'),
       healthAddresses: settings.health,
       health: {
         live: () => ({ isOk: true, reason: 'the event loop answers' }),
@@ -148,6 +151,12 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
         ready: isStrict => readyVerdict(source.report(), { readyGraceMs, isStrict }),
       },
       onError: (error, url) => log.warn({ url, error: String(error) }, 'an admin page failed'),
+      onNoSocket: (path, error) => {
+        log.warn(
+          { path, error: AgentError.from(error).describe() },
+          'no admin socket: weir guard and weir cache cannot ask this agent',
+        );
+      },
     });
   } catch (error) {
     await local.stop(0);
@@ -238,13 +247,4 @@ function coreSettings(settings: Settings): CoreSettings {
     firstRequestTimeoutMs: settings.firstRequestTimeoutMs,
     grpcUnansweredTimeoutMs: settings.grpcUnansweredTimeoutMs,
   };
-}
-
-/** The admin socket in Weir's own part of the cache directory, which only its owner may enter (R104). */
-function adminSocket(cacheDir: string | undefined, log: Logger): Address[] {
-  if (cacheDir === undefined) return [];
-  const path = join(ownDirectory(cacheDir), 'admin.sock');
-  if (Buffer.byteLength(path) <= unixPathBytesMax) return [{ kind: 'unix', path }];
-  log.warn({ path }, `no admin socket: its path is longer than ${unixPathBytesMax} bytes`);
-  return [];
 }

@@ -1,8 +1,11 @@
-import { statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDamage, openDatabase, setAside } from './disk-file.ts';
+import { beginLoad, ensurePrivateDirectory, isDamage, openDatabase, setAside } from './disk-file.ts';
 import { type DiskNote, DiskUnusable } from './disk-notes.ts';
+import { DiskTables } from './disk-tables.ts';
 
 const lockRetryMs = 100;
 
@@ -12,6 +15,54 @@ export interface OpenOptions {
   readonly lockWaitMs: number;
   readonly note: (note: DiskNote) => void;
   readonly wallMs: () => number;
+}
+
+/** What there is to read from, and why nothing can be written, if so. */
+export interface OpenedTables {
+  readonly tables: DiskTables;
+  readonly failure?: unknown;
+  /** The tables are not those of the file: they hold what could be read of it. */
+  readonly isStandIn?: boolean;
+}
+
+/**
+ * Opens or creates the cache. A damaged file is set aside, never deleted, and so is one whose loading kept killing the process. On a disk that
+ * is full, read-only or broken it opens what can be read: an outage is no time to refuse to start.
+ *
+ * @throws DiskUnusable when another process holds it, it is not ours, or its directory is not safe
+ */
+export async function openTables(path: string, options: OpenOptions): Promise<OpenedTables> {
+  try {
+    ensurePrivateDirectory(dirname(path));
+    const db = await openWaiting(path, options);
+    try {
+      const tables = new DiskTables(db);
+      const why = 'the process died three times within a minute after loading it';
+      return { tables: beginLoad(db, options.wallMs()) ? tables : new DiskTables(replaceFile(db, path, options, why)) };
+    } catch (error) {
+      if (!isDamage(error)) return { tables: new DiskTables(db), failure: error };
+      return { tables: new DiskTables(replaceFile(db, path, options, String(error))) };
+    }
+  } catch (error) {
+    if (error instanceof DiskUnusable) throw error;
+    return { tables: standIn(path), failure: error, isStandIn: true };
+  }
+}
+
+/** What can be read of a file that cannot be opened, by way of a copy that is open and has no name any more; else nothing. */
+function standIn(path: string): DiskTables {
+  let folder: string | undefined;
+  try {
+    folder = mkdtempSync(join(tmpdir(), 'weir-'));
+    const copy = join(folder, 'cache.db');
+    for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    return new DiskTables(openDatabase(copy, () => {}));
+  } catch {
+    // Neither there: the note on the failure says what matters.
+    return new DiskTables(openDatabase(':memory:', () => {}));
+  } finally {
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** As {@link openDatabase}; waits for its turn, and puts a new file in the place of a damaged one. */

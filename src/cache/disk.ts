@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TypeUrl } from '../xds/types.ts';
-import { beginLoad, endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase } from './disk-file.ts';
+import { endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase } from './disk-file.ts';
 import { loadView } from './disk-load.ts';
 import type { DiskState } from './disk-notes.ts';
-import { closeQuietly, inodeOf, type OpenOptions, openWaiting, replaceFile } from './disk-open.ts';
+import { closeQuietly, inodeOf, type OpenedTables, type OpenOptions, openTables, replaceFile } from './disk-open.ts';
 import { DiskQueue } from './disk-queue.ts';
 import { encodeRow, type RowProtector } from './disk-rows.ts';
 import { DiskTables, type ListedView, type ViewRow } from './disk-tables.ts';
@@ -42,8 +42,10 @@ export interface DiskOptions extends OpenOptions {
  */
 export class DiskStore {
   readonly path: string;
+  #isEmpty = true;
   readonly #options: DiskOptions;
   #tables: DiskTables;
+  #isStandIn: boolean;
   /** Which file is open, whatever the path leads to by now. */
   #inode: bigint | undefined;
   readonly #queue = new DiskQueue();
@@ -58,36 +60,29 @@ export class DiskStore {
   /** Resources said to be withheld, so that it is said once. */
   readonly #withheld = new Set<string>();
 
-  private constructor(path: string, options: DiskOptions, tables: DiskTables) {
+  private constructor(path: string, options: DiskOptions, { tables, isStandIn = false }: OpenedTables) {
     this.path = path;
     this.#options = options;
     this.#tables = tables;
+    this.#isStandIn = isStandIn;
     this.#inode = inodeOf(path);
   }
 
-  /**
-   * Opens or creates the cache. A damaged file is set aside, never deleted, and so is one whose loading kept killing the process.
-   *
-   * @throws DiskUnusable when another process holds it, it is not ours, or its directory is not safe
-   */
+  /** As {@link openTables}: what the disk does not let us do is a state of the store, and is tried again. */
   static async open(options: DiskOptions): Promise<DiskStore> {
-    ensurePrivateDirectory(options.directory);
     const path = join(options.directory, 'cache.db');
-    const db = await openWaiting(path, options);
-    let tables: DiskTables;
-    try {
-      const mayLoad = beginLoad(db, options.wallMs());
-      tables = new DiskTables(
-        mayLoad ? db : replaceFile(db, path, options, 'the process died three times within a minute after loading it'),
-      );
-    } catch (error) {
-      if (!isDamage(error)) throw error;
-      tables = new DiskTables(replaceFile(db, path, options, String(error)));
-    }
-    const store = new DiskStore(path, options, tables);
+    const opened = await openTables(path, options);
+    const store = new DiskStore(path, options, opened);
+    if (opened.failure !== undefined) store.#failed(opened.failure, []);
     const { views, resources } = store.#guarded(tables => tables.counts(), { views: 0, resources: 0 });
+    store.#isEmpty = views === 0;
     options.note({ kind: 'disk_opened', path, views, resources, bytes: store.size() });
     return store;
+  }
+
+  /** Nothing was there to be read when it was opened. */
+  get isEmpty(): boolean {
+    return this.#isEmpty;
   }
 
   get state(): DiskState {
@@ -194,9 +189,9 @@ export class DiskStore {
     this.#beginAnew(() => new DiskTables(replaceFile(this.#tables.db, this.path, this.#options, reason, lost)));
   }
 
-  /** The file is gone from under us, or could not be made after the one before was set aside. */
+  /** The file is gone from under us, or could not be opened before. */
   #mend(): void {
-    const { isOpen } = this.#tables.db;
+    const isOpen = this.#tables.db.isOpen && !this.#isStandIn;
     if (isOpen && inodeOf(this.path) === this.#inode) return;
     const { directory, note } = this.#options;
     if (isOpen) note({ kind: 'disk_vanished', path: this.path });
@@ -212,6 +207,7 @@ export class DiskStore {
     this.#burst = undefined;
     this.#queue.take();
     this.#tables = open();
+    this.#isStandIn = false;
     this.#inode = inodeOf(this.path);
     this.#options.onLost();
   }

@@ -31,7 +31,9 @@ test('help has a page for each command, the run page a flag for each setting', (
   assert.equal(help.stdout.includes('\u001b'), false, 'colours belong on a terminal only');
   const run = weir(['run', '--help']);
   assert.equal(run.status, 0);
-  for (const { key } of settingSpecs) assert.ok(run.stdout.includes(`${flagOf(key)} <`), flagOf(key));
+  for (const { key, isEnvironmentOnly } of settingSpecs) {
+    assert.equal(run.stdout.includes(`${flagOf(key)} <`), !isEnvironmentOnly, flagOf(key));
+  }
   assert.match(weir(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
 });
 

@@ -6,92 +6,13 @@ import { describe, type TestContext, test } from 'node:test';
 import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
 import { message, nested, text } from '../../src/demo/proto.ts';
 import { clusterType, secretType } from '../../src/xds/type-urls.ts';
-import type { TypeUrl, Variant } from '../../src/xds/types.ts';
-import { startTestAgent, type TestAgent } from '../support/agent.ts';
+import type { Variant } from '../../src/xds/types.ts';
 import { resources } from '../support/core-harness.ts';
 import type { TestResource } from '../support/messages.ts';
+import { holds, Pod, waitMs } from '../support/pod.ts';
 import { RawClient } from '../support/raw-client.ts';
-import { RawControlPlane } from '../support/raw-control-plane.ts';
 
 // What an agent with a disk does when the control plane goes away and comes back (issue 5): agents on real sockets and real files.
-
-const waitMs = 10_000;
-
-/** An agent with a cache, which can end and start again, and a control plane on one port. */
-class Pod {
-  readonly folder = makeFolder();
-  readonly controlPlane: RawControlPlane;
-  readonly #context: TestContext;
-  readonly #flags: Readonly<Record<string, string>>;
-  #port = '';
-  #agent: TestAgent | undefined;
-  /** Everything that every agent logged. */
-  readonly log: string[] = [];
-
-  constructor(context: TestContext, flags: Readonly<Record<string, string>> = {}) {
-    this.#context = context;
-    this.#flags = flags;
-    this.controlPlane = new RawControlPlane(context);
-    context.after(() => removeFolder(this.folder));
-  }
-
-  get agent(): TestAgent {
-    assert.ok(this.#agent, 'the agent was started');
-    return this.#agent;
-  }
-
-  get cacheDir(): string {
-    return join(this.folder, 'cache');
-  }
-
-  async plane(): Promise<void> {
-    this.#port = await this.controlPlane.start(this.#port || '127.0.0.1:0');
-  }
-
-  async start(flags: Readonly<Record<string, string>> = {}): Promise<void> {
-    const all = { 'cache-dir': this.cacheDir, ...this.#flags, ...flags };
-    this.#agent = await startTestAgent(this.#context, this.#port, all);
-  }
-
-  async stop(): Promise<void> {
-    await this.agent.agent.drain('the test says so');
-    this.log.push(...this.agent.log);
-  }
-
-  client(variant: Variant): RawClient {
-    return new RawClient(this.#context, this.agent.address, variant);
-  }
-
-  /** Answers the agent's first request of a type as control planes do: what is listed and is not there is gone. */
-  async answer(typeUrl: TypeUrl, held: readonly TestResource[]): Promise<void> {
-    const { stream, request } = await this.controlPlane.request(typeUrl);
-    const removed = [...request.initialVersions.keys()].filter(name => !held.some(one => one.name === name));
-    this.controlPlane.respond(stream, typeUrl, { resources: held, removed });
-  }
-
-  /** Waits until so many resources of a type are on disk. */
-  async written(typeUrl: string, count: number): Promise<void> {
-    await waitFor(`${count} of ${typeUrl} on disk`, waitMs, async () => {
-      const { views } = (await (await fetch(`${this.agent.adminUrl}/cache`)).json()) as {
-        views: { types: { typeUrl: string; resources: number; isKnown: boolean }[] }[];
-      };
-      return views[0]?.types.some(type => type.typeUrl === typeUrl && type.resources === count) || undefined;
-    });
-  }
-}
-
-/** Names that a client holds of a type, as soon as they are these. */
-async function holds(client: RawClient, held: Set<string>, names: readonly string[]): Promise<void> {
-  await waitFor(`the names ${names.join(' ')}`, waitMs, () => {
-    for (let response = client.inbox.shift(); response; response = client.inbox.shift()) {
-      if (response.removed.length === 0 && response.resources.length > 0 && response.version.startsWith('w'))
-        held.clear();
-      for (const { name } of response.resources) held.add(name);
-      for (const name of response.removed) held.delete(name);
-    }
-    return [...held].sort().join(' ') === names.join(' ') ? true : undefined;
-  });
-}
 
 describe('deleted during an outage', { concurrency: 1 }, () => {
   const cases: readonly [what: string, variant: Variant, flags: Readonly<Record<string, string>>, version: string][] = [
@@ -209,7 +130,11 @@ describe('secrets', { concurrency: 1 }, () => {
     for (const said of [dump, status, ...pod.log]) assert.ok(!said.includes(needle), 'no key in a page or a log line');
     const files = filesIn(pod.cacheDir);
     assert.ok(files.some(path => path.endsWith('cache.db')));
-    for (const path of files) assert.ok(!readFileSync(path).includes(needle), `no key in ${path}`);
+    for (const path of files) {
+      assert.ok(!readFileSync(path).includes(needle), `no key in ${path}`);
+      assert.equal(statSync(path).mode & 0o077, 0, path);
+    }
+    assert.equal(statSync(join(pod.cacheDir, 'weir')).mode & 0o777, 0o700);
     return pod;
   }
 

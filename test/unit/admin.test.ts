@@ -249,6 +249,8 @@ async function withServer(
     healthAddresses: [],
     health,
     onError: error => errors.push(error),
+    socketPath: undefined,
+    onNoSocket: (_path, error) => errors.push(error),
     ...change,
   });
   try {
@@ -338,6 +340,23 @@ test('the socket of a dead process gives way, another file does not', async () =
   });
 });
 
+test('the socket for privileged requests is served where it can be, and else done without', async () => {
+  await withFolder(async folder => {
+    const path = join(folder, 'admin.sock');
+    await withServer({ socketPath: path }, async (_server, _first, errors) => {
+      assert.deepEqual(errors, []);
+      assert.equal(statSync(path).mode & 0o777, 0o600);
+    });
+    for (const impossible of [join(folder, 'gone', 'admin.sock'), join(folder, 'x'.repeat(120))]) {
+      await withServer({ socketPath: impossible }, async (_server, first, errors) => {
+        assert.equal(errors.length, 1);
+        assert.match(String(errors[0]), /cannot serve unix:/);
+        assert.equal((await fetchFrom(first, { path: '/healthz/live' })).response.statusCode, 200);
+      });
+    }
+  });
+});
+
 test('an address that is taken is named, and nothing stays open', async () => {
   await withServer({}, async (_server, taken) => {
     assert.ok(taken.kind === 'tcp');
@@ -348,6 +367,8 @@ test('an address that is taken is named, and nothing stays open', async () => {
       healthAddresses: [taken],
       health,
       onError: () => {},
+      socketPath: undefined,
+      onNoSocket: () => {},
     });
     await assert.rejects(attempt, (error: unknown) => {
       assert.ok(error instanceof Error);

@@ -101,9 +101,11 @@ export async function cacheExport(options: CacheOptions): Promise<number> {
     isSigned: finish.signKeyFile !== undefined,
     isSealed: finish.encryptKeyFile !== undefined,
   };
-  if (isJson(options)) console.error(JSON.stringify(summary));
+  // The bundle itself may be on standard output.
+  const say = out === '-' ? console.error : console.log;
+  if (isJson(options)) say(JSON.stringify(summary));
   else
-    console.error(
+    say(
       `Wrote ${out} (${formatBytes(bundle.length)}), bound to ${match.value.map(field => `node.${field}`).join(', ')}. Secrets are not in it.`,
     );
   return exitCodes.ok;
@@ -126,6 +128,9 @@ export async function cacheImport(file: string, options: CacheOptions): Promise<
 export async function cachePurge(options: CacheOptions): Promise<number> {
   const place = placeOf(options);
   const agent = await runningAgent(place);
+  if (agent && textOf(options, 'view') !== undefined) {
+    return usage('--view is for the cache of an agent that does not run; a running one drops what it does not use');
+  }
   const dropped = agent ? await agent.purgeCache() : await purgeCache(place, textOf(options, 'view'));
   if (isJson(options)) console.log(JSON.stringify({ dropped }));
   else console.log(`Nodes dropped from the cache: ${dropped}${agent ? ' (what the running agent uses stays)' : ''}.`);

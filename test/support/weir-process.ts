@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { TestContext } from 'node:test';
+import { weirCommand } from './envoy.ts';
+
+const [node = '', ...script] = weirCommand;
+// What the caller has set for Weir must not reach the processes under test.
+const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('WEIR_')));
+
+/** How a command ended. */
+export interface Outcome {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs a command to its end while this process goes on, so that it may answer. */
+export async function runWeir(
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const child = spawn(node, [...script, ...args], { env: { ...environment, ...variables }, timeout: 60_000 });
+  const read = async (stream: NodeJS.ReadableStream): Promise<string> => {
+    let text = '';
+    for await (const chunk of stream) text += String(chunk);
+    return text;
+  };
+  const [stdout, stderr, [status]] = await Promise.all([read(child.stdout), read(child.stderr), once(child, 'exit')]);
+  return { status, stdout, stderr };
+}
+
+type LogLine = Readonly<Record<string, unknown>>;
+
+/** `weir run` with free ports, as a process of its own. */
+export class WeirProcess {
+  readonly child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  /** @param wrapper a command that runs it, such as `unshare` */
+  constructor(context: TestContext, flags: Readonly<Record<string, string>>, wrapper: readonly string[] = []) {
+    const all = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', 'log-format': 'json', ...flags };
+    const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
+    const [program = '', ...rest] = [...wrapper, node, ...script, 'run', ...args];
+    this.child = spawn(program, rest, { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+    context.after(() => this.child.kill('SIGKILL'));
+    assert.ok(this.child.stdout);
+    this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** The next log line whose message matches. */
+  async line(message: RegExp): Promise<LogLine> {
+    for (let next = await this.#lines.next(); !next.done; next = await this.#lines.next()) {
+      const line: LogLine = JSON.parse(next.value);
+      if (message.test(String(line['msg']))) return line;
+    }
+    assert.fail(`the process ended without a line like ${message}`);
+  }
+
+  /** Ends it, and waits until it has ended. */
+  async stop(): Promise<void> {
+    const exited = once(this.child, 'exit');
+    this.child.kill('SIGTERM');
+    assert.deepEqual(await exited, [0, null]);
+  }
+}
