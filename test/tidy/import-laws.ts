@@ -66,7 +66,7 @@ const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   ['yaml', ['src/agent/config.ts', 'src/cli/**', 'test/**']],
   ['zod', ['src/agent/config.ts']],
   ['fast-check', ['test/**']],
-  ['esbuild', ['scripts/build.ts']],
+  ['esbuild', ['scripts/{build,lazy-packages}.ts']],
 ]);
 
 const filesMax = 3;
