@@ -54,6 +54,20 @@ class Stage {
     this.controlPlane.publish(encodeWorld({ clusters: this.clusters, routes: routeAllTo(name) }));
   }
 
+  /** Starts the agent, in the place of the one before if there was one. */
+  async startWeir(): Promise<RunningWeir> {
+    const { weirCommand: command, upstreamVariant } = this.options;
+    this.weir = await startWeir({
+      command,
+      upstream: `127.0.0.1:${this.port}`,
+      folder: this.folder,
+      inPlaceOf: this.weir,
+      flags: ['--cache-dir', `${this.folder}/cache`],
+      ...(upstreamVariant === undefined ? {} : { upstreamVariant }),
+    });
+    return this.weir;
+  }
+
   /** Starts a client of the agent, and traffic through it. */
   async addClient(nodeId: string, variant: Variant, overSocket: boolean): Promise<DemoClient> {
     const { weir } = this;
@@ -164,6 +178,7 @@ const acts: readonly (readonly [string, (stage: Stage, report: Report) => Promis
   ['warming', changeCluster],
   ['second client', startSecondClient],
   ['outage', stopControlPlane],
+  ['restart', restartAgent],
   ['return', returnControlPlane],
   ['in all', showTotals],
 ];
@@ -177,15 +192,7 @@ async function startControlPlane(stage: Stage, report: Report): Promise<void> {
 }
 
 async function startAgent(stage: Stage, report: Report): Promise<void> {
-  const { weirCommand: command, upstreamVariant } = stage.options;
-  const upstream = `127.0.0.1:${stage.port}`;
-  stage.weir = await startWeir({
-    command,
-    upstream,
-    folder: stage.folder,
-    ...(upstreamVariant === undefined ? {} : { upstreamVariant }),
-  });
-  const { port, startMs } = stage.weir;
+  const { port, startMs } = await stage.startWeir();
   report.step(
     'agent',
     `Weir listens on 127.0.0.1:${port} and a Unix socket, ${round(startMs)} ms after its start`,
@@ -280,6 +287,29 @@ async function stopControlPlane(stage: Stage, report: Report): Promise<void> {
     'outage',
     `control plane stopped; a new client all the same, ${client.label}:\nfirst request answered by ${client.firstBackend} after ${ms} ms; ${text}`,
     { firstAnswerMs: ms, requestsOk: ok, requestsFailed: failed },
+    [
+      claim,
+      {
+        holds: client.firstBackend === 'green',
+        otherwise: `the answer came from ${client.firstBackend}, not from green`,
+      },
+      { holds: openStreams === 0, otherwise: `the control plane still has ${openStreams} streams` },
+    ],
+  );
+}
+
+async function restartAgent(stage: Stage, report: Report): Promise<void> {
+  await stage.weir?.process.kill();
+  const { startMs } = await stage.startWeir();
+  const client = await stage.addClient('four', 'delta', false);
+  const ms = round(client.firstAnswerMs);
+  const { openStreams } = stage.controlPlane.stats();
+  await stage.flow(requestsPerStep);
+  const { text, claim } = noneFailed(stage);
+  report.step(
+    'restart',
+    `Weir killed and started again, ${round(startMs)} ms, the control plane still away; a new client all the same,\n${client.label}: first request answered by ${client.firstBackend} after ${ms} ms;\n${text}`,
+    { startMs: round(startMs), firstAnswerMs: ms },
     [
       claim,
       {

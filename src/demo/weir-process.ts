@@ -21,6 +21,8 @@ export interface WeirOptions {
   /** Folder that exists and is ours, for the socket. */
   readonly folder: string;
   readonly upstreamVariant?: 'auto' | 'delta' | 'sotw';
+  /** An agent that has ended, whose addresses this one takes over. */
+  readonly inPlaceOf?: RunningWeir | undefined;
   readonly logLevel?: string;
   /** Further flags of `weir run`. */
   readonly flags?: readonly string[];
@@ -35,8 +37,8 @@ export interface WeirOptions {
 export async function startWeir(options: WeirOptions): Promise<RunningWeir> {
   const [program, ...first] = options.command;
   if (program === undefined) throw new Error('no command was given to start the agent with');
-  const port = await pickFreePort();
-  const adminPort = await pickFreePort();
+  const port = options.inPlaceOf?.port ?? (await pickFreePort());
+  const adminPort = options.inPlaceOf?.adminPort ?? (await pickFreePort());
   const socketPath = `${options.folder}/weir.sock`;
   const listen = [
     '--listen',
