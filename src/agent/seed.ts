@@ -81,7 +81,8 @@ export async function loadSeed(
         bytesMax,
         tlsCa: settings.seedTlsCa === undefined ? undefined : await readFile(settings.seedTlsCa),
         etag: saved?.etag,
-        retries: fetchRetries,
+        // Clients may be waiting, and there is something that can be given to them.
+        retries: saved ? 0 : fetchRetries,
         allowPlainHttp: verifyKey !== undefined,
         note: text => note({ kind: 'seed_retried', text }),
       });
