@@ -223,6 +223,8 @@ export class DiskStore {
 
   /** Writes all there is in this turn: who reads must not see half a burst. */
   #writeNow(): void {
+    // There is nothing to write to; what waits is written when there is.
+    if (this.#isStandIn || !this.#tables.db.isOpen) return;
     const changes = [...(this.#burst?.changes ?? []), ...this.#queue.take()];
     try {
       if (this.#burst) this.#applyBurst(this.#burst, Infinity);

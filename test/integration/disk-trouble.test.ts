@@ -201,7 +201,9 @@ describe('a disk cache in trouble', () => {
     await disk.flush();
     assert.equal(disk.state.kind, 'failing');
     assert.equal(lost, 0);
+    disk.write([put(stored('and another'))]);
     assert.equal(disk.newest(), undefined);
+    assert.equal(disk.state.kind, 'failing', 'a read writes nothing, and says nothing else');
     rmSync(directory);
     await disk.flush();
     assert.deepEqual(disk.state, { kind: 'ok' });
