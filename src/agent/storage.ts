@@ -2,10 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiskStore } from '../cache/disk.ts';
 import { type DiskNote, DiskUnusable } from '../cache/disk-notes.ts';
+import { restricted } from '../cache/restricted.ts';
 import { createProtector } from '../cache/row-protector.ts';
 import { parseKey, RowSealer } from '../cache/secrets.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
-import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import { matchKeyOf, type NodeIdentity, readNode, viewKeyOf } from '../xds/node.ts';
+import type { ViewKey } from '../xds/types.ts';
 import type { CacheSettings } from './cache-settings.ts';
 import type { StoredViews } from './core.ts';
 import { AgentError, exitCodes } from './errors.ts';
@@ -60,8 +62,20 @@ export async function openStorage(
   const disk = cacheDir === undefined ? undefined : await openDisk(settings, cacheDir, sealer, watch);
   let seed: Seed | undefined;
 
+  const isOwn = (node: Buffer, identity: NodeIdentity): boolean => {
+    const owner = readNode(node);
+    return !('error' in owner) && matchKeyOf(owner, ['id']) === matchKeyOf(identity, ['id']);
+  };
+  const find = (identity: NodeIdentity): StoredView | undefined => {
+    const viewKey = viewKeyOf(identity);
+    const rank = (key: ViewKey, node: Buffer): number => (key === viewKey ? 2 : isOwn(node, identity) ? 1 : 0);
+    const view = disk?.find(matchKeyOf(identity, cacheMatch), rank);
+    if (!view || isOwn(view.node, identity)) return view;
+    // Of another node nothing secret is taken over (R69).
+    return { ...view, isCopy: true, types: view.types.map(type => restricted(type, false)) };
+  };
   const onDisk = (identity: NodeIdentity | undefined): StoredView | undefined => {
-    const view = identity ? disk?.find(matchKeyOf(identity, cacheMatch)) : disk?.newest();
+    const view = identity ? find(identity) : disk?.newest();
     // A view that never got anything is no better than a seed.
     return seed && view?.types.every(type => type.resources.length === 0 && !type.isKnown) ? undefined : view;
   };

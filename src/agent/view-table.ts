@@ -39,7 +39,8 @@ export class ViewTable {
     const view = this.#make(viewKey, node);
     this.#views.set(viewKey, view);
     this.#matchKeys.set(viewKey, matchKey);
-    this.#write(view, stored?.provenance === 'disk' && stored.viewKey !== viewKey ? stored.viewKey : undefined, clock);
+    const isTakenOver = stored?.provenance === 'disk' && !stored.isCopy && stored.viewKey !== viewKey;
+    this.#write(view, isTakenOver ? stored.viewKey : undefined, clock);
     if (stored) {
       const { provenance, types } = stored;
       this.#perform({ kind: 'note', note: { kind: 'view_restored', viewKey, provenance, types: types.length } });

@@ -103,8 +103,8 @@ export class View {
       if (this.#settings.startup === 'prefer-upstream') {
         type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
       }
-      // A seed is on no disk yet.
-      if (stored.provenance === 'seed') type.disk?.reset(undefined, stateOf(type));
+      // The disk does not have it as this view's yet.
+      if (stored.provenance === 'seed' || stored.isCopy) type.disk?.reset(undefined, stateOf(type));
     }
     this.#isHint = this.node.equals(stored.node);
     this.#watch.refresh(this.types.values(), clock);

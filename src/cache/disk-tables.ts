@@ -79,8 +79,9 @@ export class DiskTables {
     return viewOf(this.#statements.newestView.get());
   }
 
-  viewByMatch(matchKey: string): ViewRow | undefined {
-    return viewOf(this.#statements.viewByMatch.get(matchKey));
+  /** Those with this match key, the one used last first. */
+  viewsByMatch(matchKey: string): ViewRow[] {
+    return this.#statements.viewsByMatch.all(matchKey).flatMap(row => viewOf(row) ?? []);
   }
 
   /** All views, the one used last first. */
@@ -263,7 +264,7 @@ function prepare(db: DatabaseSync) {
   const sql = {
     counts: 'select (select count(*) from view) as views, (select count(*) from resource) as resources',
     newestView: `select ${columns} from view order by used_ms desc, id desc limit 1`,
-    viewByMatch: `select ${columns} from view where match_key = ? order by used_ms desc, id desc limit 1`,
+    viewsByMatch: `select ${columns} from view where match_key = ? order by used_ms desc, id desc`,
     views: `select ${columns} from view order by used_ms desc, id desc`,
     viewId: 'select id from view where key = ?',
     putView:

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TypeUrl } from '../xds/types.ts';
+import type { TypeUrl, ViewKey } from '../xds/types.ts';
 import { endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase } from './disk-file.ts';
 import { loadView } from './disk-load.ts';
 import type { DiskState } from './disk-notes.ts';
@@ -113,9 +113,16 @@ export class DiskStore {
     return this.#loadView(tables => tables.newestView());
   }
 
-  /** The view that was used last of those with this match key (R69). */
-  find(matchKey: string): StoredView | undefined {
-    return this.#loadView(tables => tables.viewByMatch(matchKey));
+  /**
+   * The view with this match key (R69) that ranks highest, of equals the one used last.
+   *
+   * @param rank how near its key and encoded Node are to what is looked for
+   */
+  find(matchKey: string, rank: (viewKey: ViewKey, node: Buffer) => number = () => 0): StoredView | undefined {
+    return this.#loadView(tables => {
+      const ranked = tables.viewsByMatch(matchKey).map(row => ({ row, rank: rank(row.key, row.node) }));
+      return ranked.sort((a, b) => b.rank - a.rank)[0]?.row;
+    });
   }
 
   /** All views, the one used last first. */

@@ -2,9 +2,10 @@ import { hash, type KeyObject, sign, verify } from 'node:crypto';
 import { invariant, unreachable } from '../xds/assert.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import { RecordError } from './byte-records.ts';
-import { type RowSealer, sensitivityOf } from './secrets.ts';
+import { restricted, withResources } from './restricted.ts';
+import type { RowSealer } from './secrets.ts';
 import { decodeBody, encodeBody } from './seed-body.ts';
-import type { StoredContent, StoredResource, StoredType, StoredView } from './stored.ts';
+import type { StoredType, StoredView } from './stored.ts';
 
 // A seed bundle is one view in one file, for pods that are born while the control plane is away. Numbers are little-endian:
 //   "WEIRSEED" · version u8 · flags u8 (1 = signed) · header length u32 · header (JSON) · SHA-256 of all before (32)
@@ -88,7 +89,7 @@ export function encodeBundle(view: StoredView, options: EncodeOptions): Buffer {
   invariant(signingKey === undefined || signingKey.asymmetricKeyType === 'ed25519', 'bundles are signed by Ed25519');
   const mayHoldSecrets = options.includeSecrets === true && sealer !== undefined;
   const types = view.types.map(type => ({
-    ...restrictedType(soundType(type), mayHoldSecrets),
+    ...restricted(soundType(type), mayHoldSecrets),
     resourcesBefore: type.resources.length,
   }));
   const plain = encodeBody({ ...view, types });
@@ -148,23 +149,6 @@ function soundType(type: StoredType): StoredType {
     return [{ ...resource, ...resource.good, trust: 'accepted' as const, refusal: undefined, good: undefined }];
   });
   return withResources(type, resources);
-}
-
-/** Only contents that may be carried; what may not be is taken out of `good` too. */
-function restrictedType(type: StoredType, mayHoldSecrets: boolean): StoredType {
-  const mayCarry = (content: StoredContent): boolean => {
-    const sensitivity = sensitivityOf(type.typeUrl, content);
-    return sensitivity === undefined || (mayHoldSecrets && sensitivity !== 'do-not-cache');
-  };
-  const resources = type.resources.filter(mayCarry).map(resource => {
-    const { good } = resource;
-    return good === undefined || mayCarry(good) ? resource : { ...resource, good: undefined };
-  });
-  return withResources(type, resources);
-}
-
-function withResources(type: StoredType, resources: readonly StoredResource[]): StoredType {
-  return { ...type, resources, isKnown: type.isKnown && resources.length === type.resources.length };
 }
 
 type HeaderBeforeBody = Omit<BundleHeader, 'bodyBytes' | 'bodySha256'>;
@@ -265,7 +249,7 @@ function decode(bytes: Buffer, options: DecodeOptions): { header: BundleHeader; 
   const plain = header.encryption === 'none' ? stored : openBody(stored, header, sealer);
   const view: StoredView = { ...decodeBody(plain, header.types), matchKey: header.matchKey, provenance: 'seed' };
   if (nodeId === undefined || nodeId === header.nodeId) return { header, view };
-  return { header, view: { ...view, types: view.types.map(type => restrictedType(type, false)) } };
+  return { header, view: { ...view, types: view.types.map(type => restricted(type, false)) } };
 }
 
 function checkSignature(bytes: Buffer, end: number, key: KeyObject): void {

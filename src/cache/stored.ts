@@ -69,6 +69,8 @@ export interface StoredView {
   /** Wall time in ms at which it was used last. */
   readonly usedWallMs: number;
   readonly provenance: Provenance;
+  /** The rows on disk are another node's, and stay as they are. */
+  readonly isCopy?: boolean;
   readonly types: readonly StoredType[];
 }
 

@@ -181,4 +181,24 @@ describe('secrets', { concurrency: 1 }, () => {
     await pod.start({ 'secrets-key-file': other });
     assert.ok(!pod.agent.log.some(line => line.includes('another key')), pod.agent.log.join('\n'));
   });
+
+  test('R69: of another node, found by a wider match, no secret is taken over, and its own are left to it', async t => {
+    const folder = makeFolder();
+    t.after(() => removeFolder(folder));
+    const key = join(folder, 'key');
+    writeFileSync(key, randomBytes(32));
+    const pod = await run(t, { secrets: 'encrypted', 'secrets-key-file': key, 'cache-match': 'cluster' });
+    await pod.start();
+    const stranger = pod.client('delta');
+    stranger.ask({ typeUrl: secretType, names: ['s'], nodeId: 'stranger' });
+    stranger.ask({ typeUrl: clusterType, names: ['plain', 'inlined'] });
+    await holds(stranger, new Set(), ['plain']);
+    await pod.stop();
+    await pod.start();
+    const owner = pod.client('delta');
+    owner.ask({ typeUrl: clusterType, nodeId: 'node' });
+    owner.ask({ typeUrl: secretType, names: ['s'] });
+    await holds(owner, new Set(), ['inlined', 'plain', 's']);
+    await pod.stop();
+  });
 });
