@@ -286,7 +286,8 @@ function prepare(db: DatabaseSync) {
     firstRecords: recordsFrom('select name, content from resource where type = ? order by name limit ?'),
     nextRecords: recordsFrom('select name, content from resource where type = ? and name > ? order by name limit ?'),
     rows: 'select name, content from resource where type = ?',
-    put: 'insert or replace into resource (type, name, content) values (?, ?, ?)',
+    // Half the time of `insert or replace`, which would look for more than one row to replace.
+    put: 'insert into resource (type, name, content) values (?, ?, ?) on conflict do update set content = excluded.content',
     checksum: `select substr(content, ${recordLayout.checksum + 1}, 4) as checksum from resource where type = ? and name = ?`,
     delete: 'delete from resource where type = ? and name = ?',
     clear: 'delete from resource where type = ?',
