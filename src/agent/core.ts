@@ -104,7 +104,7 @@ export class Core {
       case 'upstream_writable':
       case 'upstream_response':
       case 'upstream_closed':
-        this.#upstream(event, clock);
+        if (!this.#isDraining) this.#upstream(event, clock);
         break;
       case 'disk_loaded':
         this.#diskLoaded(event.view, clock);
@@ -123,7 +123,7 @@ export class Core {
         }
         break;
       case 'tick':
-        this.#tick(clock);
+        if (!this.#isDraining) this.#tick(clock);
         break;
       case 'drain_requested':
         this.#drain(clock);
@@ -367,7 +367,8 @@ export class Core {
       });
       this.#clientGone(client, clock);
     }
-    this.#views.retireIdle(new Set(), clock);
+    this.#views.end(clock);
+    this.#earliestMs = Infinity;
   }
 
   #refuse(streamId: number, code: number, reason: string): void {

@@ -20,6 +20,8 @@ export class DiskLog {
   readonly #viewKey: ViewKey;
   readonly #store: TypeStore;
   #groups: Group[] = [];
+  /** The disk may have rows of names that nobody wants. */
+  hasLeftovers = false;
 
   constructor(viewKey: ViewKey, store: TypeStore) {
     this.#viewKey = viewKey;
@@ -38,9 +40,11 @@ export class DiskLog {
   /** What is held now is the whole of the type: whatever else the disk has of it goes. */
   reset(nonce: Nonce | undefined, state: StoredTypeState): void {
     const contents = new Map<string, Entry>();
+    for (const entry of this.#store.parked()) contents.set(entry.name, entry);
     for (const entry of this.#store.entries()) contents.set(entry.name, entry);
     for (const [name, { entry }] of this.#store.quarantined) contents.set(name, entry);
     this.#groups.push({ nonce, contents: [...contents], state, isReset: true });
+    this.hasLeftovers = false;
   }
 
   /** The disk has lost everything: {@link reset}, in the place of whatever else still waits. */
@@ -53,10 +57,11 @@ export class DiskLog {
   /** Contents that have another standing now: accepted, refused, given another TTL. */
   touch(names: Iterable<string>): void {
     const contents: [string, Entry | undefined][] = [];
+    const held = this.#heldNames();
     for (const name of names) {
       const entry = this.#store.quarantined.get(name)?.entry ?? this.#store.get(name);
       // What waits for a verdict takes its standing along when it is written.
-      if (entry && !this.#isHeld(name)) contents.push([name, entry]);
+      if (entry && !held.has(name)) contents.push([name, entry]);
     }
     if (contents.length > 0) this.add(undefined, contents, undefined);
   }
@@ -88,8 +93,13 @@ export class DiskLog {
     return changes;
   }
 
-  #isHeld(name: string): boolean {
-    return this.#groups.some(group => group.nonce !== undefined && group.contents.some(([held]) => held === name));
+  /** Names of which something waits for a verdict. */
+  #heldNames(): ReadonlySet<string> {
+    const names = new Set<string>();
+    for (const { nonce, contents } of this.#groups) {
+      if (nonce !== undefined) for (const [name] of contents) names.add(name);
+    }
+    return names;
   }
 
   #record(entry: Entry, clock: Clock): StoredResource {

@@ -2,7 +2,7 @@ import { traitsOf } from '../xds/type-urls.ts';
 import type { Clock, TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
 import type { MaxAge } from './freshness.ts';
-import { stateOf, type TypeView } from './type-view.ts';
+import { type TypeView, writeState } from './type-view.ts';
 
 /** How often the disk is told that everything is still current, in ms. */
 const confirmationMs = 60_000;
@@ -60,7 +60,7 @@ export class FreshnessWatch {
     const all = [...types];
     this.#confirmAtMs = Infinity;
     this.refresh(all, clock);
-    for (const type of all) if (type.freshness.isCurrent) type.disk?.add(undefined, [], stateOf(type));
+    for (const type of all) if (type.freshness.isCurrent) writeState(type);
   }
 
   #refreshType(type: TypeView, clock: Clock): void {
@@ -70,7 +70,7 @@ export class FreshnessWatch {
       store.isProvisional = false;
       this.#touched.add(type);
     }
-    if (change === 'lost upstream') type.disk?.add(undefined, [], stateOf(type));
+    if (change === 'lost upstream') writeState(type);
     if (change === 'became stale' && freshness.maxAge) {
       const { action, ms: maxAgeMs } = freshness.maxAge;
       this.#note({ kind: 'type_stale', typeUrl, ageMs: freshness.ageMs(clock.wallMs) ?? 0, maxAgeMs, action });

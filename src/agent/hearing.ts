@@ -90,7 +90,7 @@ export class Hearing {
   /** Answers upstream what is decided, and quarantines what everybody has rejected. */
   settle(view: View, type: TypeView, clock: Clock): void {
     for (const { suspects, refusal } of type.trials.take(clock.monotonicMs)) {
-      const names = suspects.filter(entry => type.store.quarantine(entry, refusal)).map(entry => entry.name);
+      const names = suspects.filter(entry => type.store.standing.refuse(entry, refusal)).map(entry => entry.name);
       if (names.length === 0) continue;
       touchDisk(type, names);
       this.#note({ kind: 'quarantined', typeUrl: type.typeUrl, names, isNamed: refusal.isNamed, words: refusal.words });
@@ -106,7 +106,12 @@ export class Hearing {
     const subscription = stream.type(typeUrl)?.subscription;
     const { revision } = store;
     const { fromRevision, toRevision, epoch } = verdict;
-    const accepted = store.accept(fromRevision, toRevision, epoch, name => subscription?.covers(name) ?? false);
+    const accepted = store.standing.accept(
+      fromRevision,
+      toRevision,
+      epoch,
+      name => subscription?.covers(name) ?? false,
+    );
     touchDisk(type, accepted);
     return store.revision !== revision;
   }

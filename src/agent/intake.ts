@@ -1,3 +1,4 @@
+import { missingIn } from '../cache/applied.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Received } from '../upstream/session-events.ts';
 import type { Clock, Nonce } from '../xds/types.ts';
@@ -30,7 +31,7 @@ export class Intake {
     const now = clock.monotonicMs;
     const { resources } = response;
     const names = resources.map(resource => resource.name);
-    const gone = isWhole ? store.missingIn(resources) : removed.filter(name => store.get(name));
+    const gone = isWhole ? missingIn(store, resources) : removed.filter(name => store.get(name));
     for (const name of names) type.heldRemovals.seen(name);
     const isHeld = this.#isHeldBack(type, names, gone, isWhole, now);
     const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : removed;

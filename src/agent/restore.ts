@@ -18,18 +18,18 @@ export function restoreType(
 ): Note {
   const { store, interest, freshness } = type;
   const refused: (() => void)[] = [];
-  let expired = 0;
+  const expired: string[] = [];
   for (const resource of stored.resources) {
     const { deadlineWallMs, refusal, trust, good } = resource;
     const leftMs = deadlineWallMs === undefined ? undefined : deadlineWallMs - clock.wallMs;
     if (leftMs !== undefined && leftMs <= 0) {
-      expired++;
+      expired.push(resource.name);
       continue;
     }
     const expiryMs = leftMs === undefined ? undefined : clock.monotonicMs + leftMs;
     const entry = store.restore(resource, trust === 'accepted', good, expiryMs);
     // What is left out depends on how much else there is, so it waits until everything is there.
-    if (refusal) refused.push(() => store.quarantine(entry, refusal));
+    if (refusal) refused.push(() => store.standing.refuse(entry, refusal));
   }
   for (const quarantine of refused) quarantine();
   store.isKnown = stored.isKnown;
@@ -39,13 +39,19 @@ export function restoreType(
   freshness.provenance = provenance;
   freshness.confirmedWallMs = stored.confirmedWallMs;
   interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);
+  // A clock that is set back must not bring them back.
+  type.disk?.add(
+    undefined,
+    expired.map(name => [name, undefined]),
+    undefined,
+  );
   return {
     kind: 'type_restored',
     typeUrl: type.typeUrl,
     provenance,
     resources: store.size,
     isKnown: stored.isKnown,
-    expired,
+    expired: expired.length,
     quarantined: store.quarantined.size,
     ageMs: freshness.ageMs(clock.wallMs) ?? 0,
   };

@@ -25,6 +25,8 @@ export interface TypeView extends TypeSource {
   readonly freshness: Freshness;
   /** Nothing is served of it before upstream has spoken, at most until then; monotonic in ms (startup `prefer-upstream`). */
   awaitedUntilMs: number | undefined;
+  /** When rows of names that nobody wants go from the disk, monotonic in ms; Infinity for not at all. */
+  leftoversUntilMs: number;
 }
 
 /** Has the type's session ask for what is wanted of it. */
@@ -63,7 +65,11 @@ export function touchDisk(type: TypeView, names: readonly string[]): void {
  */
 export function forgetOnDisk(type: TypeView, names: readonly string[], isWildcardEnded: boolean): void {
   const { disk, interest, store } = type;
-  if (!disk || interest.isWildcard || interest.size === 0) return;
+  if (!disk || interest.isWildcard) return;
+  if (interest.size === 0) {
+    disk.hasLeftovers = true;
+    return;
+  }
   if (isWildcardEnded) disk.reset(undefined, stateOf(type));
   else {
     const gone = names.filter(name => !store.get(name));
@@ -79,6 +85,27 @@ export function forgetOnDisk(type: TypeView, names: readonly string[], isWildcar
 export function rewriteOnDisk(type: TypeView): void {
   // An unfinished set is written when it is whole.
   if (isWrittenByName(type)) type.disk?.rewrite(stateOf(type));
+}
+
+/** Tells the disk how current the type is. Of one that nobody wants it keeps what it has, completeness included. */
+export function writeState(type: TypeView): void {
+  const { disk, interest } = type;
+  const isWanted = interest.isWildcard || interest.size > 0;
+  if (isWanted && isWrittenByName(type)) disk?.add(undefined, [], stateOf(type));
+}
+
+/** To be called when somebody may want something of the type again: what nobody has asked for a linger from now goes from the disk. */
+export function wantedAgain(type: TypeView, nowMs: number, lingerMs: number): void {
+  const { disk, interest } = type;
+  if (!disk?.hasLeftovers || type.leftoversUntilMs !== Infinity) return;
+  if (interest.isWildcard || interest.size > 0) type.leftoversUntilMs = nowMs + lingerMs;
+}
+
+/** Rows that were kept for an Envoy that was away, and that none has asked for since, go from the disk. */
+export function dropLeftovers(type: TypeView): void {
+  type.leftoversUntilMs = Infinity;
+  // A whole list replaces everything when it is complete.
+  if (type.disk?.hasLeftovers && isWrittenByName(type)) type.disk.reset(undefined, stateOf(type));
 }
 
 /** What the disk keeps of a type besides its resources. */

@@ -39,14 +39,20 @@ export class ViewTable {
     const view = this.#make(viewKey, node);
     this.#views.set(viewKey, view);
     this.#matchKeys.set(viewKey, matchKey);
-    const isTakenOver = stored?.provenance === 'disk' && !stored.isCopy && stored.viewKey !== viewKey;
+    // The rows of a view that is alive are its own: what another one starts with is a copy.
+    const isCopy = stored !== undefined && (stored.isCopy === true || this.#isOther(stored, viewKey));
+    const isTakenOver = stored?.provenance === 'disk' && !isCopy && stored.viewKey !== viewKey;
     this.#write(view, isTakenOver ? stored.viewKey : undefined, clock);
     if (stored) {
       const { provenance, types } = stored;
       this.#perform({ kind: 'note', note: { kind: 'view_restored', viewKey, provenance, types: types.length } });
-      view.restore(stored, clock);
+      view.restore({ ...stored, isCopy }, clock);
     }
     return view;
+  }
+
+  #isOther({ viewKey }: StoredView, key: ViewKey): boolean {
+    return viewKey !== key && this.#views.has(viewKey);
   }
 
   /** The disk has lost everything: it is told all of it once more. */
@@ -67,16 +73,26 @@ export class ViewTable {
     let retired: ViewKey | undefined;
     for (const view of this.#views.values()) {
       if (used.has(view)) continue;
-      const changes = view.dispose(clock);
-      for (const { streamId } of view.sessions())
-        if (streamId !== undefined) this.#perform({ kind: 'close_upstream', streamId });
-      if (changes.length > 0) this.#perform({ kind: 'write_disk', changes });
+      this.#finish(view, clock);
       this.#views.delete(view.key);
       this.#matchKeys.delete(view.key);
       retired = view.key;
     }
     return retired;
   }
+  /** Nobody is served any more. The views stay, for the case that the disk has to be told everything once more. */
+  end(clock: Clock): void {
+    for (const view of this.#views.values()) this.#finish(view, clock);
+  }
+
+  #finish(view: View, clock: Clock): void {
+    const changes = view.dispose(clock);
+    for (const { streamId } of view.sessions()) {
+      if (streamId !== undefined) this.#perform({ kind: 'close_upstream', streamId });
+    }
+    if (changes.length > 0) this.#perform({ kind: 'write_disk', changes });
+  }
+
   /** Tells the disk of a view. @param replaces the view whose rows are its own now */
   #write({ key: viewKey, node }: View, replaces: ViewKey | undefined, clock: Clock): void {
     const matchKey = this.#matchKeys.get(viewKey) ?? '';

@@ -19,7 +19,7 @@ import { type GuardSettings, HeldRemovals } from './guard.ts';
 import { type Change, Intake } from './intake.ts';
 import { restoreType } from './restore.ts';
 import { Trials } from './trials.ts';
-import { connect, forgetOnDisk, stateOf, type TypeView } from './type-view.ts';
+import { connect, dropLeftovers, forgetOnDisk, stateOf, type TypeView, wantedAgain } from './type-view.ts';
 
 /** Streams of a view; types that would need one more share the last. */
 const ownStreamsMax = 8;
@@ -88,7 +88,6 @@ export class View {
 
   /** What the disk has to be told by now. */
   takeDiskChanges(clock: Clock): DiskChange[] {
-    if (!this.#settings.isStoring) return [];
     const changes: DiskChange[] = [];
     for (const { disk } of this.types.values()) if (disk) changes.push(...disk.take(clock));
     return changes;
@@ -154,6 +153,7 @@ export class View {
       disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
       freshness: new Freshness(this.#watch.maxAgeOf(typeUrl)),
       awaitedUntilMs: undefined,
+      leftoversUntilMs: Infinity,
       shelf: new AnswerShelf(store),
       noncePrefix: `${this.types.size.toString(36)}-`,
       upstreamVersion: '',
@@ -187,6 +187,7 @@ export class View {
       for (const name of gain.fresh) store.setAbsent(name, 'upstream');
     }
     if (gain.fresh.length > 0 || gain.isWildcardFresh) session.added(typeUrl, gain.fresh, nowMs);
+    wantedAgain(type, nowMs, this.#settings.lingerMs);
   }
 
   /** Gives back types that nobody asks for and nothing is held of. @param isAskedFor whether a client has the type on its stream */
@@ -283,6 +284,7 @@ export class View {
     for (const type of this.types.values()) {
       // In an outage nothing that was dropped could be had again, so nothing is dropped.
       if (type.session.isOpen && type.interest.nextDeadlineMs() <= now) this.#expire(type, now);
+      if (type.session.isOpen && type.leftoversUntilMs <= now) dropLeftovers(type);
       if (type.store.deadlines.nextMs <= now && this.#intake.expire(type, now)) touched.push(type);
       if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
@@ -306,7 +308,7 @@ export class View {
     for (const session of this.#sessions.values()) deadline = Math.min(deadline, session.nextDeadlineMs());
     for (const type of this.types.values()) {
       const { interest, session, ledger, trials, store, heldRemovals, freshness } = type;
-      if (session.isOpen) deadline = Math.min(deadline, interest.nextDeadlineMs());
+      if (session.isOpen) deadline = Math.min(deadline, interest.nextDeadlineMs(), type.leftoversUntilMs);
       deadline = Math.min(deadline, ledger.nextDeadlineMs(), trials.nextDeadlineMs(), store.deadlines.nextMs);
       deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
       deadline = Math.min(deadline, type.awaitedUntilMs ?? Infinity);

@@ -1,3 +1,4 @@
+import type { WireResource } from '../xds/discovery.ts';
 import type { Entry } from './entry.ts';
 
 /** Where an upstream resource belongs: to the served set, to the idle tier, or nowhere because nobody asked (R82). */
@@ -11,4 +12,20 @@ export interface Applied {
   readonly ignoredNames: number;
   /** What a client does not hear of but a disk should: idle content, versions of equal content. */
   readonly quiet: readonly Entry[];
+}
+
+/** What a type holds, as far as its names are concerned. */
+interface HeldNames {
+  readonly quarantined: ReadonlyMap<string, unknown>;
+  entries(): Iterable<{ readonly name: string }>;
+}
+
+/** Names held that a complete list of resources lacks. */
+export function missingIn(store: HeldNames, resources: readonly WireResource[]): string[] {
+  const held = [...store.quarantined.keys()];
+  for (const { name } of store.entries()) held.push(name);
+  if (held.length === 0) return [];
+  const present = new Set<string>();
+  for (const resource of resources) present.add(resource.name);
+  return held.filter(name => !present.has(name));
 }

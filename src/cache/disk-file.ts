@@ -108,8 +108,8 @@ export function openDatabase(path: string, note: (note: DiskNote) => void): Data
       note({ kind: 'disk_migrated', fromVersion: version, toVersion: formatVersion });
     }
     db.exec('commit');
-    // So that our own checkpoints decide when a commit takes longer.
-    db.exec('pragma wal_autocheckpoint = 0');
+    // So that our own checkpoints decide when a commit takes longer; and nothing is left of what was not to stay there.
+    db.exec('pragma wal_autocheckpoint = 0; pragma secure_delete = on');
     return db;
   } catch (error) {
     db.close();

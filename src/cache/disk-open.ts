@@ -32,9 +32,10 @@ export interface OpenedTables {
  * @throws DiskUnusable when another process holds it, it is not ours, or its directory is not safe
  */
 export async function openTables(path: string, options: OpenOptions): Promise<OpenedTables> {
+  let db: DatabaseSync | undefined;
   try {
     ensurePrivateDirectory(dirname(path));
-    const db = await openWaiting(path, options);
+    db = await openWaiting(path, options);
     try {
       const tables = new DiskTables(db);
       const why = 'the process died three times within a minute after loading it';
@@ -45,6 +46,8 @@ export async function openTables(path: string, options: OpenOptions): Promise<Op
     }
   } catch (error) {
     if (error instanceof DiskUnusable) throw error;
+    // Else its lock would be in our own way.
+    if (db) closeQuietly(db);
     return { tables: standIn(path), failure: error, isStandIn: true };
   }
 }

@@ -1,5 +1,14 @@
 import type { DiskChange } from './stored.ts';
 
+/** Changes that are written in one transaction. */
+export interface Burst {
+  readonly changes: readonly DiskChange[];
+  /** How many of them are applied. */
+  at: number;
+  /** Past the limit: what the tables may hold at its end, in bytes. */
+  readonly bytesMax: number | undefined;
+}
+
 /**
  * Changes on their way to the disk, at most one for each thing that can change: however long the disk is away, the queue grows with what is held
  * and not with what happened. Applying the queue gives what applying all changes in their order would have given.

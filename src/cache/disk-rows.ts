@@ -3,10 +3,14 @@ import type { TypeUrl } from '../xds/types.ts';
 import type { Refusal, StoredContent, StoredResource, Trust } from './stored.ts';
 
 /** What may be written of a resource, and how. */
-export type Protection = { readonly kind: 'plain' | 'seal' } | { readonly kind: 'withhold'; readonly why: string };
+export type Protection =
+  | { readonly kind: 'plain' | 'expose' | 'seal' }
+  | { readonly kind: 'withhold'; readonly why: string };
 
 /** Keeps secrets off the disk, or seals them (R104). */
 export interface RowProtector {
+  /** What is sensitive may stand there as it is, by the user's word. */
+  readonly mayExpose: boolean;
   protect(typeUrl: TypeUrl, resource: StoredResource): Protection;
   /** @param context binds the sealed bytes to their row */
   seal(plain: Buffer, context: string): Buffer;
@@ -16,8 +20,9 @@ export interface RowProtector {
   ): { readonly plain: Buffer; readonly isCurrentKey: boolean } | { readonly error: string };
 }
 
-/** How the payload of a record is to be read. */
-export const rowForms = { plain: 0, sealed: 1, withheld: 2 } as const;
+/** How the payload of a record is to be read. Exposed is plain, too: what is sensitive and was allowed to be. */
+export const rowForms = { plain: 0, sealed: 1, withheld: 2, exposed: 3 } as const;
+const formOf = { plain: rowForms.plain, seal: rowForms.sealed, withhold: rowForms.withheld, expose: rowForms.exposed };
 
 /** A row as it stands in the table. Content and name together, in this order, are its record. */
 export interface Row {
@@ -43,8 +48,7 @@ export function encodeRow(
   context: string,
 ): Row {
   const { name } = resource;
-  const form =
-    protection.kind === 'withhold' ? rowForms.withheld : protection.kind === 'seal' ? rowForms.sealed : rowForms.plain;
+  const form = formOf[protection.kind];
   let payload: Buffer = nothing;
   if (form !== rowForms.withheld) payload = encodeFields(resource);
   if (form === rowForms.sealed) payload = protector.seal(payload, `${context}\n${name}`);
@@ -65,7 +69,7 @@ export class FoundRows {
   readonly resources: StoredResource[] = [];
   /** Names that cannot be had, by the reason. */
   readonly missing = new Map<'damaged' | 'withheld' | 'sealed with another key', string[]>();
-  /** Those of the resources that were sealed with the key before. */
+  /** Those of the resources that do not stand there as they should: sealed with the key before, or exposed. */
   readonly outdated: StoredResource[] = [];
   count = 0;
   /** Of the checksums, as {@link addChecksum} adds them. */
@@ -119,8 +123,9 @@ function readRecord(
   const payloadAt = at + recordLayout.payload;
   if (form !== rowForms.sealed) {
     const resource = decodeFields(name, trust, records, payloadAt, nameAt);
-    if (resource) found.resources.push(resource);
-    else found.miss(name, 'damaged');
+    if (!resource) return found.miss(name, 'damaged');
+    found.resources.push(resource);
+    if (form === rowForms.exposed && !protector.mayExpose) found.outdated.push(resource);
     return;
   }
   const opened = protector.open(records.subarray(payloadAt, nameAt), `${context}\n${name}`);

@@ -157,9 +157,9 @@ export class DiskTables {
     if (change.kind === 'view') {
       const { viewKey, matchKey, node, wallMs, replaces } = change;
       if (replaces !== undefined && replaces !== viewKey) {
-        // What the new key had before is older than what it takes over.
         this.finish();
-        statements.dropView.run(viewKey);
+        // What the new key had before is older than what it takes over; if that is not there, it has taken it over already.
+        if (statements.viewId.get(replaces)) statements.dropView.run(viewKey);
         statements.rekeyView.run(viewKey, replaces);
         this.forgetIds();
       }
@@ -220,6 +220,12 @@ export class DiskTables {
     this.#dirty.clear();
   }
 
+  /** What the pages in use take, in bytes: less than the file after something was deleted. */
+  liveBytes(): number {
+    const row = this.#statements.liveBytes.get();
+    return Number(row?.['bytes']);
+  }
+
   /** Brings the WAL into the file, gives free pages back, and starts the WAL anew. */
   checkpoint(): void {
     if (!this.db.isTransaction) this.db.exec('pragma incremental_vacuum; pragma wal_checkpoint(truncate)');
@@ -246,7 +252,10 @@ export class DiskTables {
     this.#statements.addType.run(view, typeUrl);
     const row = this.#statements.type.get(view, typeUrl);
     if (!row) throw new Error(`the cache takes no type ${typeUrl}`);
-    return typeOf(row);
+    const type = typeOf(row);
+    // What a damaged row says of completeness must not become sound by being written again.
+    if (!type.isSound) type.isKnown = false;
+    return type;
   }
 
   /** Takes the row of a name out of what the type adds up to. */
@@ -263,6 +272,8 @@ export class DiskTables {
 function prepare(db: DatabaseSync) {
   const sql = {
     counts: 'select (select count(*) from view) as views, (select count(*) from resource) as resources',
+    liveBytes: `select (page_count - freelist_count) * page_size as bytes
+      from pragma_page_count, pragma_freelist_count, pragma_page_size`,
     newestView: `select ${columns} from view order by used_ms desc, id desc limit 1`,
     viewsByMatch: `select ${columns} from view where match_key = ? order by used_ms desc, id desc`,
     views: `select ${columns} from view order by used_ms desc, id desc`,

@@ -5,7 +5,7 @@ import { endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase } fr
 import { loadView } from './disk-load.ts';
 import type { DiskState } from './disk-notes.ts';
 import { closeQuietly, inodeOf, type OpenedTables, type OpenOptions, openTables, replaceFile } from './disk-open.ts';
-import { DiskQueue } from './disk-queue.ts';
+import { type Burst, DiskQueue } from './disk-queue.ts';
 import { encodeRow, type RowProtector } from './disk-rows.ts';
 import { DiskTables, type ListedView, type ViewRow } from './disk-tables.ts';
 import type { DiskChange, StoredView } from './stored.ts';
@@ -53,7 +53,7 @@ export class DiskStore {
   #quietTimer: NodeJS.Timeout | undefined;
   #writing: Promise<void> | undefined;
   /** The burst that is being written, and how far it is. */
-  #burst: { readonly changes: readonly DiskChange[]; at: number } | undefined;
+  #burst: Burst | undefined;
   #state: DiskState = { kind: 'ok' };
   /** How the load of this file goes into the count of crashes. */
   #load: 'running' | 'fine' | 'counted' = 'running';
@@ -152,13 +152,15 @@ export class DiskStore {
 
   /** Resolves when all that was taken in is on disk, or has failed to get there. */
   async flush(): Promise<void> {
-    for (;;) {
-      clearTimeout(this.#timer);
-      this.#timer = undefined;
-      if (!this.#writing && this.#queue.size === 0) return;
-      await (this.#writing ?? this.#start());
-      if (this.#state.kind === 'failing') return;
+    // After a loss everything is told once more, so a second try may go well.
+    for (let failures = 0; failures < 2; ) {
+      if (!this.#writing && this.#queue.size === 0) break;
+      await this.#start();
+      if (this.#state.kind === 'failing') failures++;
     }
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#queue.size > 0) this.#schedule();
   }
 
   /** Writes what is left and lets go of the file. */
@@ -166,6 +168,8 @@ export class DiskStore {
     await this.flush();
     this.loadedFine();
     this.#guarded(tables => tables.checkpoint(), undefined);
+    // That may have shown damage, too.
+    await this.flush();
     clearTimeout(this.#timer);
     clearTimeout(this.#quietTimer);
     closeQuietly(this.#tables.db);
@@ -186,7 +190,11 @@ export class DiskStore {
         this.#failed(error, []);
         return otherwise;
       }
-      this.#replace(String(error));
+      try {
+        this.#replace(String(error));
+      } catch (cause) {
+        this.#failed(cause, []);
+      }
       return otherwise;
     }
   }
@@ -232,56 +240,73 @@ export class DiskStore {
   #writeNow(): void {
     // There is nothing to write to; what waits is written when there is.
     if (this.#isStandIn || !this.#tables.db.isOpen) return;
-    const changes = [...(this.#burst?.changes ?? []), ...this.#queue.take()];
+    let changes: readonly DiskChange[] = this.#burst?.changes ?? [];
     try {
       if (this.#burst) this.#applyBurst(this.#burst, Infinity);
-      const rest = changes.slice(this.#burst?.changes.length ?? 0);
       this.#burst = undefined;
-      if (rest.length === 0) return;
-      this.#tables.db.exec('begin immediate');
-      this.#applyBurst({ changes: rest, at: 0 }, Infinity);
+      changes = this.#queue.take();
+      if (changes.length === 0) return;
+      this.#applyBurst(this.#begin(changes), Infinity);
       this.#succeeded();
     } catch (error) {
-      this.#burst = undefined;
       this.#failed(error, changes);
     }
   }
 
+  #begin(changes: readonly DiskChange[]): Burst {
+    this.#tables.db.exec('begin immediate');
+    const isTooLarge = this.size() > this.#options.bytesMax;
+    return { changes, at: 0, bytesMax: isTooLarge ? this.#tables.liveBytes() : undefined };
+  }
+
   /** Applies so many changes of a burst; commits when it is through, and says so. */
-  #applyBurst(burst: { readonly changes: readonly DiskChange[]; at: number }, count: number): boolean {
+  #applyBurst(burst: Burst, count: number): boolean {
     const end = Math.min(burst.changes.length, burst.at + count);
     for (const change of burst.changes.slice(burst.at, end)) this.#apply(change);
     burst.at = end;
     if (end < burst.changes.length) return false;
     this.#tables.finish();
     this.#tables.dropOldViews(viewsMax);
+    if (burst.bytesMax !== undefined && this.#tables.liveBytes() > burst.bytesMax) {
+      const { bytesMax } = this.#options;
+      throw new Error(`the cache has ${this.size()} bytes, and ${bytesMax} are allowed (setting cache.bytesMax)`);
+    }
     this.#tables.db.exec('commit');
     return true;
   }
 
   #start(): Promise<void> {
+    if (this.#writing) return this.#writing;
+    clearTimeout(this.#timer);
     this.#timer = undefined;
-    const changes = this.#queue.take();
-    const writing = this.#write(changes)
-      .then(isDone => {
-        if (isDone) this.#succeeded();
-      })
-      .catch((error: unknown) => this.#failed(error, changes))
-      .finally(() => {
-        this.#writing = undefined;
-        if (this.#load === 'fine') this.loadedFine();
-        if (this.#queue.size > 0 || this.#state.kind === 'failing') this.#schedule();
-      });
-    this.#writing = writing;
-    return writing;
+    // Set before anything is done: what is lost and told once more in the course of it waits for its turn.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#writing = promise;
+    void this.#run().finally(() => {
+      this.#writing = undefined;
+      if (this.#load === 'fine') this.loadedFine();
+      if (this.#queue.size > 0 || this.#state.kind === 'failing') this.#schedule();
+      resolve();
+    });
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    let changes: readonly DiskChange[] = [];
+    try {
+      // What waits for a file that is lost goes with it, so nothing is taken out before.
+      this.#mend();
+      changes = this.#queue.take();
+      if (await this.#write(changes)) this.#succeeded();
+    } catch (error) {
+      this.#failed(error, changes);
+    }
   }
 
   /** @returns whether it came to the end itself */
   async #write(changes: readonly DiskChange[]): Promise<boolean> {
-    this.#mend();
-    this.#checkSize();
-    this.#tables.db.exec('begin immediate');
-    const burst = { changes, at: 0 };
+    this.#makeRoom();
+    const burst = this.#begin(changes);
     this.#burst = burst;
     while (!this.#applyBurst(burst, changesPerTurn)) {
       await new Promise(resolve => setImmediate(resolve));
@@ -292,16 +317,14 @@ export class DiskStore {
     return true;
   }
 
-  /** Past the limit the views used longest ago go; when only the newest is left and too large, nothing more is written. */
-  #checkSize(): void {
+  /** Past the limit the views used longest ago go; with only the newest left, nothing more is written but what makes it smaller. */
+  #makeRoom(): void {
     const { bytesMax, note } = this.#options;
     while (this.size() > bytesMax) {
       this.#tables.checkpoint();
       if (this.size() <= bytesMax) return;
       const dropped = this.#tables.dropOldestView();
-      if (dropped === undefined) {
-        throw new Error(`the cache has ${this.size()} bytes, and ${bytesMax} are allowed (setting cache.bytesMax)`);
-      }
+      if (dropped === undefined) return;
       note({ kind: 'disk_view_dropped', viewKey: dropped, reason: 'the cache is too large (setting cache.bytesMax)' });
     }
   }

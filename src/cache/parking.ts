@@ -1,4 +1,5 @@
-import type { Entry } from './entry.ts';
+import type { WireResource } from '../xds/discovery.ts';
+import { Entry } from './entry.ts';
 import type { IdleTier } from './idle-tier.ts';
 
 /** What one type has in the idle tier, which all types and views share. */
@@ -15,6 +16,24 @@ export class Parking {
 
   get(name: string): Entry | undefined {
     return this.#idle.get(this.#prefix + name);
+  }
+
+  /** What is held. */
+  *entries(): Generator<Entry> {
+    for (const name of this.#names) {
+      const entry = this.get(name);
+      if (entry) yield entry;
+    }
+  }
+
+  /** Takes in what upstream sends of a name meanwhile; what clients said of the content before stays known. */
+  take(resource: WireResource, revision: number): Entry {
+    const before = this.get(resource.name);
+    const entry = new Entry(resource, Buffer.from(resource.any), revision, revision);
+    entry.isAccepted = before?.isAccepted === true && before.any.equals(entry.any);
+    if (!entry.isAccepted) entry.good = before?.isAccepted ? before : before?.good;
+    this.put(entry);
+    return entry;
   }
 
   put(entry: Entry): void {

@@ -10,11 +10,13 @@ import type { StoredResource } from './stored.ts';
  */
 export function createProtector(mode: SecretsMode, sealer: RowSealer | undefined): RowProtector {
   return {
+    mayExpose: mode === 'plain',
     protect(typeUrl: TypeUrl, resource: StoredResource): Protection {
       const kinds = [resource, resource.good].map(content => content && sensitivityOf(typeUrl, content));
       if (kinds.includes('do-not-cache')) return { kind: 'withhold', why: 'it is marked do_not_cache' };
       const kind = kinds.find(one => one !== undefined);
-      if (kind === undefined || mode === 'plain') return { kind: 'plain' };
+      if (kind === undefined) return { kind: 'plain' };
+      if (mode === 'plain') return { kind: 'expose' };
       if (mode === 'encrypted' && sealer) return { kind: 'seal' };
       return { kind: 'withhold', why: kind === 'secret' ? 'it is a secret' : 'it holds a private key' };
     },

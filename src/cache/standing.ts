@@ -86,6 +86,16 @@ export class Standing {
     return names;
   }
 
+  /** Nothing else would be left: what was left out is served all the same, under new revisions. */
+  serveLeftOut(): void {
+    for (const [name, refused] of [...this.#quarantine]) {
+      if (refused.isServed) continue;
+      this.#holder.replace(name, refused.entry);
+      const entry = this.#holder.entries.get(name);
+      if (entry) this.#quarantine.set(name, { ...refused, entry, isServed: true });
+    }
+  }
+
   /**
    * Every client that answered rejected this content. Who starts from now on is given the last accepted content instead; without one it is
    * left out if the clients named it, and else, or if nothing would be left, served all the same (R102). Clients connected hear nothing.

@@ -2,7 +2,7 @@ import { SetDigest } from '../xds/digest.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
-import type { Applied, Placement } from './applied.ts';
+import { type Applied, missingIn, type Placement } from './applied.ts';
 import { ChangeLog } from './change-log.ts';
 import { Deadlines } from './deadlines.ts';
 import { type AbsentReason, Entry, type Tombstone } from './entry.ts';
@@ -10,7 +10,7 @@ import type { IdleTier } from './idle-tier.ts';
 import { Parking } from './parking.ts';
 import type { Quarantined } from './quarantine.ts';
 import { Standing } from './standing.ts';
-import type { Refusal, StoredContent } from './stored.ts';
+import type { StoredContent } from './stored.ts';
 
 /** A response at least this large, in bytes, may keep its buffer alive as the home of its bodies. */
 const slabBytesMin = 64 * 1024;
@@ -40,7 +40,8 @@ export class TypeStore {
   readonly #entries = new Map<string, Entry>();
   readonly #tombstones = new Map<string, Tombstone>();
   readonly #absent = new Map<string, { reason: AbsentReason; revision: number }>();
-  readonly #standing: Standing;
+  /** What clients have said of the contents. */
+  readonly standing: Standing;
   /** When each TTL ends (R113). */
   readonly deadlines = new Deadlines();
   readonly #log = new ChangeLog();
@@ -50,7 +51,7 @@ export class TypeStore {
   constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, viewKey: string) {
     this.typeUrl = typeUrl;
     this.traits = traits;
-    this.#standing = new Standing({
+    this.standing = new Standing({
       entries: this.#entries,
       drop: entry => this.#drop(entry),
       hold: entry => this.#hold(entry),
@@ -73,11 +74,11 @@ export class TypeStore {
 
   /** Counts quarantines. */
   get epoch(): number {
-    return this.#standing.epoch;
+    return this.standing.epoch;
   }
 
   get quarantined(): ReadonlyMap<string, Quarantined> {
-    return this.#standing.quarantined;
+    return this.standing.quarantined;
   }
 
   entries(): IterableIterator<Entry> {
@@ -86,6 +87,11 @@ export class TypeStore {
 
   get(name: string): Entry | undefined {
     return this.#entries.get(name);
+  }
+
+  /** What nobody subscribes at the moment, as far as the idle tier still has it. */
+  parked(): Generator<Entry> {
+    return this.#parking.entries();
   }
 
   tombstone(name: string): Tombstone | undefined {
@@ -141,21 +147,19 @@ export class TypeStore {
     }
     for (const name of removed) {
       this.forgetIdle(name);
+      this.deadlines.set(name, undefined);
       if (this.#remove(name, nowMs)) removedNames++;
     }
     if (isWhole) {
-      for (const name of this.missingIn(resources)) if (this.#remove(name, nowMs)) removedNames++;
+      for (const name of missingIn(this, resources)) if (this.#remove(name, nowMs)) removedNames++;
     }
+    this.#keepSomething();
     return { fromRevision, toRevision: this.revision, removedNames, ignoredNames, quiet };
   }
 
-  /** Names held that a complete list of resources lacks. */
-  missingIn(resources: readonly WireResource[]): string[] {
-    const held = [...this.#entries.keys(), ...this.quarantined.keys()];
-    if (held.length === 0) return [];
-    const present = new Set<string>();
-    for (const resource of resources) present.add(resource.name);
-    return held.filter(name => !present.has(name));
+  /** A quarantine empties no list, also when what was left beside it goes (R102). */
+  #keepSomething(): void {
+    if (this.#entries.size === 0 && this.quarantined.size > 0) this.standing.serveLeftOut();
   }
 
   /** Takes in what was kept outside the process. @param expiryMs end of its TTL on the monotonic clock */
@@ -179,7 +183,7 @@ export class TypeStore {
 
   /** A heartbeat came for a name that is held: its TTL starts again, its content does not change (R25, R113). */
   heartbeat(name: string, ttlMs: number, nowMs: number): boolean {
-    if (!this.#entries.has(name)) return false;
+    if (this.heldVersion(name) === undefined) return false;
     this.deadlines.set(name, nowMs + ttlMs);
     return true;
   }
@@ -192,20 +196,12 @@ export class TypeStore {
   expire(nowMs: number): string[] {
     const names = this.deadlines.due(nowMs);
     for (const name of names) {
+      this.forgetIdle(name);
       if (this.traits.isFullState || this.traits.mayInferRemoval) this.#remove(name, nowMs);
       else this.forget(name);
     }
+    this.#keepSomething();
     return names;
-  }
-
-  /** See {@link Standing.accept}. */
-  accept(fromRevision: number, toRevision: number, epoch: number, covers: (name: string) => boolean): string[] {
-    return this.#standing.accept(fromRevision, toRevision, epoch, covers);
-  }
-
-  /** See {@link Standing.refuse}. */
-  quarantine(entry: Entry, refusal: Refusal): boolean {
-    return this.#standing.refuse(entry, refusal);
   }
 
   /** Records that a wanted name does not exist. A stronger reason replaces a weaker one; clients hear of a new verdict. */
@@ -236,7 +232,8 @@ export class TypeStore {
   /** Drops what is known of a name that nobody wants any more. No client hears of it: none is subscribed. */
   forget(name: string): void {
     this.forgetAside(name);
-    this.#standing.release(name);
+    this.standing.release(name);
+    this.deadlines.set(name, undefined);
     const entry = this.#entries.get(name);
     if (entry) this.#drop(entry);
   }
@@ -244,8 +241,8 @@ export class TypeStore {
   /** Drops everything but the names that `keep` accepts: the wildcard is not wanted any more. */
   forgetWildcard(keep: (name: string) => boolean): void {
     this.isKnown = false;
-    for (const entry of [...this.#entries.values()]) if (!keep(entry.name)) this.#drop(entry);
-    for (const name of [...this.quarantined.keys()]) if (!keep(name)) this.#standing.release(name);
+    for (const { name } of [...this.#entries.values()]) if (!keep(name)) this.forget(name);
+    for (const name of [...this.quarantined.keys()]) if (!keep(name)) this.standing.release(name);
   }
 
   /** Moves a resource that nobody subscribes into the idle tier. */
@@ -267,6 +264,10 @@ export class TypeStore {
     if (!entry) return this.#absent.has(name);
     this.forgetIdle(name);
     this.#upsert(entry, true);
+    // It was parked with what clients have said of it.
+    const back = this.#entries.get(name);
+    if (back && entry.isAccepted) this.standing.accepted(back);
+    else if (back) back.good ??= entry.good;
     return true;
   }
 
@@ -316,9 +317,9 @@ export class TypeStore {
     if (refused?.entry.any.equals(resource.any)) {
       const isPushedAgain = resource.version !== '' && resource.version !== refused.entry.version;
       if (!isPushedAgain) return undefined;
-      this.#standing.release(resource.name);
+      this.standing.release(resource.name);
       // Served all the same, so nothing changes but the version below.
-    } else if (refused) this.#standing.release(resource.name);
+    } else if (refused) this.standing.release(resource.name);
     const held = this.#entries.get(resource.name);
     // A client that was sent what is refused now may hold it, so going back to what was good is a change.
     const isBack = refused !== undefined && !refused.isServed;
@@ -334,7 +335,7 @@ export class TypeStore {
     const any = keepSlice ? resource.any : Buffer.from(resource.any);
     this.#replace(resource.name, { ...resource, any });
     const entry = this.#entries.get(resource.name);
-    if (entry && held?.isAccepted && held.any.equals(any)) this.#standing.accepted(entry);
+    if (entry && held?.isAccepted && held.any.equals(any)) this.standing.accepted(entry);
     return undefined;
   }
 
@@ -362,14 +363,15 @@ export class TypeStore {
     this.generation++;
     this.bytes += entry.any.length;
     this.#setDigest?.add(entry.name, entry.digest);
-    this.#standing.held(entry);
+    this.standing.held(entry);
   }
 
   #remove(name: string, nowMs: number): boolean {
     // Of a name that was left out clients may hold an older content, or one that they rejected in part.
     const entry = this.#entries.get(name) ?? this.quarantined.get(name)?.entry;
-    this.#standing.release(name);
+    this.standing.release(name);
     if (!entry) return false;
+    this.deadlines.set(name, undefined);
     if (this.#entries.has(name)) this.#drop(entry);
     this.#tombstones.set(name, { revision: this.revision + 1, removedAtMs: nowMs, entry });
     this.#stamp(name);
@@ -378,8 +380,7 @@ export class TypeStore {
 
   #drop(entry: Entry): void {
     this.#entries.delete(entry.name);
-    this.#standing.gone(entry);
-    this.deadlines.set(entry.name, undefined);
+    this.standing.gone(entry);
     this.generation++;
     this.bytes -= entry.any.length;
     this.#setDigest?.remove(entry.name, entry.digest);
@@ -387,8 +388,7 @@ export class TypeStore {
 
   #putIdle(resource: WireResource): Entry {
     this.#absent.delete(resource.name);
-    const entry = new Entry(resource, Buffer.from(resource.any), this.revision, this.revision);
-    this.#parking.put(entry);
+    const entry = this.#parking.take(resource, this.revision);
     return entry;
   }
 

@@ -27,6 +27,8 @@ export interface TypeLink {
   askedAs: number | undefined;
   /** When that was, monotonic in ms. */
   askedAtMs: number;
+  /** Whether that request listed what is held of the wildcard (R107). */
+  isResumed: boolean;
   /** Whether the server ever answered, on whatever stream. */
   wasAnswered: boolean;
   /** Whether it answered on the present stream. */

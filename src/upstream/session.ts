@@ -89,9 +89,8 @@ export class Session {
     if (this.#phase.kind !== 'open' || link?.askedAs === undefined) return Infinity;
     // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
     if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : link.askedAtMs;
-    // Silence speaks of what upstream was told that we hold (R108). Of a whole list it was told nothing in SotW, nor without a resume.
-    const isTold = this.#variant.current === 'delta' && this.#settings.isResuming;
-    return isTold || !traitsOf(typeUrl).isFullState ? link.askedAtMs + confirmingSilenceMs : Infinity;
+    // Silence speaks of what upstream was told that we hold (R108): of a whole list nothing in SotW, without a resume, or before a seed came.
+    return link.isResumed || !traitsOf(typeUrl).isFullState ? link.askedAtMs + confirmingSilenceMs : Infinity;
   }
 
   /** The client that came has another Node than the one remembered: streams carry it from now on (R65, R68). */
@@ -118,6 +117,7 @@ export class Session {
       refused: undefined,
       askedAs: undefined,
       askedAtMs: Infinity,
+      isResumed: false,
       wasAnswered: false,
       isAnswered: false,
     });
@@ -241,10 +241,7 @@ export class Session {
     const known = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
     const link = known?.subscription.isAsked ? known : undefined;
-    if (link) {
-      link.wasAnswered = true;
-      link.isAnswered = true;
-    }
+    if (link) link.wasAnswered = true;
     if ('error' in decoded) {
       if (!link || decoded.nonce === '') {
         // Nothing to refuse it by: only the stream itself can say no.
@@ -263,6 +260,7 @@ export class Session {
     if (decoded.controlPlane !== '') this.#identifier = decoded.controlPlane;
     if (!link) return { received: { kind: 'unasked', typeUrl: decoded.typeUrl }, effects: [] };
     link.refused = undefined;
+    link.isAnswered = true;
     const names = decoded.resources.map(resource => resource.name);
     const { isWhole, removed } = link.subscription.received(decoded.nonce, decoded.versionInfo, names);
     link.tracker.answered(names, nowMs);
@@ -360,6 +358,7 @@ export class Session {
       if (link.askedAs === undefined) {
         link.askedAs = ++this.#asked;
         link.askedAtMs = nowMs;
+        link.isResumed = next.wildcard === 'resumed';
       }
       if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed', nowMs);
       const unknown = next.asked.filter(name => !link.held.has(name));

@@ -129,7 +129,8 @@ describe('a disk cache in trouble', () => {
     };
     const { disk } = await openDisk(directory, options);
     const [one, two] = ['one', 'two'] as ViewKey[];
-    disk.write([viewChange('one', 1), put(stored('a', 'first'), clusterType, one)]);
+    const large = 'first'.padEnd(50_000, '.');
+    disk.write([viewChange('one', 1), put(stored('a', large), clusterType, one)]);
     disk.write([viewChange('two', 2), put(stored('b'), clusterType, two)]);
     disk.write([viewChange('one', 3)]);
     await disk.flush();
@@ -137,7 +138,7 @@ describe('a disk cache in trouble', () => {
     bytesMax = 1 << 20;
     await disk.flush();
     assert.deepEqual(disk.state, { kind: 'ok' });
-    assert.deepEqual(contentsOf(disk.find('match-one')), new Map([['a', 'a first']]));
+    assert.deepEqual(contentsOf(disk.find('match-one')), new Map([['a', `a ${large}`]]));
     assert.deepEqual(contentsOf(disk.find('match-two')), new Map([['b', 'b one']]));
     await disk.close();
   });
@@ -223,7 +224,10 @@ describe('a disk cache in trouble', () => {
     disk.write([view, put(stored('a')), typed()]);
     await disk.flush();
     bytesMax = 1;
-    disk.write([put(stored('b')), { kind: 'delete', viewKey, typeUrl: clusterType, name: 'a' }]);
+    disk.write([
+      put(stored('b', 'one'.padEnd(50_000, '.'))),
+      { kind: 'delete', viewKey, typeUrl: clusterType, name: 'a' },
+    ]);
     await disk.flush();
     assert.equal(disk.state.kind, 'failing');
     const found = [...contentsOf(disk.newest()).keys()];

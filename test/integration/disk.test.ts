@@ -243,10 +243,12 @@ describe('the disk cache', () => {
       },
     };
     const { disk, notes } = await openDisk(directory, options);
-    disk.write([view, put(stored('a')), put(stored('b'))]);
+    // What needs no more room than there is would be let through.
+    const [one, two] = ['one', 'two'].map(payload => payload.padEnd(50_000, '.'));
+    disk.write([view, put(stored('a', one)), put(stored('b'))]);
     await disk.flush();
     assert.ok(disk.state.kind === 'failing' && /setting cache.bytesMax/.test(disk.state.error));
-    disk.write([put(stored('a', 'two')), { kind: 'delete', viewKey, typeUrl: clusterType, name: 'b' }]);
+    disk.write([put(stored('a', two)), { kind: 'delete', viewKey, typeUrl: clusterType, name: 'b' }]);
     await disk.flush();
     wallMs = 9_000;
     bytesMax = 1 << 20;
@@ -255,7 +257,7 @@ describe('the disk cache', () => {
     assert.deepEqual(kindsOf(notes), ['disk_opened', 'disk_failing', 'disk_recovered'], 'each said once');
     assert.deepEqual(notes.at(-1), { kind: 'disk_recovered', afterMs: 4_000 });
     await disk.close();
-    assert.deepEqual(contentsOf((await reload(directory)).view), new Map([['a', 'a two']]));
+    assert.deepEqual(contentsOf((await reload(directory)).view), new Map([['a', `a ${two}`]]));
   });
 
   test('a full disk: the burst is not there at all, nothing is lost, and it is written when there is room', async t => {
