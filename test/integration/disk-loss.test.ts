@@ -1,20 +1,8 @@
 import assert from 'node:assert/strict';
-import {
-  closeSync,
-  copyFileSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { DiskStore } from '../../src/cache/disk.ts';
 import type { RowProtector } from '../../src/cache/disk-rows.ts';
 import { createProtector } from '../../src/cache/row-protector.ts';
 import type { DiskChange } from '../../src/cache/stored.ts';
@@ -23,6 +11,7 @@ import type { ViewKey } from '../../src/xds/types.ts';
 import {
   cacheFolder,
   contentsOf,
+  copied,
   openDisk,
   put,
   reload,
@@ -39,13 +28,6 @@ import {
 const names = Array.from({ length: 600 }, (_, at) => `name-${at}`);
 const generation = (payload: string, key = viewKey) =>
   names.map(name => put(stored(name, payload.padEnd(2_000, '.')), clusterType, key));
-
-function copied(t: TestContext, disk: DiskStore): string {
-  const next = cacheFolder(t);
-  mkdirSync(next, { mode: 0o700 });
-  for (const name of readdirSync(dirname(disk.path))) copyFileSync(join(dirname(disk.path), name), join(next, name));
-  return next;
-}
 
 function damage(path: string): void {
   const { size } = statSync(path);

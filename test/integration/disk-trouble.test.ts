@@ -11,15 +11,15 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import type { DiskStore } from '../../src/cache/disk.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 import type { ViewKey } from '../../src/xds/types.ts';
 import {
   cacheFolder,
   contentsOf,
+  copied,
   openDisk,
   put,
   reload,
@@ -42,14 +42,6 @@ const generation = (payload: number) => names.map(name => put(stored(name, `${pa
 /** Payloads of what was loaded, each once. */
 function payloadsIn(contents: ReadonlyMap<string, string>): string[] {
   return [...new Set([...contents.values()].map(text => text.split(' ')[1] ?? ''))];
-}
-
-/** What another process finds if this one dies now. */
-function copied(t: TestContext, disk: DiskStore): string {
-  const next = cacheFolder(t);
-  mkdirSync(next, { mode: 0o700 });
-  for (const name of readdirSync(dirname(disk.path))) copyFileSync(join(dirname(disk.path), name), join(next, name));
-  return next;
 }
 
 describe('a disk cache in trouble', () => {

@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type DiskOptions, DiskStore } from '../../src/cache/disk.ts';
 import type { DiskNote } from '../../src/cache/disk-notes.ts';
@@ -119,4 +120,12 @@ export async function reload(
 export function contentsOf(found: StoredView | undefined, typeUrl: TypeUrl = clusterType): Map<string, string> {
   const type = found?.types.find(one => one.typeUrl === typeUrl);
   return new Map(type?.resources.map(resource => [resource.name, resource.any.toString()]));
+}
+
+/** What another process finds if this one dies now. Returns the directory. */
+export function copied(context: TestContext, disk: DiskStore): string {
+  const next = cacheFolder(context);
+  mkdirSync(next, { mode: 0o700 });
+  for (const name of readdirSync(dirname(disk.path))) copyFileSync(join(dirname(disk.path), name), join(next, name));
+  return next;
 }
