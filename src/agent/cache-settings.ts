@@ -152,7 +152,13 @@ export const cacheRows: Rows = {
     help: 'Bundle of weir cache export to start from when the disk has nothing for the node.',
     when: 'Pods have to start during an outage that have never run before.',
     fallback: undefined,
-    parse: nonEmpty,
+    parse: text => {
+      const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1];
+      // Not quoted: an address may hold a password.
+      return scheme === undefined || /^https?$/i.test(scheme)
+        ? nonEmpty(text)
+        : { error: `is no file, https:// or http:// address, but ${scheme}://` };
+    },
   },
   seedVerifyKeyFile: {
     placeholder: 'FILE',

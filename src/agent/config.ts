@@ -185,9 +185,12 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The value, unless the error quotes it already. Metadata may hold anything, and a key must not be seen, so their text is not repeated. */
+/** Settings that may hold a password or a token somewhere. */
+const unquoted: ReadonlySet<keyof Settings> = new Set(['nodeMetadata', 'seed']);
+
+/** The value, unless the error quotes it already or it must not be seen. */
 function echo(spec: SettingSpec, text: string, error: string): string {
-  if (spec.isEnvironmentOnly || spec.key === 'nodeMetadata' || text.length > 100 || error.includes(text)) return '';
+  if (spec.isEnvironmentOnly || unquoted.has(spec.key) || text.length > 100 || error.includes(text)) return '';
   return ` (given: '${text}')`;
 }
 

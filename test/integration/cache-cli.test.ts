@@ -129,6 +129,8 @@ describe('weir cache', { concurrency: 1 }, () => {
     const without = await runWeir(['cache', 'ls']);
     assert.equal(without.status, 2);
     assert.match(without.stderr, /set --cache-dir DIR \(WEIR_CACHE_DIR\)/);
+    const form = await runWeir(['cache', 'ls', '--cache-dir', folder, '-o', 'yaml']);
+    assert.deepEqual([form.status, form.stderr], [2, "weir: --output must be text or json (given: 'yaml')\n"]);
     const empty = await runWeir(['cache', 'ls'], { WEIR_CACHE_DIR: folder });
     assert.equal(empty.status, 1);
     assert.match(empty.stderr, /there is no cache in /);

@@ -172,6 +172,14 @@ test('a key is taken from the environment only, and never repeated in a problem'
   assert.deepEqual(both, ['--secrets-key-file and WEIR_SECRETS_KEY both give the key; set one of them']);
 });
 
+test('a seed is a file or comes over HTTP, and its address is not repeated', () => {
+  assert.equal(settingsOf({ flags: { '--seed': '/etc/weir/seed.bundle' } }).seed, '/etc/weir/seed.bundle');
+  const [problem, ...others] = problemsOf({ flags: { '--seed': 'ftp://user:s3cret@host/seed' } });
+  assert.deepEqual(others, []);
+  assert.equal(problem?.startsWith('--seed is no file, https:// or http:// address, but ftp://'), true, problem);
+  assert.doesNotMatch(problem ?? '', /s3cret/);
+});
+
 test('metadata is never repeated in a problem', () => {
   const [problem, ...others] = problemsOf({ flags: { '--node-id': 'n', '--node-metadata': '{"token":"s3cret"' } });
   assert.deepEqual(others, []);

@@ -138,6 +138,10 @@ export async function cachePurge(options: CacheOptions): Promise<number> {
 }
 
 function placeOf(options: CacheOptions): CachePlace {
+  const output = options['output'];
+  if (output !== 'text' && output !== 'json') {
+    throw new AgentError(`--output must be text or json (given: '${String(output)}')`, { exitCode: exitCodes.usage });
+  }
   const cacheDir = textOf(options, 'cacheDir') ?? process.env['WEIR_CACHE_DIR'];
   if (!cacheDir) {
     throw new AgentError('no cache is given: set --cache-dir DIR (WEIR_CACHE_DIR)', { exitCode: exitCodes.usage });
