@@ -16,6 +16,7 @@ export interface ViewRow {
 /** A type as its table has it, with what its rows add up to: SQLite does not notice a row that a flipped byte has taken away. */
 export interface TypeRow {
   readonly id: number;
+  readonly viewId: number;
   readonly typeUrl: TypeUrl;
   isKnown: boolean;
   confirmedWallMs: number;
@@ -53,6 +54,9 @@ export interface ListedType {
   readonly withheld: number;
   readonly sealed: number;
 }
+
+/** How far the time at which a view was used last may be behind, in ms: to write it costs the whole Node. */
+const usedLagMs = 60_000;
 
 const columns = 'id, key, match_key, used_ms, checksum, node';
 
@@ -157,7 +161,7 @@ export class DiskTables {
     if (change.kind === 'view') {
       const { viewKey, matchKey, node, wallMs, replaces } = change;
       if (replaces !== undefined && replaces !== viewKey) {
-        this.finish();
+        this.finish(wallMs);
         // What the new key had before is older than what it takes over; if that is not there, it has taken it over already.
         if (statements.viewId.get(replaces)) statements.dropView.run(viewKey);
         statements.rekeyView.run(viewKey, replaces);
@@ -184,8 +188,14 @@ export class DiskTables {
     }
   }
 
-  /** Writes what the types add up to: the last thing before a commit. */
-  finish(): void {
+  /** Writes what the types add up to, and that their views are in use: the last thing before a commit. */
+  finish(wallMs: number): void {
+    const usedMs = Math.round(wallMs);
+    for (const id of new Set([...this.#dirty].map(type => type.viewId))) {
+      const view = viewOf(this.#statements.viewById.get(id));
+      if (!view || view.usedMs + usedLagMs > usedMs) continue;
+      this.#statements.touchView.run(usedMs, checksumOfView(view.key, view.matchKey, usedMs, view.node), id);
+    }
     for (const type of this.#dirty) {
       const { id, isKnown, confirmedWallMs, upstreamVersion, rows, sum } = type;
       const checksum = checksumOfType(type);
@@ -280,6 +290,8 @@ function prepare(db: DatabaseSync) {
     viewId: 'select id from view where key = ?',
     putView:
       'insert into view (key, match_key, used_ms, checksum, node) values (?, ?, ?, ?, ?) on conflict (key) do update set match_key = excluded.match_key, used_ms = excluded.used_ms, checksum = excluded.checksum, node = excluded.node',
+    viewById: `select ${columns} from view where id = ?`,
+    touchView: 'update view set used_ms = ?, checksum = ? where id = ?',
     rekeyView: 'update view set key = ? where key = ?',
     dropView: 'delete from view where key = ?',
     dropAll: 'delete from view',
@@ -337,6 +349,7 @@ function viewOf(row: Record<string, unknown> | undefined): ViewRow | undefined {
 function typeOf(row: Record<string, unknown>): TypeRow {
   const type = {
     id: Number(row['id']),
+    viewId: Number(row['view']),
     typeUrl: String(row['url']) as TypeUrl,
     isKnown: row['is_known'] === 1,
     confirmedWallMs: Number(row['confirmed_ms']),
@@ -347,7 +360,7 @@ function typeOf(row: Record<string, unknown>): TypeRow {
   return { ...type, isSound: Number(row['checksum']) === checksumOfType(type) };
 }
 
-function checksumOfType(type: Omit<TypeRow, 'isSound'>): number {
+function checksumOfType(type: Omit<TypeRow, 'isSound' | 'viewId'>): number {
   const { id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, rows, sum } = type;
   return crc32(JSON.stringify([id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, rows, sum]));
 }

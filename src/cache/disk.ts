@@ -265,7 +265,7 @@ export class DiskStore {
     for (const change of burst.changes.slice(burst.at, end)) this.#apply(change);
     burst.at = end;
     if (end < burst.changes.length) return false;
-    this.#tables.finish();
+    this.#tables.finish(this.#options.wallMs());
     this.#tables.dropOldViews(viewsMax);
     if (burst.bytesMax !== undefined && this.#tables.liveBytes() > burst.bytesMax) {
       const { bytesMax } = this.#options;

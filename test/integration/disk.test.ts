@@ -54,10 +54,11 @@ describe('the disk cache', () => {
       stored('tried', 'new', { trust: 'presumed', good: { ...good, any: Buffer.alloc(0), extra: undefined } }),
     ];
     const endpoints = [stored('constructor'), stored('ü/\u{1f642} "quoted"\n\'name\'')];
-    await session(directory, disk => {
+    const write = (disk: DiskStore): void => {
       disk.write([view, ...clusters.map(one => put(one)), typed()]);
       disk.write([...endpoints.map(one => put(one, endpointType)), typed({ isKnown: false }, endpointType)]);
-    });
+    };
+    await session(directory, write, { wallMs: () => 1 });
     const { view: found, notes } = await reload(directory);
     const byName = (resources: readonly StoredResource[]) => new Map(resources.map(one => [one.name, one]));
     assert.deepEqual(
@@ -203,10 +204,28 @@ describe('the disk cache', () => {
     });
   });
 
+  test('R69: a view that is written to is in use, however long ago it came to life', async t => {
+    const directory = cacheFolder(t);
+    let wallMs = 1_000;
+    const { disk } = await openDisk(directory, { wallMs: () => wallMs });
+    disk.write([view, put(stored('a')), typed()]);
+    await disk.flush();
+    for (let at = 0; at < 20; at++) {
+      wallMs += 3_600_000;
+      disk.write([viewChange(`other-${at}`, wallMs - 1), put(stored('b'))]);
+      await disk.flush();
+    }
+    await disk.close();
+    const { view: found } = await reload(directory, { wallMs: () => wallMs });
+    assert.deepEqual([found?.viewKey, found?.usedWallMs], [viewKey, wallMs]);
+    assert.deepEqual([...contentsOf(found).keys()], ['a', 'b']);
+  });
+
   test('past the limit of bytes the view used longest ago makes room, and it is said', async t => {
     const directory = cacheFolder(t);
     let bytesMax = 1 << 30;
     const options = {
+      wallMs: () => 4,
       get bytesMax() {
         return bytesMax;
       },
