@@ -29,7 +29,7 @@ export interface TypeReport {
   /** KNOWN: complete for a wildcard, maybe empty. UNKNOWN: served name by name only (R62, R64). */
   readonly state: 'known' | 'unknown';
   /** Where the content comes from: `disk` and `seed` until upstream has confirmed or replaced it. */
-  readonly source: 'none' | 'upstream' | 'disk' | 'seed';
+  readonly source: 'none' | 'upstream' | 'disk' | 'seed' | 'memory';
   /** Upstream confirms at this moment that this is what it has. */
   readonly isCurrent: boolean;
   /** Time since it was known to be current, in ms: 0 while it is, undefined if it never was. */

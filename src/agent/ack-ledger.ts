@@ -1,6 +1,12 @@
 import type { Verdict } from '../local-ads/nonce-book.ts';
 import { grpcCode, type Nonce, type RpcStatus } from '../xds/types.ts';
 
+/**
+ * Whose word the control plane is given (R98, R99). `clients`: a rejection by anybody; `first`: whatever the first one says; `quorum`: what most of
+ * those that answer say; `all`: a rejection only if all that answer reject; `receipt`: an ACK at once.
+ */
+export type AckMode = 'clients' | 'first' | 'quorum' | 'all' | 'receipt';
+
 /** An upstream response whose verdict is due. */
 export interface Decision {
   readonly nonce: Nonce;
@@ -17,7 +23,12 @@ interface OpenResponse {
   readonly deadlineMs: number;
   /** Streams whose word is awaited. */
   readonly voters: Set<number>;
+  /** How many there were at first, but for those that left without a word. */
+  asked: number;
   readonly refusals: Refusal[];
+  readonly accepted: Set<number>;
+  /** Whether the first word was a rejection; undefined before it. */
+  isFirstRefusal: boolean | undefined;
   /** A rejection that stands whatever the clients say: of content in it that is in quarantine. */
   readonly standing: RpcStatus | undefined;
 }
@@ -38,6 +49,7 @@ const textMax = 4096;
  * a late NACK (R100).
  */
 export class AckLedger {
+  readonly #mode: AckMode;
   #open: OpenResponse[] = [];
   /** The response decided last, for a late NACK. */
   #decided:
@@ -52,6 +64,10 @@ export class AckLedger {
         readonly refusers: Set<number>;
       }
     | undefined;
+
+  constructor(mode: AckMode) {
+    this.#mode = mode;
+  }
 
   /** The NACK that content at this revision got, if upstream has sent nothing new since, and sends some of it again now. */
   refusalAt(revision: number, names: readonly string[]): RpcStatus | undefined {
@@ -70,15 +86,18 @@ export class AckLedger {
     deadlineMs: number,
     standing?: RpcStatus,
   ): void {
-    const refusals: Refusal[] = [];
+    const all = new Set(voters);
     this.#open.push({
       nonce,
       fromRevision,
       toRevision,
       names,
       deadlineMs,
-      voters: new Set(voters),
-      refusals,
+      voters: all,
+      asked: all.size,
+      refusals: [],
+      accepted: new Set(),
+      isFirstRefusal: undefined,
       standing,
     });
   }
@@ -87,8 +106,12 @@ export class AckLedger {
   vote(streamId: number, nodeId: string, verdict: Verdict): void {
     for (const response of this.#open) {
       const isTouched = verdict.toRevision > response.fromRevision && verdict.fromRevision < response.toRevision;
+      const isLast = verdict.toRevision >= response.toRevision;
       if (verdict.status && isTouched) response.refusals.push({ streamId, nodeId, status: verdict.status });
-      if (verdict.toRevision >= response.toRevision) response.voters.delete(streamId);
+      // Who was sent nothing of it has no say in it.
+      else if (!verdict.status && isLast && response.voters.has(streamId)) response.accepted.add(streamId);
+      if (isTouched) response.isFirstRefusal ??= verdict.status !== undefined;
+      if (isLast) response.voters.delete(streamId);
     }
     // Who refused and then accepts what is current refuses nothing any more.
     if (!verdict.status && this.#refused && verdict.toRevision >= this.#refused.toRevision) this.#relent(streamId);
@@ -104,7 +127,7 @@ export class AckLedger {
 
   /** A client left: nobody waits for its word. */
   left(streamId: number): void {
-    for (const response of this.#open) response.voters.delete(streamId);
+    for (const response of this.#open) if (response.voters.delete(streamId)) response.asked--;
     this.#relent(streamId);
   }
 
@@ -126,13 +149,13 @@ export class AckLedger {
   /** Takes the verdicts that are due, in the order of the responses. */
   take(nowMs: number): Decision[] {
     const decisions: Decision[] = [];
-    while (this.#open[0] && (this.#open[0].voters.size === 0 || this.#open[0].deadlineMs <= nowMs)) {
+    while (this.#open[0] && (this.#open[0].deadlineMs <= nowMs || isDecided(this.#mode, this.#open[0]))) {
       const [response] = this.#open.splice(0, 1);
       if (!response) break;
-      const status = response.refusals.length > 0 ? quote(response.refusals) : response.standing;
+      const status = isRefused(this.#mode, response) ? quote(response.refusals) : response.standing;
       const { nonce, fromRevision, toRevision } = response;
       this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
-      if (status && response.refusals.length > 0) {
+      if (status && isRefused(this.#mode, response)) {
         const refusers = new Set(response.refusals.map(refusal => refusal.streamId));
         this.#refused = { status, toRevision, names: new Set(response.names), refusers };
       }
@@ -145,6 +168,25 @@ export class AckLedger {
     this.#refused?.refusers.delete(streamId);
     if (this.#refused?.refusers.size === 0) this.#refused = undefined;
   }
+}
+
+/** Whether more words would change nothing. */
+function isDecided(mode: AckMode, { voters, asked, accepted, refusals, isFirstRefusal }: OpenResponse): boolean {
+  if (voters.size === 0) return true;
+  if (mode === 'first') return isFirstRefusal !== undefined;
+  if (mode === 'all') return accepted.size > 0;
+  return mode === 'quorum' && (2 * accepted.size >= asked || 2 * refusersOf(refusals).size > asked);
+}
+
+function isRefused(mode: AckMode, { accepted, refusals, isFirstRefusal }: OpenResponse): boolean {
+  if (refusals.length === 0) return false;
+  if (mode === 'first') return isFirstRefusal === true;
+  if (mode === 'all') return accepted.size === 0;
+  return mode !== 'quorum' || refusersOf(refusals).size > accepted.size;
+}
+
+function refusersOf(refusals: readonly Refusal[]): ReadonlySet<number> {
+  return new Set(refusals.map(refusal => refusal.streamId));
 }
 
 /** One status out of several clients' (R101). */

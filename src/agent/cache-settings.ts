@@ -202,7 +202,8 @@ function yesNo(text: string): Parsed<boolean> {
     : { value: parsed.value === 'yes' || parsed.value === 'true' };
 }
 
-function matchFields(text: string): Parsed<readonly MatchField[]> {
+/** Reads a list of parts of the Node. */
+export function matchFields(text: string): Parsed<readonly MatchField[]> {
   const value: MatchField[] = [];
   for (const part of text.split(',')) {
     const field = part.trim();

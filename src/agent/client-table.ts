@@ -6,6 +6,7 @@ import type { View } from './view.ts';
 /** The connected clients, and the questions about all of them that the core asks. */
 export class ClientTable {
   readonly #clients = new Map<number, Client>();
+  readonly #byView = new Map<View, Set<Client>>();
 
   get size(): number {
     return this.#clients.size;
@@ -23,8 +24,22 @@ export class ClientTable {
     this.#clients.set(client.streamId, client);
   }
 
+  /** The client has been given its view. */
+  attached(client: Client, view: View): void {
+    const clients = this.#byView.get(view);
+    if (clients) clients.add(client);
+    else this.#byView.set(view, new Set([client]));
+  }
+
   delete(client: Client): void {
     this.#clients.delete(client.streamId);
+    const clients = client.view && this.#byView.get(client.view);
+    if (!client.view || !clients?.delete(client)) return;
+    if (clients.size === 0) this.#byView.delete(client.view);
+  }
+
+  isUsed(view: View): boolean {
+    return this.#byView.has(view);
   }
 
   /** Identity of any client that is attached; under `refuse` all have the same. */
@@ -34,14 +49,12 @@ export class ClientTable {
   }
 
   viewsInUse(): Set<View> {
-    const views = new Set<View>();
-    for (const { view } of this.#clients.values()) if (view) views.add(view);
-    return views;
+    return new Set(this.#byView.keys());
   }
 
   /** Clients of the view that asked for the type. */
   *subscribed(view: View, typeUrl: TypeUrl): Generator<Client> {
-    for (const client of this.#clients.values()) if (client.view === view && client.stream.type(typeUrl)) yield client;
+    for (const client of this.#byView.get(view) ?? []) if (client.stream.type(typeUrl)) yield client;
   }
 
   isAskedFor(view: View, typeUrl: TypeUrl): boolean {

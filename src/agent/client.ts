@@ -1,4 +1,5 @@
 import type { ClientStream } from '../local-ads/client-stream.ts';
+import type { Peer } from '../local-ads/peer.ts';
 import type { NodeIdentity } from '../xds/node.ts';
 import { grpcCode, type RpcStatus } from '../xds/types.ts';
 import type { View } from './view.ts';
@@ -16,10 +17,11 @@ export interface ClientPatience {
 /** One connected client stream as the core keeps it: whose it is, and whether a message is on its way. */
 export class Client {
   readonly streamId: number;
-  /** Local address the client came to. */
-  readonly listener: string;
+  readonly peer: Peer;
   readonly stream: ClientStream;
   readonly connectedWallMs: number;
+  /** Whose allowance it uses up; empty before its first request. */
+  account = '';
   #view: View | undefined;
   #identity: NodeIdentity | undefined;
   readonly #patience: ClientPatience;
@@ -31,14 +33,14 @@ export class Client {
 
   constructor(
     streamId: number,
-    listener: string,
+    peer: Peer,
     stream: ClientStream,
     connectedWallMs: number,
     nowMs: number,
     patience: ClientPatience,
   ) {
     this.streamId = streamId;
-    this.listener = listener;
+    this.peer = peer;
     this.stream = stream;
     this.connectedWallMs = connectedWallMs;
     this.#patience = patience;

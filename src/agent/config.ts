@@ -1,3 +1,4 @@
+import { checkAccess } from './access-check.ts';
 import { environmentOf, fileKeyOf, flagOf, type SettingSpec, type Settings, settingSpecs } from './settings.ts';
 
 /** Where settings come from: flag beats environment beats file beats default. */
@@ -98,6 +99,7 @@ function checkTogether(settings: Settings, given: ReadonlySet<keyof Settings>): 
         problems.push(`${flagOf(key)} needs ${flagOf('nodeId')}: without an id the first client’s Node is used`);
     }
   }
+  problems.push(...checkAccess(settings, given));
   if (settings.secrets === 'encrypted' && !given.has('secretsKeyFile') && !given.has('secretsKey')) {
     problems.push(
       `${flagOf('secrets')} encrypted needs ${flagOf('secretsKeyFile')}, or the variable ${environmentOf('secretsKey')}`,

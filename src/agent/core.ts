@@ -1,30 +1,32 @@
-import type { IdleTier } from '../cache/idle-tier.ts';
+import type { IdleViews } from '../cache/idle-tier.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
-import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
+import { type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
-import { matchKeyOf, type NodeIdentity, readNode } from '../xds/node.ts';
+import { type NodeIdentity, readNode } from '../xds/node.ts';
 import { type Clock, grpcCode, type TypeUrl } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
+import { Delivery } from './delivery.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
 import { Hearing, type HearingSettings } from './hearing.ts';
-import { IdentityPolicy, type IdentitySettings } from './identity.ts';
+import { IdentityPolicy } from './identity.ts';
 import type { Change } from './intake.ts';
-import { View, type ViewSettings } from './view.ts';
-import { type MakeView, ViewTable } from './view-table.ts';
+import { Reception, type ReceptionSettings, type StoredViews } from './reception.ts';
+import { View, type ViewSettings, type ViewTiers } from './view.ts';
+import { type MakeView, ViewTable, type ViewTableSettings } from './view-table.ts';
 
 /** Everything the core is told once. */
-export interface CoreSettings extends ViewSettings, ClientSettings, ClientPatience, HearingSettings, IdentitySettings {
+export interface CoreSettings
+  extends ViewSettings,
+    ViewTableSettings,
+    ClientSettings,
+    ClientPatience,
+    HearingSettings,
+    ReceptionSettings {
   readonly clientStreamsMax: number;
   /** Bytes on their way to all clients together; a stream past it waits for its turn. */
   readonly responseBytesInFlightMax: number;
-}
-
-/** What was kept outside the process, to be looked at in the course of an event; as quick as memory or nearly so. */
-export interface StoredViews {
-  /** The stored view that serves a node: of the node itself, or of one that is the same but for what `cache.match` leaves out (R69). */
-  find(identity: NodeIdentity): StoredView | undefined;
 }
 
 /**
@@ -34,26 +36,36 @@ export interface StoredViews {
 export class Core {
   readonly #settings: CoreSettings;
   readonly #identity: IdentityPolicy;
+  readonly #reception: Reception;
   readonly #views: ViewTable;
   readonly #clients = new ClientTable();
   readonly #hearing: Hearing;
   readonly #stored: StoredViews;
-  /** Streams that wait for their share of the bytes in flight, in order. */
-  readonly #waiting = new Set<Client>();
-  #bytesInFlight = 0;
+  readonly #delivery: Delivery;
   #lastStreamId = 0;
   #isDraining = false;
   /** No deadline lies before this one; ticks may come early, never late. */
   #earliestMs = Infinity;
   #effects: CoreEffect[] = [];
 
-  constructor(settings: CoreSettings, idle: IdleTier, stored: StoredViews, random: Random) {
+  constructor(
+    settings: CoreSettings,
+    tiers: ViewTiers & { readonly idleViews: IdleViews },
+    stored: StoredViews,
+    random: Random,
+  ) {
     this.#settings = settings;
     this.#stored = stored;
     this.#hearing = new Hearing(settings, this.#clients, note => this.#note(note));
-    const make: MakeView = (viewKey, node) => new View(viewKey, settings, node, idle, this.newStreamId, random);
-    this.#views = new ViewTable(make, settings.isStoring, effect => this.#effects.push(effect));
+    const perform = (effect: CoreEffect): void => {
+      this.#effects.push(effect);
+    };
+    const make: MakeView = (viewKey, node) => new View(viewKey, settings, node, tiers, this.newStreamId, random);
+    this.#views = new ViewTable(make, tiers.idleViews, settings, perform);
+    this.#delivery = new Delivery(settings.responseBytesInFlightMax, perform);
     this.#identity = new IdentityPolicy(settings);
+    const desk = { identity: this.#identity, views: this.#views, clients: this.#clients, stored };
+    this.#reception = new Reception(settings, desk, note => this.#note(note));
   }
 
   /** The configured node; undefined when the first client's is adopted. */
@@ -66,7 +78,7 @@ export class Core {
   }
 
   get bytesInFlight(): number {
-    return this.#bytesInFlight;
+    return this.#delivery.bytesInFlight;
   }
 
   views(): IterableIterator<View> {
@@ -149,7 +161,7 @@ export class Core {
       return;
     }
     const stream = new ClientStream(event.variant, this.#settings, event.fixedType);
-    const client = new Client(streamId, event.listener, stream, clock.wallMs, clock.monotonicMs, this.#settings);
+    const client = new Client(streamId, event.peer, stream, clock.wallMs, clock.monotonicMs, this.#settings);
     this.#clients.add(client);
     this.#expect(client.nextDeadlineMs());
   }
@@ -160,8 +172,11 @@ export class Core {
       this.#cut(client, request.close.code, request.close.message, clock);
       return;
     }
-    const view = client.view ?? this.#attach(client, request, clock);
-    if (!view) return;
+    const view = this.#reception.receive(client, request, clock);
+    if (!('types' in view)) {
+      this.#cut(client, view.code, view.message, clock);
+      return;
+    }
     const { viewTypesMax } = this.#settings;
     if (view.types.size >= viewTypesMax) view.dropUnused(typeUrl => this.#clients.isAskedFor(view, typeUrl));
     if (!view.types.has(request.typeUrl) && view.types.size >= viewTypesMax) {
@@ -186,7 +201,8 @@ export class Core {
 
   /** A view that an earlier process had, before its first client: upstream is asked what has changed meanwhile (R71). */
   #diskLoaded(stored: StoredView | undefined, clock: Clock): void {
-    if (!stored || this.#views.size > 0) return;
+    // Which of several nodes will come is not known; each finds what is its own when it comes.
+    if (!stored || this.#views.size > 0 || this.#identity.isSeparating) return;
     const viewKey = this.#settings.nodeSharing === 'shared' ? this.#identity.sharedKey : stored.viewKey;
     this.#advance(this.#views.make(viewKey, stored.node, stored.matchKey, stored, clock), clock);
   }
@@ -196,7 +212,7 @@ export class Core {
     for (const view of this.#views.values()) {
       const identity = readNode(view.node);
       if (view.hasContent || 'error' in identity) continue;
-      const stored = this.#stored.find(identity);
+      const stored = this.#stored.find(identity, undefined);
       if (stored?.provenance !== 'seed') continue;
       this.#note({ kind: 'view_restored', viewKey: view.key, provenance: 'seed', types: stored.types.length });
       view.restore(stored, clock);
@@ -205,54 +221,17 @@ export class Core {
     }
   }
 
-  /** Finds or makes the view of a client's first request; undefined when the client was refused. */
-  #attach(client: Client, request: ClientRequest, clock: Clock): View | undefined {
-    const admission = this.#identity.admit(request.node, this.#clients.attachedIdentity());
-    if ('code' in admission) {
-      this.#cut(client, admission.code, admission.message, clock);
-      return undefined;
-    }
-    let view = this.#views.get(admission.viewKey);
-    if (!view) {
-      const { viewKey, identity, node } = admission;
-      const replaced = this.#views.retireIdle(this.#clients.viewsInUse(), clock);
-      const matchKey = matchKeyOf(identity, this.#settings.cacheMatch);
-      view = this.#views.make(viewKey, node, matchKey, this.#stored.find(identity), clock);
-      this.#note({ kind: 'view_opened', viewKey, nodeId: admission.identity.id, replaces: replaced });
-    }
-    view.introduce(admission.node);
-    client.attach(view, admission.identity, clock.monotonicMs);
-    this.#note({
-      kind: 'client_attached',
-      streamId: client.streamId,
-      nodeId: admission.identity.id,
-      variant: client.stream.variant,
-      listener: client.listener,
-    });
-    return view;
-  }
-
   #clientWritable(client: Client, clock: Clock): void {
-    this.#bytesInFlight -= client.written();
+    const waiting = this.#delivery.written(client);
     this.#flush(client, clock);
-    this.#flushWaiting(clock);
-  }
-
-  /** Bytes in flight have become fewer: streams that waited for their share go on, in order. */
-  #flushWaiting(clock: Clock): void {
-    for (const waiting of this.#waiting) {
-      if (this.#bytesInFlight >= this.#settings.responseBytesInFlightMax) break;
-      this.#waiting.delete(waiting);
-      this.#flush(waiting, clock);
-    }
+    for (const next of waiting) this.#flush(next, clock);
   }
 
   #clientGone(client: Client, clock: Clock): void {
     this.#clients.delete(client);
-    this.#waiting.delete(client);
-    this.#bytesInFlight -= client.written();
-    this.#flushWaiting(clock);
+    for (const next of this.#delivery.left(client)) this.#flush(next, clock);
     const { view, identity } = client;
+    this.#reception.left(client, clock.monotonicMs);
     if (!view || !identity) return;
     this.#note({ kind: 'client_detached', streamId: client.streamId, nodeId: identity.id });
     for (const { typeUrl, subscription } of client.stream.types()) {
@@ -265,33 +244,36 @@ export class Core {
       view.interestChanged(type, change, clock.monotonicMs);
       this.#hearing.left(client.streamId, view, type, clock);
     }
+    if (this.#identity.isSeparating && !this.#clients.isUsed(view)) {
+      this.#views.unused(view, clock.monotonicMs);
+      this.#expect(this.#views.nextDeadlineMs());
+    }
     this.#advance(view, clock);
   }
 
   #upstream(event: CoreEvent & { kind: `upstream_${string}` }, clock: Clock): void {
-    for (const view of this.#views.values()) {
-      const session = view.sessionOf(event.streamId);
-      if (!session) continue;
-      switch (event.kind) {
-        case 'upstream_opened':
-          session.opened(event.streamId, clock.monotonicMs, clock.wallMs);
-          break;
-        case 'upstream_writable':
-          session.writable(event.streamId);
-          break;
-        case 'upstream_response': {
-          const { change, effects } = view.received(session, event.streamId, event.bytes, clock);
-          this.#effects.push(...effects);
-          if (change) this.#changed(view, change, clock);
-          break;
-        }
-        case 'upstream_closed':
-          view.closed(session, event.streamId, event, clock);
-          break;
+    const view = this.#views.ofStream(event.streamId);
+    const session = view?.sessionOf(event.streamId);
+    if (!view || !session) return;
+    switch (event.kind) {
+      case 'upstream_opened':
+        session.opened(event.streamId, clock.monotonicMs, clock.wallMs);
+        break;
+      case 'upstream_writable':
+        session.writable(event.streamId);
+        break;
+      case 'upstream_response': {
+        const { change, effects } = view.received(session, event.streamId, event.bytes, clock);
+        this.#views.carryOut(view, effects);
+        if (change) this.#changed(view, change, clock);
+        break;
       }
-      this.#advance(view, clock);
-      return;
+      case 'upstream_closed':
+        this.#views.streamEnded(event.streamId);
+        view.closed(session, event.streamId, event, clock);
+        break;
     }
+    this.#advance(view, clock);
   }
 
   /** Tells the clients of a change, and arranges for upstream's answer. */
@@ -306,36 +288,25 @@ export class Core {
     for (const client of this.#clients.subscribed(view, typeUrl)) this.#flush(client, clock);
   }
 
-  /** Writes the client's newest message if its last one has left and the budget allows (R103, R122). */
   #flush(client: Client, clock: Clock): void {
-    if (client.isWriting || !client.view) return;
-    if (this.#bytesInFlight >= this.#settings.responseBytesInFlightMax) {
-      this.#waiting.add(client);
-      return;
-    }
-    const bytes = client.stream.next(clock.monotonicMs);
-    if (bytes) {
-      client.writing(bytes.length, clock.monotonicMs);
-      this.#bytesInFlight += bytes.length;
-      this.#effects.push({ kind: 'send_client', streamId: client.streamId, bytes });
-      this.#note({ kind: 'client_sent', bytes: bytes.length });
-    }
-    this.#expect(client.nextDeadlineMs());
+    this.#delivery.flush(client, clock.monotonicMs);
+    if (client.view) this.#expect(client.nextDeadlineMs());
   }
 
   /** Brings the view's upstream streams on after an event. */
   #advance(view: View, clock: Clock): void {
-    this.#effects.push(...view.advance(clock));
+    this.#views.carryOut(view, view.advance(clock));
     for (const { typeUrl } of view.takeTouched()) this.#flushType(view, typeUrl, clock);
     this.#write(view.takeDiskChanges(clock));
     for (const note of view.takeNotes()) this.#note(note);
+    this.#views.settle(view);
     this.#expect(view.nextDeadlineMs());
   }
 
   #tick(clock: Clock): void {
     this.#earliestMs = Infinity;
     const now = clock.monotonicMs;
-    for (const view of this.#views.values()) {
+    for (const view of this.#views.due(now)) {
       for (const type of view.tick(clock)) {
         this.#flushType(view, type.typeUrl, clock);
       }
@@ -345,6 +316,8 @@ export class Core {
       }
       this.#advance(view, clock);
     }
+    this.#views.expire(clock);
+    this.#expect(this.#views.nextDeadlineMs());
     for (const client of [...this.#clients]) {
       const overdue = client.overdue(now);
       if (overdue) {

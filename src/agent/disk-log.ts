@@ -39,11 +39,8 @@ export class DiskLog {
 
   /** What is held now is the whole of the type: whatever else the disk has of it goes. */
   reset(nonce: Nonce | undefined, state: StoredTypeState): void {
-    const contents = new Map<string, Entry>();
-    for (const entry of this.#store.parked()) contents.set(entry.name, entry);
-    for (const entry of this.#store.entries()) contents.set(entry.name, entry);
-    for (const [name, { entry }] of this.#store.quarantined) contents.set(name, entry);
-    this.#groups.push({ nonce, contents: [...contents], state, isReset: true });
+    const contents = [...heldEntries(this.#store)].map(entry => [entry.name, entry] as const);
+    this.#groups.push({ nonce, contents, state, isReset: true });
     this.hasLeftovers = false;
   }
 
@@ -85,7 +82,7 @@ export class DiskLog {
     for (const { contents, state, isReset } of this.#groups.splice(0, count < 0 ? this.#groups.length : count)) {
       if (isReset) changes.push({ ...base, kind: 'clear' });
       for (const [name, content] of contents) {
-        if (content) changes.push({ ...base, kind: 'put', resource: this.#record(content, clock) });
+        if (content) changes.push({ ...base, kind: 'put', resource: storedOf(this.#store, content, clock) });
         else changes.push({ ...base, kind: 'delete', name });
       }
       if (state) changes.push({ ...base, kind: 'type', state });
@@ -101,20 +98,30 @@ export class DiskLog {
     }
     return names;
   }
+}
 
-  #record(entry: Entry, clock: Clock): StoredResource {
-    const refused = this.#store.quarantined.get(entry.name);
-    const refusal = refused?.entry === entry ? refused.refusal : undefined;
-    const expiryMs = this.#store.deadlines.get(entry.name);
-    return {
-      name: entry.name,
-      ...contentOf(entry),
-      trust: refusal ? 'refused' : entry.isAccepted ? 'accepted' : 'presumed',
-      refusal,
-      good: entry.good && contentOf(entry.good),
-      deadlineWallMs: expiryMs === undefined ? undefined : Math.round(clock.wallMs + expiryMs - clock.monotonicMs),
-    };
+/** A content as it is kept outside the store, with what clients have said of it and the rest of its TTL. */
+export function storedOf({ quarantined, deadlines }: TypeStore, entry: Entry, clock: Clock): StoredResource {
+  const refused = quarantined.get(entry.name);
+  const refusal = refused?.entry === entry ? refused.refusal : undefined;
+  const expiryMs = deadlines.get(entry.name);
+  return {
+    name: entry.name,
+    ...contentOf(entry),
+    trust: refusal ? 'refused' : entry.isAccepted ? 'accepted' : 'presumed',
+    refusal,
+    good: entry.good && contentOf(entry.good),
+    deadlineWallMs: expiryMs === undefined ? undefined : Math.round(clock.wallMs + expiryMs - clock.monotonicMs),
+  };
+}
+
+/** Everything that is held of a type: served, parked, and refused contents in place of those served for them. */
+export function* heldEntries(store: TypeStore): Generator<Entry> {
+  for (const entry of store.parked()) {
+    if (!store.get(entry.name) && !store.quarantined.has(entry.name)) yield entry;
   }
+  for (const entry of store.entries()) if (!store.quarantined.has(entry.name)) yield entry;
+  for (const { entry } of store.quarantined.values()) yield entry;
 }
 
 function contentOf({ version, any, extra }: Entry): StoredContent {

@@ -57,6 +57,10 @@ export type Note =
       readonly nodeId: string;
       readonly replaces: ViewKey | undefined;
     }
+  /** A client asks for secrets over plain TCP, for the first time (R124). */
+  | { readonly kind: 'secrets_over_tcp'; readonly listener: string }
+  /** Nobody uses it any more: its upstream streams end, and what it has is put away. */
+  | { readonly kind: 'view_idle'; readonly viewKey: ViewKey }
   | { readonly kind: 'upstream'; readonly group: StreamGroup; readonly note: SessionNote }
   | {
       readonly kind: 'response_applied';

@@ -3,6 +3,7 @@ import { suspectsOf } from '../cache/quarantine.ts';
 import type { Verdict } from '../local-ads/nonce-book.ts';
 import { secretType } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type RpcStatus } from '../xds/types.ts';
+import type { AckMode } from './ack-ledger.ts';
 import type { Client } from './client.ts';
 import type { ClientTable } from './client-table.ts';
 import type { Note } from './events.ts';
@@ -13,7 +14,7 @@ import type { View } from './view.ts';
 /** Whose word counts, and how long it is waited for. */
 export interface HearingSettings {
   /** When the control plane is answered: after the clients, or on receipt (R98, R99). */
-  readonly ack: 'clients' | 'receipt';
+  readonly ack: AckMode;
   /** Longest wait for the clients' answers, in ms (R98). */
   readonly ackWaitMs: number;
 }
@@ -51,7 +52,9 @@ export class Hearing {
       // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
       // routes that have to come before the removal (R86).
       if (verdict.isProvisional) return false;
-      const late = type.ledger.lateTarget(verdict);
+      // Where one client does not speak for all, its late word does not either.
+      const isHeeded = this.#settings.ack === 'clients' || this.#settings.ack === 'receipt';
+      const late = isHeeded ? type.ledger.lateTarget(verdict) : undefined;
       if (late !== undefined)
         type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });
       this.#accuse(client, view, type, verdict, status, clock);

@@ -1,23 +1,32 @@
+import type { StoredView } from '../cache/stored.ts';
+import type { Peer } from '../local-ads/peer.ts';
 import {
   differingFields,
   type MatchField,
+  matchKeyOf,
   type NodeIdentity,
   nodeForUpstream,
+  projectionKeyOf,
   readNode,
+  separateViewKeyOf,
   viewKeyOf,
 } from '../xds/node.ts';
 import { grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
 import { type ConfiguredNode, encodeNode } from '../xds/wire-request.ts';
+import type { AllowList } from './allow-list.ts';
 import { AgentError, exitCodes } from './errors.ts';
 
 /** Who may share what. */
 export interface IdentitySettings {
-  readonly nodeSharing: 'refuse' | 'shared';
+  readonly nodeSharing: 'refuse' | 'shared' | 'stream-per-node';
+  /** Under `shared`: clients that are equal in these parts of the Node share a view; undefined for one view of all. */
+  readonly shareBy: readonly MatchField[] | undefined;
   /** Identity for the control plane; without it the first client's is adopted. */
   readonly node: ConfiguredNode | undefined;
   readonly dropExtensions: boolean;
   /** Parts of the Node by which stored configuration is found again (R69). */
   readonly cacheMatch: readonly MatchField[];
+  readonly allowList: AllowList;
 }
 
 /** Where a client belongs. */
@@ -26,6 +35,8 @@ export interface Admission {
   readonly identity: NodeIdentity;
   /** Encoded Node for the view's upstream streams, if the view has to be made. */
   readonly node: Buffer;
+  /** By what it is found again when nodes share it by some parts only; undefined for a view of one node. */
+  readonly group: string | undefined;
 }
 
 const sharedView = 'shared' as ViewKey;
@@ -54,6 +65,11 @@ export class IdentityPolicy {
     return this.#configured?.identity;
   }
 
+  /** Whether there may be several views at once, each of them with a life of its own. */
+  get isSeparating(): boolean {
+    return this.#settings.nodeSharing === 'stream-per-node' || this.#settings.shareBy !== undefined;
+  }
+
   /** The key of the one view of all clients under `shared`. */
   get sharedKey(): ViewKey {
     return this.#configured ? viewKeyOf(this.#configured.identity) : sharedView;
@@ -61,21 +77,25 @@ export class IdentityPolicy {
 
   /**
    * @param node encoded Node of a stream's first request
+   * @param peer where it comes from
    * @param attached identity of the clients attached now; undefined when there are none: an adopted identity is a hint, never a lock
    * @returns the view, or the status to refuse the client with
    */
-  admit(node: Buffer | undefined, attached: NodeIdentity | undefined): Admission | RpcStatus {
+  admit(node: Buffer | undefined, peer: Peer, attached: NodeIdentity | undefined): Admission | RpcStatus {
     if (!node) return invalid('the first request of a stream carries no node (R1)');
     const identity = readNode(node);
     if ('error' in identity) return invalid(`the node of the first request cannot be read: ${identity.error}`);
     if (identity.id === '') return invalid('the node of the first request has no id');
-    if (this.#settings.nodeSharing === 'shared') {
-      return {
-        viewKey: this.sharedKey,
-        identity,
-        node: this.#upstreamNode(node),
-      };
+    const forbidden = this.#settings.allowList.refusal(peer, identity.id);
+    if (forbidden) return forbidden;
+    const { nodeSharing } = this.#settings;
+    const upstreamNode = this.#upstreamNode(node);
+    if (nodeSharing === 'shared') {
+      const viewKey = this.#sharedKeyOf(identity);
+      return { viewKey, identity, node: upstreamNode, group: this.#settings.shareBy && viewKey };
     }
+    if (nodeSharing === 'stream-per-node')
+      return { viewKey: separateViewKeyOf(identity), identity, node: upstreamNode, group: undefined };
     const fields = [
       ...(this.#configured ? this.#differsFromConfigured(identity) : []),
       ...(attached ? differingFields(attached, identity) : []),
@@ -85,11 +105,27 @@ export class IdentityPolicy {
         code: grpcCode.permissionDenied,
         message:
           `this agent serves one node (node-sharing refuse) and this client's differs in ${fields.join(', ')}; ` +
-          'give each node an agent of its own, or set --node-sharing shared if all clients may see the same configuration',
+          'set --node-sharing stream-per-node to serve several nodes apart, or shared if all may see the same configuration',
       };
     }
     const viewKey = viewKeyOf(this.#configured?.identity ?? identity);
-    return { viewKey, identity, node: this.#upstreamNode(node) };
+    return { viewKey, identity, node: upstreamNode, group: undefined };
+  }
+
+  /**
+   * Whether a node may start with what was stored (R67, R69). Where nodes are kept apart, that is its own, from before a change that its id
+   * survived at the most; a seed says itself whom it is for.
+   */
+  mayTakeOver(viewKey: ViewKey, identity: NodeIdentity, stored: StoredView): boolean {
+    if (this.#settings.nodeSharing !== 'stream-per-node') return true;
+    if (stored.viewKey === viewKey || stored.provenance === 'seed') return true;
+    const owner = readNode(stored.node);
+    return !('error' in owner) && matchKeyOf(owner, ['id', 'cluster']) === matchKeyOf(identity, ['id', 'cluster']);
+  }
+
+  #sharedKeyOf(identity: NodeIdentity): ViewKey {
+    const { shareBy } = this.#settings;
+    return shareBy ? (`${sharedView}-${projectionKeyOf(identity, shareBy)}` as ViewKey) : this.sharedKey;
   }
 
   #upstreamNode(node: Buffer): Buffer {

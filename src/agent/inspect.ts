@@ -162,7 +162,7 @@ function clientReport(client: Client): ClientReport {
     nodeCluster: identity?.cluster ?? '',
     userAgent: [identity?.userAgentName, identity?.userAgentVersion].filter(Boolean).join(' '),
     variant: stream.variant,
-    listener: client.listener,
+    listener: client.peer.listener,
     connectedWallMs: client.connectedWallMs,
     types: [...stream.types()].map(({ typeUrl, traits, nonces, isComplete }) => ({
       typeUrl,

@@ -42,6 +42,16 @@ export function describe(note: Note): LogLine | undefined {
         replaces: note.replaces,
       });
     }
+    case 'secrets_over_tcp':
+      return line(
+        'warn',
+        'secrets are asked for over plain TCP, where every process of the machine may ask (setting sdsOverTcp)',
+        {
+          listener: note.listener,
+        },
+      );
+    case 'view_idle':
+      return line('info', 'a node that nobody uses was put away', { view: note.viewKey });
     case 'upstream':
       return describeSession(note.note, note.group);
     case 'response_applied': {

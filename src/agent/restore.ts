@@ -1,7 +1,9 @@
-import type { StoredType } from '../cache/stored.ts';
-import type { Clock } from '../xds/types.ts';
+import type { Provenance, StoredResource, StoredType, StoredView } from '../cache/stored.ts';
+import { forbidsCaching } from '../xds/cache-control.ts';
+import type { Clock, ViewKey } from '../xds/types.ts';
+import { heldEntries, storedOf } from './disk-log.ts';
 import type { Note } from './events.ts';
-import type { TypeView } from './type-view.ts';
+import { isWrittenByName, stateOf, type TypeView } from './type-view.ts';
 
 /**
  * Puts one stored type back into a view that has nothing of it. What outlived its TTL is left out (R113), what was refused stays in
@@ -12,7 +14,7 @@ import type { TypeView } from './type-view.ts';
 export function restoreType(
   type: TypeView,
   stored: StoredType,
-  provenance: 'disk' | 'seed',
+  provenance: Provenance,
   untilMs: number,
   clock: Clock,
 ): Note {
@@ -55,4 +57,31 @@ export function restoreType(
     quarantined: store.quarantined.size,
     ageMs: freshness.ageMs(clock.wallMs) ?? 0,
   };
+}
+
+/** What a view holds, to be kept while nobody uses it. What may not be cached stays behind (R26), and sets that are not whole come as names. */
+export function snapshotOf(
+  {
+    key: viewKey,
+    node,
+    types,
+  }: { readonly key: ViewKey; readonly node: Buffer; readonly types: ReadonlyMap<string, TypeView> },
+  matchKey: string,
+  clock: Clock,
+): StoredView {
+  const stored: StoredType[] = [];
+  for (const type of types.values()) {
+    const { typeUrl, store } = type;
+    if (!isWrittenByName(type)) continue;
+    const resources: StoredResource[] = [];
+    let isWhole = true;
+    for (const entry of heldEntries(store)) {
+      if (entry.extra && forbidsCaching(entry.extra)) isWhole = false;
+      else resources.push(storedOf(store, entry, clock));
+    }
+    const state = stateOf(type);
+    stored.push({ typeUrl, ...state, isKnown: state.isKnown && isWhole, resources });
+  }
+  // The disk may have lost its rows meanwhile, so it is told everything again.
+  return { viewKey, matchKey, node, usedWallMs: clock.wallMs, provenance: 'memory', isCopy: true, types: stored };
 }

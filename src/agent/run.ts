@@ -1,18 +1,22 @@
 import { join } from 'node:path';
 import { createAdminServer } from '../admin/server.ts';
 import type { AdminSource, CacheReport } from '../admin/source.ts';
+import { BodyPool, ownBodies } from '../cache/body-pool.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
-import { createIdleTier } from '../cache/idle.ts';
+import { createIdleTier, createIdleViews } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
+import type { TlsNote } from '../net/tls-files.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { createControl } from './control.ts';
-import { Core, type CoreSettings } from './core.ts';
+import { Core } from './core.ts';
+import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
 import { Counters } from './counters.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect, Note } from './events.ts';
 import { gauges, inspect, type ProcessState, resourcesOf } from './inspect.ts';
+import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop } from './loop.ts';
 import { describe } from './notes.ts';
@@ -21,6 +25,8 @@ import type { SeedNote } from './seed.ts';
 import type { Settings } from './settings.ts';
 import { openStorage, ownDirectory } from './storage.ts';
 import { describeDisk, describeSeed } from './storage-notes.ts';
+import { describeTls } from './tls-notes.ts';
+import { createTokenReviewer } from './token-review.ts';
 
 /** An agent at work. */
 export interface RunningAgent {
@@ -44,12 +50,14 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   // Before there is a core, nothing is held that would have to be written once more.
   let onLost = (): void => {};
   const storage = await openStorage(settings, { note: observeDisk, seedNote: observeSeed, onLost: () => onLost() });
-  const idle = createIdleTier(settings.idleResourcesMax);
-  const core = new Core(coreSettings(settings), idle, storage, Math.random);
+  const idleViews = createIdleViews(settings.nodesMax, settings.nodeKeepMs);
+  const pool = hasManyViews(settings) ? new BodyPool() : undefined;
+  const tiers = { idle: createIdleTier(settings.idleResourcesMax), idleViews, bodies: pool ?? ownBodies };
+  const core = new Core(coreSettings(settings), tiers, storage, Math.random);
   const loop = new Loop(core, perform);
   onLost = () => loop.post({ kind: 'disk_lost' });
   const upstream = new UpstreamChannels(settings, loop.post);
-  const local = new LocalServer(settings, core.newStreamId, loop.post);
+  const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {
@@ -89,6 +97,11 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     log[level](fields, message);
   }
 
+  function observeTls(note: TlsNote): void {
+    const { level, fields, message } = describeTls(note);
+    log[level](fields, message);
+  }
+
   const { configuredIdentity } = core;
   // A file is there at once; what has to be fetched must not keep the clients waiting.
   const isSeedLocal = settings.seed !== undefined && !/^https?:/i.test(settings.seed);
@@ -102,14 +115,18 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       (error: unknown) => observeSeed({ kind: 'seed_failed', error: String(error) }),
     );
   }
+  const listeners = localListeners(settings);
   const listenAddresses: Address[] = [];
   try {
-    for (const address of settings.listen) listenAddresses.push(await local.listen(address));
+    for (const listener of listeners) {
+      const review = listener.tokenReview ? createTokenReviewer(settings) : undefined;
+      listenAddresses.push(await local.listen({ ...listener, review, allowsSecrets: settings.sdsOverTcp === 'allow' }));
+    }
   } catch (error) {
     await local.stop(0);
     await storage.close();
-    const failed = settings.listen[listenAddresses.length];
-    throw new AgentError(`cannot listen on ${failed ? formatAddress(failed) : '(nothing)'} (setting listen)`, {
+    const failed = listeners[listenAddresses.length];
+    throw new AgentError(`cannot listen on ${failed ? listenerName(failed) : '(nothing)'} (setting listen)`, {
       cause: error,
       exitCode: exitCodes.failed,
     });
@@ -193,58 +210,5 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       return draining;
     },
     stopped,
-  };
-}
-
-/** The core's part of the settings, in its own words. */
-function coreSettings(settings: Settings): CoreSettings {
-  return {
-    addresses: settings.upstream.map(formatAddress),
-    variant: settings.upstreamVariant,
-    reconnectBaseMs: settings.reconnectBaseMs,
-    reconnectMaxMs: settings.reconnectMaxMs,
-    resourcesMax: settings.resourcesPerTypeMax,
-    completeQuietMs: settings.completeQuietMs,
-    absentQuietMs: settings.absentQuietMs,
-    absentTimeoutMs: settings.absentTimeoutMs,
-    lingerMs: settings.lingerMs,
-    restoredLingerMs: settings.restoredLingerMs,
-    isResuming: settings.resume,
-    isStoring: settings.cacheDir !== undefined,
-    cacheMatch: settings.cacheMatch,
-    guard: settings.guard,
-    guardGraceMs: settings.guardGraceMs,
-    guardWindowMs: settings.guardWindowMs,
-    guardPercent: settings.guardPercent,
-    maxAges: settings.maxAge,
-    startup: settings.startup,
-    startupGraceMs: settings.startupGraceMs,
-    namesMax: settings.namesPerTypeMax,
-    nameBytesMax: settings.nameBytesMax,
-    nodeBytesMax: settings.nodeBytesMax,
-    typesMax: settings.typesPerStreamMax,
-    viewTypesMax: settings.typesPerViewMax,
-    removalHoldMs: settings.removalHoldMs,
-    warmHoldMs: settings.warmHoldMs,
-    nodeSharing: settings.nodeSharing,
-    dropExtensions: settings.nodeExtensions === 'drop',
-    node:
-      settings.nodeId === undefined
-        ? undefined
-        : {
-            id: settings.nodeId,
-            cluster: settings.nodeCluster ?? '',
-            region: settings.nodeRegion ?? '',
-            zone: settings.nodeZone ?? '',
-            subZone: settings.nodeSubZone ?? '',
-            metadata: settings.nodeMetadata ?? {},
-          },
-    ack: settings.ack,
-    ackWaitMs: settings.ackWaitMs,
-    clientStreamsMax: settings.clientStreamsMax,
-    responseBytesInFlightMax: settings.responseBytesInFlightMax,
-    clientProgressTimeoutMs: settings.clientProgressTimeoutMs,
-    firstRequestTimeoutMs: settings.firstRequestTimeoutMs,
-    grpcUnansweredTimeoutMs: settings.grpcUnansweredTimeoutMs,
   };
 }

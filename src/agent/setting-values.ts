@@ -69,6 +69,9 @@ export function size(text: string): Parsed<number> {
   return value >= 1 && value <= sizeMax ? { value } : { error: `must be from 1 byte to ${sizeMax} bytes` };
 }
 
+/** Heading of a group of settings, in the order of the reference. */
+export type SettingGroup = 'Addresses' | 'Identity' | 'Cache' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
+
 /** One row of the settings table but for its key and its group. */
 export interface SettingRow<T> {
   /** What stands for the value in the help, such as `ADDR`. */

@@ -1,9 +1,20 @@
-import { type Address, formatAddress, isLocalOnly, parseAddress } from '../xds/address.ts';
+import { type Address, isLocalOnly, parseAddress } from '../xds/address.ts';
+import { type AccessSettings, accessRows } from './access-settings.ts';
+import type { AckMode } from './ack-ledger.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
-import { addresses, duration, nonEmpty, oneOf, type SettingRow, size, wholeNumber } from './setting-values.ts';
+import {
+  addresses,
+  duration,
+  nonEmpty,
+  oneOf,
+  type SettingGroup,
+  type SettingRow,
+  size,
+  wholeNumber,
+} from './setting-values.ts';
 
 /** Everything that can be set, resolved. */
-export interface Settings extends CacheSettings {
+export interface Settings extends CacheSettings, AccessSettings {
   readonly upstream: readonly Address[];
   readonly upstreamVariant: 'auto' | 'delta' | 'sotw';
   readonly listen: readonly Address[];
@@ -16,9 +27,8 @@ export interface Settings extends CacheSettings {
   readonly nodeZone: string | undefined;
   readonly nodeSubZone: string | undefined;
   readonly nodeMetadata: Readonly<Record<string, unknown>> | undefined;
-  readonly nodeSharing: 'refuse' | 'shared';
   readonly nodeExtensions: 'keep' | 'drop';
-  readonly ack: 'clients' | 'receipt';
+  readonly ack: AckMode;
   readonly ackWaitMs: number;
   readonly lingerMs: number;
   readonly drainTimeoutMs: number;
@@ -56,10 +66,9 @@ export interface SettingSpec<K extends keyof Settings = keyof Settings> extends 
   readonly group: SettingGroup;
 }
 
-/** Heading of a group of settings, in the order of the reference. */
-export type SettingGroup = 'Addresses' | 'Identity' | 'Cache' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
-
-type Rows = { readonly [K in Exclude<keyof Settings, keyof CacheSettings>]: Omit<SettingSpec<K>, 'key'> };
+type Rows = {
+  readonly [K in Exclude<keyof Settings, keyof CacheSettings | keyof AccessSettings>]: Omit<SettingSpec<K>, 'key'>;
+};
 
 const rows: Rows = {
   upstream: {
@@ -75,18 +84,10 @@ const rows: Rows = {
     group: 'Addresses',
     placeholder: 'ADDR',
     isList: true,
-    help: 'Where local clients connect: loopback host:port or unix:/path.',
-    when: 'The clients can use a Unix socket, which file mode and directory protect.',
-    fallback: '127.0.0.1:15910',
-    parse: text => {
-      const parsed = addresses(text);
-      if ('error' in parsed) return parsed;
-      // Configuration and keys would go over the network in the clear (R124).
-      const open = parsed.value.find(address => !isLocalOnly(address));
-      return open
-        ? { error: `must be loopback or a socket: ${formatAddress(open)} can be reached from outside` }
-        : parsed;
-    },
+    help: 'Where local clients connect: host:port or unix:/path; 127.0.0.1:15910 if nothing is set here or under listeners.',
+    when: 'The clients can use a Unix socket, which file mode and directory protect. Others than loopback need mTLS.',
+    fallback: '',
+    parse: text => (text === '' ? { value: [] } : addresses(text)),
   },
   socketMode: {
     group: 'Addresses',
@@ -152,17 +153,6 @@ const rows: Rows = {
       return { error: 'is no JSON object such as {"region":"eu"}' };
     },
   },
-  nodeSharing: {
-    group: 'Identity',
-    placeholder: 'MODE',
-    help: 'refuse: one node only, others are told why. shared: all clients see the same configuration.',
-    when: 'Several nodes may see the same configuration, by your own choice: shared.',
-    fallback: 'refuse',
-    parse: text => {
-      if (text !== 'stream-per-node') return oneOf('refuse', 'shared')(text);
-      return { error: 'is not there yet (it comes in a later version); use refuse or shared' };
-    },
-  },
   nodeExtensions: {
     group: 'Identity',
     placeholder: 'keep|drop',
@@ -181,11 +171,11 @@ const rows: Rows = {
   },
   ack: {
     group: 'Behaviour',
-    placeholder: 'clients|receipt',
-    help: 'Answer the control plane after the clients have, or on receipt.',
-    when: 'The control plane must not wait for clients: receipt, which hides their rejections from it.',
+    placeholder: 'MODE',
+    help: 'clients: one rejection is passed on. first, quorum, all: the first word, most, or all that answer decide. receipt: at once.',
+    when: 'One odd client must not speak for all: quorum. The control plane must not wait: receipt, which hides rejections from it.',
     fallback: 'clients',
-    parse: oneOf('clients', 'receipt'),
+    parse: oneOf('clients', 'first', 'quorum', 'all', 'receipt'),
   },
   ackWaitMs: {
     ...millis('Behaviour', 'Longest wait for the clients’ answers.', '1s', 10_000, 0),
@@ -282,6 +272,7 @@ const rows: Rows = {
 /** The settings table, in the order of the documentation. */
 export const settingSpecs: readonly SettingSpec[] = [
   ...Object.entries(rows),
+  ...Object.entries(accessRows),
   ...Object.entries(cacheRows).map(([key, row]) => [key, { group: 'Cache', ...row }] as const),
 ].map(
   // The key and its row belong together by the type of the rows; entries() forgets it.

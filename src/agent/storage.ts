@@ -9,8 +9,8 @@ import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { matchKeyOf, type NodeIdentity, readNode, viewKeyOf } from '../xds/node.ts';
 import type { ViewKey } from '../xds/types.ts';
 import type { CacheSettings } from './cache-settings.ts';
-import type { StoredViews } from './core.ts';
 import { AgentError, exitCodes } from './errors.ts';
+import type { StoredViews } from './reception.ts';
 import { loadSeed, type Seed, type SeedNote } from './seed.ts';
 
 /** What is kept outside the process, for one agent. */
@@ -66,7 +66,8 @@ export async function openStorage(
     const owner = readNode(node);
     return !('error' in owner) && matchKeyOf(owner, ['id']) === matchKeyOf(identity, ['id']);
   };
-  const find = (identity: NodeIdentity): StoredView | undefined => {
+  const find = (identity: NodeIdentity, group?: string): StoredView | undefined => {
+    if (group !== undefined) return disk?.find(group);
     const viewKey = viewKeyOf(identity);
     const rank = (key: ViewKey, node: Buffer): number => (key === viewKey ? 2 : isOwn(node, identity) ? 1 : 0);
     const view = disk?.find(matchKeyOf(identity, cacheMatch), rank);
@@ -74,8 +75,8 @@ export async function openStorage(
     // Of another node nothing secret is taken over (R69).
     return { ...view, isCopy: true, types: view.types.map(type => restricted(type, false)) };
   };
-  const onDisk = (identity: NodeIdentity | undefined): StoredView | undefined => {
-    const view = identity ? find(identity) : disk?.newest();
+  const onDisk = (identity: NodeIdentity | undefined, group?: string): StoredView | undefined => {
+    const view = identity ? find(identity, group) : disk?.newest();
     // A view that never got anything is no better than a seed.
     return seed && view?.types.every(type => type.resources.length === 0 && !type.isKnown) ? undefined : view;
   };
@@ -84,7 +85,7 @@ export async function openStorage(
     get seed() {
       return seed;
     },
-    find: identity => onDisk(identity) ?? seed?.viewFor(identity, watch.seedNote),
+    find: (identity, group) => onDisk(identity, group) ?? seed?.viewFor(identity, watch.seedNote),
     first: identity => onDisk(identity) ?? (identity && seed?.viewFor(identity, watch.seedNote)),
     write: changes => disk?.write(changes),
     loadedFine: () => disk?.loadedFine(),

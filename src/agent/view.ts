@@ -1,4 +1,4 @@
-import type { Entry } from '../cache/entry.ts';
+import type { Bodies } from '../cache/body-pool.ts';
 import type { IdleTier } from '../cache/idle-tier.ts';
 import { TypeStore } from '../cache/store.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
@@ -8,15 +8,16 @@ import type { Random } from '../upstream/backoff.ts';
 import { Session } from '../upstream/session.ts';
 import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
 import type { SessionSettings } from '../upstream/session-state.ts';
-import { clusterType, endpointType, groupOf, type StreamGroup, traitsOf } from '../xds/type-urls.ts';
+import { endpointType, groupOf, type StreamGroup, traitsOf } from '../xds/type-urls.ts';
 import type { Clock, Nonce, RpcStatus, TypeUrl, ViewKey } from '../xds/types.ts';
-import { AckLedger } from './ack-ledger.ts';
+import { AckLedger, type AckMode } from './ack-ledger.ts';
 import { DiskLog } from './disk-log.ts';
 import type { Note } from './events.ts';
 import { Freshness } from './freshness.ts';
 import { type FreshnessSettings, FreshnessWatch } from './freshness-watch.ts';
 import { type GuardSettings, HeldRemovals } from './guard.ts';
 import { type Change, Intake } from './intake.ts';
+import { References } from './references.ts';
 import { restoreType } from './restore.ts';
 import { Trials } from './trials.ts';
 import { connect, dropLeftovers, forgetOnDisk, stateOf, type TypeView, wantedAgain } from './type-view.ts';
@@ -34,6 +35,13 @@ export interface ViewSettings extends SessionSettings, GuardSettings, FreshnessS
   readonly viewTypesMax: number;
   readonly startup: 'prefer-cache' | 'prefer-upstream';
   readonly startupGraceMs: number;
+  readonly ack: AckMode;
+}
+
+/** What views share: neither of it lets one see what another has. */
+export interface ViewTiers {
+  readonly idle: IdleTier;
+  readonly bodies: Bodies;
 }
 
 /**
@@ -47,29 +55,30 @@ export class View {
   /** Encoded Node that its upstream streams carry. */
   node: Buffer;
   readonly #intake: Intake;
-  readonly #idle: IdleTier;
+  readonly #tiers: ViewTiers;
   readonly #newStreamId: () => number;
   readonly #random: Random;
   readonly #sessions = new Map<StreamGroup, Session>();
   readonly #notes: Note[] = [];
   readonly #watch: FreshnessWatch;
+  /** No client uses it, and it will be put away as a whole: until then nothing of it is given up piece by piece. */
+  isUnused = false;
   /** Made of what was stored, for a client that has not come yet. */
   #isHint = false;
-  /** Endpoints that the known clusters refer to, refused ones included, by the generation of the clusters. */
-  #referenced: { readonly generation: number; readonly names: ReadonlySet<string> } | undefined;
+  readonly #references = new References(this.types);
 
   constructor(
     key: ViewKey,
     settings: ViewSettings,
     node: Buffer,
-    idle: IdleTier,
+    tiers: ViewTiers,
     newStreamId: () => number,
     random: Random,
   ) {
     this.key = key;
     this.#settings = settings;
     this.node = node;
-    this.#idle = idle;
+    this.#tiers = tiers;
     this.#newStreamId = newStreamId;
     this.#random = random;
     this.#intake = new Intake(settings, note => this.#notes.push(note));
@@ -117,6 +126,12 @@ export class View {
     for (const session of this.#sessions.values()) session.introduce(node);
   }
 
+  /** Upstream is asked for something and cannot be reached: what is given up now cannot be had again. */
+  get isCutOff(): boolean {
+    for (const session of this.#sessions.values()) if (!session.isOpen && session.phase !== 'idle') return true;
+    return false;
+  }
+
   sessions(): IterableIterator<Session> {
     return this.#sessions.values();
   }
@@ -139,7 +154,7 @@ export class View {
   type(typeUrl: TypeUrl): TypeView {
     const known = this.types.get(typeUrl);
     if (known) return known;
-    const store = new TypeStore(typeUrl, traitsOf(typeUrl), this.#idle, this.key);
+    const store = new TypeStore(typeUrl, traitsOf(typeUrl), this.#tiers.idle, this.#tiers.bodies, this.key);
     const interest = new TypeInterest(this.#settings.lingerMs, this.#settings.namesMax);
     const session = this.#session(groupOf(typeUrl));
     const type: TypeView = {
@@ -147,7 +162,7 @@ export class View {
       store,
       interest,
       session,
-      ledger: new AckLedger(),
+      ledger: new AckLedger(this.#settings.ack),
       trials: new Trials(),
       heldRemovals: new HeldRemovals(),
       disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
@@ -282,15 +297,14 @@ export class View {
     const now = clock.monotonicMs;
     const touched: TypeView[] = [];
     for (const type of this.types.values()) {
-      // In an outage nothing that was dropped could be had again, so nothing is dropped.
-      if (type.session.isOpen && type.interest.nextDeadlineMs() <= now) this.#expire(type, now);
-      if (type.session.isOpen && type.leftoversUntilMs <= now) dropLeftovers(type);
+      if (this.#mayGiveUp(type) && type.interest.nextDeadlineMs() <= now) this.#expire(type, now);
+      if (this.#mayGiveUp(type) && type.leftoversUntilMs <= now) dropLeftovers(type);
       if (type.store.deadlines.nextMs <= now && this.#intake.expire(type, now)) touched.push(type);
       if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
     if (this.#watch.confirmAtMs <= now) this.#watch.confirm(this.types.values(), clock);
     for (const session of this.#sessions.values()) {
-      for (const [typeUrl, verdicts] of session.due(now, (url, name) => this.#isKnownMissing(url, name))) {
+      for (const [typeUrl, verdicts] of session.due(now, this.#references.isKnownMissing)) {
         const type = this.type(typeUrl);
         this.#noteMissing(type, verdicts.inferred, 'inferred');
         // A set of all clusters does not say that one asked for by name is not being made at this moment (R48): good for whole lists only.
@@ -303,12 +317,17 @@ export class View {
     return touched;
   }
 
+  /** In an outage nothing that was dropped could be had again, so nothing is dropped. */
+  #mayGiveUp(type: TypeView): boolean {
+    return type.session.isOpen && !this.isUnused;
+  }
+
   nextDeadlineMs(): number {
     let deadline = Infinity;
     for (const session of this.#sessions.values()) deadline = Math.min(deadline, session.nextDeadlineMs());
     for (const type of this.types.values()) {
-      const { interest, session, ledger, trials, store, heldRemovals, freshness } = type;
-      if (session.isOpen) deadline = Math.min(deadline, interest.nextDeadlineMs(), type.leftoversUntilMs);
+      const { interest, ledger, trials, store, heldRemovals, freshness } = type;
+      if (this.#mayGiveUp(type)) deadline = Math.min(deadline, interest.nextDeadlineMs(), type.leftoversUntilMs);
       deadline = Math.min(deadline, ledger.nextDeadlineMs(), trials.nextDeadlineMs(), store.deadlines.nextMs);
       deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
       deadline = Math.min(deadline, type.awaitedUntilMs ?? Infinity);
@@ -369,32 +388,9 @@ export class View {
     if (names.length === 0) return;
     for (const name of names) {
       // A cluster that refers to these endpoints may be warming: its client must not be told that they are gone (R95).
-      const isNeeded = type.typeUrl === endpointType && this.#referencedEndpoints().has(name);
+      const isNeeded = type.typeUrl === endpointType && this.#references.has(name);
       type.store.setAbsent(name, isNeeded ? 'timeout' : reason);
     }
     this.#notes.push({ kind: 'names_missing', typeUrl: type.typeUrl, names, reason });
-  }
-
-  #isKnownMissing(typeUrl: TypeUrl, name: string): boolean {
-    const store = this.types.get(typeUrl)?.store;
-    // What was restored may lack what upstream has added since.
-    if (store?.traits.isFullState) return store.isKnown && !store.isProvisional;
-    const clusters = this.types.get(clusterType)?.store;
-    if (typeUrl !== endpointType || !clusters?.isKnown || clusters.isProvisional) return false;
-    return !this.#referencedEndpoints().has(name);
-  }
-
-  #referencedEndpoints(): ReadonlySet<string> {
-    const clusters = this.types.get(clusterType)?.store;
-    const generation = clusters?.generation ?? -1;
-    if (this.#referenced?.generation === generation) return this.#referenced.names;
-    const names = new Set<string>();
-    const refer = ({ endpointName }: Entry): void => {
-      if (endpointName !== undefined) names.add(endpointName);
-    };
-    for (const entry of clusters?.entries() ?? []) refer(entry);
-    for (const { entry } of clusters?.quarantined.values() ?? []) refer(entry);
-    this.#referenced = { generation, names };
-    return names;
   }
 }

@@ -1,16 +1,19 @@
 import type { WireResource } from '../xds/discovery.ts';
+import type { Bodies } from './body-pool.ts';
 import { Entry } from './entry.ts';
 import type { IdleTier } from './idle-tier.ts';
 
 /** What one type has in the idle tier, which all types and views share. */
 export class Parking {
   readonly #idle: IdleTier;
+  readonly #bodies: Bodies;
   readonly #prefix: string;
   /** Names that the idle tier may hold. */
   readonly #names = new Set<string>();
 
-  constructor(idle: IdleTier, prefix: string) {
+  constructor(idle: IdleTier, bodies: Bodies, prefix: string) {
     this.#idle = idle;
+    this.#bodies = bodies;
     this.#prefix = prefix;
   }
 
@@ -29,7 +32,7 @@ export class Parking {
   /** Takes in what upstream sends of a name meanwhile; what clients said of the content before stays known. */
   take(resource: WireResource, revision: number): Entry {
     const before = this.get(resource.name);
-    const entry = new Entry(resource, Buffer.from(resource.any), revision, revision);
+    const entry = new Entry(resource, this.#bodies.home(resource.any), revision, revision);
     entry.isAccepted = before?.isAccepted === true && before.any.equals(entry.any);
     if (!entry.isAccepted) entry.good = before?.isAccepted ? before : before?.good;
     this.put(entry);

@@ -8,7 +8,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { invariant } from '../xds/assert.ts';
-import { TagWalk, WireError } from '../xds/tag-walk.ts';
+import { forbidsCaching } from '../xds/cache-control.ts';
 import { secretType } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { StoredContent } from './stored.ts';
@@ -30,25 +30,6 @@ export function sensitivityOf(typeUrl: TypeUrl, content: StoredContent): Sensiti
   if (content.extra !== undefined && forbidsCaching(content.extra)) return 'do-not-cache';
   if (typeUrl === secretType || typeUrl.endsWith('.Secret') || typeUrl.endsWith('/Secret')) return 'secret';
   return holdsPrivateKey(content.any) ? 'private-key' : undefined;
-}
-
-/** Number of `cache_control` in `envoy.service.discovery.v3.Resource`; its field 1 is `do_not_cache`. */
-const cacheControlField = 7;
-
-function forbidsCaching(extra: Buffer): boolean {
-  try {
-    const walk = new TagWalk(extra);
-    while (walk.next()) {
-      if (walk.field !== cacheControlField) continue;
-      const control = walk.message();
-      while (control.next()) if (control.field === 1 && control.wireType === 0 && control.varint !== 0) return true;
-    }
-    return false;
-  } catch (error) {
-    // A wish that cannot be read is taken for the stricter one.
-    if (error instanceof WireError) return true;
-    throw error;
-  }
 }
 
 // Of PEM the end of the header line is enough: it is the same for RSA, EC, ENCRYPTED and OPENSSH keys. DER has no header, so a few

@@ -1,12 +1,13 @@
-import { SetDigest } from '../xds/digest.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import { type Applied, missingIn, type Placement } from './applied.ts';
+import type { Bodies } from './body-pool.ts';
 import { ChangeLog } from './change-log.ts';
 import { Deadlines } from './deadlines.ts';
 import { type AbsentReason, Entry, type Tombstone } from './entry.ts';
 import type { IdleTier } from './idle-tier.ts';
+import { ListVersion } from './list-version.ts';
 import { Parking } from './parking.ts';
 import type { Quarantined } from './quarantine.ts';
 import { Standing } from './standing.ts';
@@ -45,10 +46,10 @@ export class TypeStore {
   /** When each TTL ends (R113). */
   readonly deadlines = new Deadlines();
   readonly #log = new ChangeLog();
-  /** Made when first asked for, then kept up to date. */
-  #setDigest: SetDigest | undefined;
+  readonly #version = new ListVersion();
+  readonly #bodies: Bodies;
 
-  constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, viewKey: string) {
+  constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, bodies: Bodies, viewKey: string) {
     this.typeUrl = typeUrl;
     this.traits = traits;
     this.standing = new Standing({
@@ -57,7 +58,8 @@ export class TypeStore {
       hold: entry => this.#hold(entry),
       replace: (name, content) => this.#replace(name, content),
     });
-    this.#parking = new Parking(idle, `${viewKey}\n${typeUrl}\n`);
+    this.#bodies = bodies;
+    this.#parking = new Parking(idle, bodies, `${viewKey}\n${typeUrl}\n`);
   }
 
   get revision(): number {
@@ -135,7 +137,7 @@ export class TypeStore {
     let ignoredNames = 0;
     let removedNames = 0;
     // One slice kept alive keeps its whole response alive, so small changes are copied out (perf-facts.md, section 2).
-    const isSlab = responseBytes >= slabBytesMin && responseBytes * 2 >= this.bytes;
+    const isSlab = this.#bodies.keepsSlices && responseBytes >= slabBytesMin && responseBytes * 2 >= this.bytes;
     for (const resource of resources) {
       const placement = place(resource.name);
       if (placement === 'ignore') ignoredNames++;
@@ -169,10 +171,11 @@ export class TypeStore {
     if (before) this.#drop(before);
     this.#absent.delete(name);
     const revision = this.revision + 1;
-    const entry = new Entry(resource, resource.any, revision, revision);
+    const home = (any: Buffer): Buffer => (this.#bodies.keepsSlices ? any : this.#bodies.home(any));
+    const entry = new Entry(resource, home(resource.any), revision, revision);
     entry.isAccepted = isAccepted;
     if (good) {
-      entry.good = new Entry({ name, ...good }, good.any, revision, revision);
+      entry.good = new Entry({ name, ...good }, home(good.any), revision, revision);
       entry.good.isAccepted = true;
     }
     this.#hold(entry);
@@ -289,16 +292,7 @@ export class TypeStore {
 
   /** Content version of the whole type, the same for the same content in every process (R90). */
   versionInfo(withRemoved: Iterable<Entry> = []): string {
-    if (!this.#setDigest) {
-      this.#setDigest = new SetDigest();
-      for (const entry of this.#entries.values()) this.#setDigest.add(entry.name, entry.digest);
-    }
-    let digest = this.#setDigest;
-    for (const entry of withRemoved) {
-      if (digest === this.#setDigest) digest = digest.clone();
-      digest.add(entry.name, entry.digest);
-    }
-    return digest.toString();
+    return this.#version.of(this.#entries.values(), withRemoved);
   }
 
   /** Forgets the history that every client has passed. `revision` is the lowest any client is level at, Infinity without clients. */
@@ -332,7 +326,7 @@ export class TypeStore {
       held.extra = resource.extra;
       return isTold && !refused ? undefined : held;
     }
-    const any = keepSlice ? resource.any : Buffer.from(resource.any);
+    const any = keepSlice ? resource.any : this.#bodies.home(resource.any);
     this.#replace(resource.name, { ...resource, any });
     const entry = this.#entries.get(resource.name);
     if (entry && held?.isAccepted && held.any.equals(any)) this.standing.accepted(entry);
@@ -349,7 +343,7 @@ export class TypeStore {
     entry.good = held?.isAccepted ? held : held?.good;
     if (held) {
       this.bytes -= held.any.length;
-      this.#setDigest?.remove(held.name, held.digest);
+      this.#version.removed(held);
     }
     this.#tombstones.delete(name);
     this.#absent.delete(name);
@@ -362,7 +356,7 @@ export class TypeStore {
     this.#entries.set(entry.name, entry);
     this.generation++;
     this.bytes += entry.any.length;
-    this.#setDigest?.add(entry.name, entry.digest);
+    this.#version.added(entry);
     this.standing.held(entry);
   }
 
@@ -383,7 +377,7 @@ export class TypeStore {
     this.standing.gone(entry);
     this.generation++;
     this.bytes -= entry.any.length;
-    this.#setDigest?.remove(entry.name, entry.digest);
+    this.#version.removed(entry);
   }
 
   #putIdle(resource: WireResource): Entry {

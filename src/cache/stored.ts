@@ -56,8 +56,8 @@ export interface StoredType extends StoredTypeState {
   readonly resources: readonly StoredResource[];
 }
 
-/** Where stored configuration came from. */
-export type Provenance = 'disk' | 'seed';
+/** Where stored configuration came from; `memory`: it was kept while nobody used the view. */
+export type Provenance = 'disk' | 'seed' | 'memory';
 
 /** One view as it was loaded. */
 export interface StoredView {

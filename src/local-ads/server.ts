@@ -7,10 +7,14 @@ import {
   type ServiceDefinition,
   status,
 } from '@grpc/grpc-js';
+import { TlsFiles, type TlsNote, type TlsPaths } from '../net/tls-files.ts';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
-import type { TypeUrl, Variant } from '../xds/types.ts';
+import type { RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
+import { namesOfCertificate } from './certificate-names.ts';
+import type { Peer } from './peer.ts';
 import { discoveryServices } from './services.ts';
+import { serverCredentialsOf } from './tls-credentials.ts';
 
 /** What happens on client streams; each belongs to the stream whose number it carries. */
 export type ClientEvent =
@@ -18,8 +22,7 @@ export type ClientEvent =
       readonly kind: 'client_opened';
       readonly streamId: number;
       readonly variant: Variant;
-      /** Local address the client came to. */
-      readonly listener: string;
+      readonly peer: Peer;
       /** Type of a per-type service, undefined on ADS (R129). */
       readonly fixedType: TypeUrl | undefined;
     }
@@ -35,6 +38,26 @@ export interface ServerSettings {
   readonly clientStreamsPerConnectionMax: number;
   /** File mode of Unix sockets, such as 0o600. */
   readonly socketMode: number;
+}
+
+/** One local address and how clients prove there who they are. */
+export interface LocalListener {
+  readonly address: Address;
+  /** Undefined for plain connections. */
+  readonly tls: TlsPaths | undefined;
+  /** Names that a bearer token proves, or why it proves none; undefined where no token is asked for. */
+  readonly review: ReviewToken | undefined;
+  /** Whether keys may be asked for here without TLS (R124). */
+  readonly allowsSecrets: boolean;
+}
+
+/** Asks somebody who knows what a bearer token proves; `''` stands for none. Never rejects. */
+export type ReviewToken = (token: string) => Promise<readonly string[] | RpcStatus>;
+
+/** What kind of stream a method opens. */
+interface StreamKind {
+  readonly variant: Variant;
+  readonly fixedType: TypeUrl | undefined;
 }
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
@@ -63,9 +86,17 @@ export class LocalServer {
   readonly #post: (event: ClientEvent) => void;
   readonly #newStreamId: () => number;
   readonly #servers: Server[] = [];
+  readonly #tls: TlsFiles[] = [];
   readonly #calls = new Map<number, Call>();
+  readonly #tlsNote: (note: TlsNote) => void;
 
-  constructor(settings: ServerSettings, newStreamId: () => number, post: (event: ClientEvent) => void) {
+  constructor(
+    settings: ServerSettings,
+    newStreamId: () => number,
+    post: (event: ClientEvent) => void,
+    tlsNote: (note: TlsNote) => void,
+  ) {
+    this.#tlsNote = tlsNote;
     this.#settings = settings;
     this.#newStreamId = newStreamId;
     this.#post = post;
@@ -77,8 +108,12 @@ export class LocalServer {
    * @returns the address with the real port, when port 0 was asked for
    * @throws Error that says which address cannot be used and why
    */
-  async listen(address: Address): Promise<Address> {
-    let name = formatAddress(address);
+  async listen(listener: LocalListener): Promise<Address> {
+    const { address, tls } = listener;
+    const name = formatAddress(address);
+    const files = tls && (await TlsFiles.open(tls, this.#tlsNote));
+    if (files) this.#tls.push(files);
+    const credentials = files ? serverCredentialsOf(files) : ServerCredentials.createInsecure();
     const server = new Server({
       'grpc.max_receive_message_length': this.#settings.requestBytesMax,
       'grpc.max_send_message_length': -1,
@@ -102,20 +137,20 @@ export class LocalServer {
           responseSerialize: asIs,
           responseDeserialize: asIs,
         };
-        handlers[method] = call => this.#opened(call, variant, name, service.typeUrl);
+        handlers[method] = call => this.#called(call, listener, name, { variant, fixedType: service.typeUrl });
       }
       server.addService(definition as ServiceDefinition, handlers); // The record is built from complete definitions.
     }
     if (address.kind === 'tcp') {
-      const port = await bind(server, name);
+      const port = await bind(server, name, credentials);
       this.#servers.push(server);
-      const bound = { ...address, port };
-      name = formatAddress(bound);
-      return bound;
+      return { ...address, port };
     }
     const obstacle = await claimSocketPath(address.path);
     if (obstacle !== undefined) throw new Error(obstacle);
-    await bindPrivately(address.path, this.#settings.socketMode, () => bind(server, `unix:${address.path}`));
+    await bindPrivately(address.path, this.#settings.socketMode, () =>
+      bind(server, `unix:${address.path}`, credentials),
+    );
     this.#servers.push(server);
     return address;
   }
@@ -137,11 +172,40 @@ export class LocalServer {
   /** Stops listening, waits for the last bytes of ended streams at most `deadlineMs`, then cuts. */
   async stop(deadlineMs: number): Promise<void> {
     for (const streamId of [...this.#calls.keys()]) this.close(streamId, status.UNAVAILABLE, 'weir is shutting down');
+    for (const files of this.#tls) files.close();
     // bounded: one server per configured address.
     await Promise.all(this.#servers.map(server => stopServer(server, deadlineMs)));
   }
 
-  #opened(call: Call, variant: Variant, listener: string, fixedType: TypeUrl | undefined): void {
+  #called(call: Call, listener: LocalListener, name: string, kind: StreamKind): void {
+    const { sslPeerCertificate: certificate } = call.getAuthContext();
+    const proven = certificate ? namesOfCertificate(certificate) : [];
+    const isPrivate = listener.address.kind === 'unix' || listener.tls !== undefined;
+    const peer = {
+      listener: name,
+      names: proven,
+      way: isPrivate ? 'private' : listener.allowsSecrets ? 'open' : 'no-secrets',
+    } as const;
+    if (!listener.review) {
+      this.#opened(call, peer, kind);
+      return;
+    }
+    // Until it is clear who that is, nothing is read.
+    let isGone = false;
+    const leave = (): void => {
+      isGone = true;
+    };
+    call.once('cancelled', leave);
+    call.once('error', leave);
+    void listener.review(bearerOf(call)).then(reviewed => {
+      if (isGone) return;
+      call.off('cancelled', leave);
+      if ('code' in reviewed) call.emit('error', { code: reviewed.code, details: reviewed.message });
+      else this.#opened(call, { ...peer, names: [...proven, ...reviewed] }, kind);
+    });
+  }
+
+  #opened(call: Call, peer: Peer, { variant, fixedType }: StreamKind): void {
     const streamId = this.#newStreamId();
     this.#calls.set(streamId, call);
     const ended = (): void => {
@@ -158,13 +222,19 @@ export class LocalServer {
     call.on('close', ended);
     // A broken connection arrives as an error too; our own statuses pass through here on their way out.
     call.on('error', ended);
-    this.#post({ kind: 'client_opened', streamId, variant, listener, fixedType });
+    this.#post({ kind: 'client_opened', streamId, variant, peer, fixedType });
   }
 }
 
-function bind(server: Server, target: string): Promise<number> {
+/** The token of an `authorization: Bearer …` header, `''` without one. */
+function bearerOf(call: Call): string {
+  const [header] = call.metadata.get('authorization');
+  return /^Bearer +(\S+)$/i.exec(String(header ?? ''))?.[1] ?? '';
+}
+
+function bind(server: Server, target: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(target, credentials, (error, port) => {
       if (error) reject(error);
       else resolve(port);
     });

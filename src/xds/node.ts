@@ -12,9 +12,14 @@ export interface NodeIdentity {
   readonly metadata: ReadonlyMap<string, string>;
   /** Canonical form of `dynamic_parameters`. */
   readonly dynamicParameters: string;
+  /** Those of `client_features` that change what a control plane sends, sorted; none of transport alone (R66, R68). */
+  readonly contentFeatures: readonly string[];
   readonly userAgentName: string;
   readonly userAgentVersion: string;
 }
+
+/** Features of the wire and of load reports, which change no resource. */
+const transportFeature = /^(?:xds\.config\.|envoy\.lrs\.)/;
 
 /** Deeper metadata is refused: no control plane needs it and recursion must end. */
 const metadataDepthMax = 32;
@@ -32,6 +37,7 @@ export function readNode(bytes: Buffer): NodeIdentity | { readonly error: string
   let userAgentVersion = '';
   const metadata = new Map<string, string>();
   const dynamicParameters: string[] = [];
+  const contentFeatures: string[] = [];
   try {
     const walk = new TagWalk(bytes);
     while (walk.next()) {
@@ -41,6 +47,7 @@ export function readNode(bytes: Buffer): NodeIdentity | { readonly error: string
       else if (walk.field === 4) locality = readLocality(walk.message());
       else if (walk.field === 6) userAgentName = walk.text();
       else if (walk.field === 7) userAgentVersion = walk.text();
+      else if (walk.field === 10) contentFeatures.push(walk.text());
       else if (walk.field === 12) dynamicParameters.push(walk.slice().toString('base64'));
     }
   } catch (error) {
@@ -53,6 +60,7 @@ export function readNode(bytes: Buffer): NodeIdentity | { readonly error: string
     locality,
     metadata,
     dynamicParameters: dynamicParameters.sort().join(','),
+    contentFeatures: contentFeatures.filter(feature => !transportFeature.test(feature)).sort(),
     userAgentName,
     userAgentVersion,
   };
@@ -62,6 +70,15 @@ export function readNode(bytes: Buffer): NodeIdentity | { readonly error: string
 export function viewKeyOf(node: NodeIdentity): ViewKey {
   const metadata = [...node.metadata].sort(([a], [b]) => (a < b ? -1 : 1));
   return digestOf(JSON.stringify([node.id, node.cluster, node.locality, metadata, node.dynamicParameters])) as ViewKey;
+}
+
+/**
+ * {@link viewKeyOf}, and apart from it for clients of one node that announce other features: a restriction of one is not the other's (R68).
+ */
+export function separateViewKeyOf(node: NodeIdentity): ViewKey {
+  const key = viewKeyOf(node);
+  if (node.contentFeatures.length === 0) return key;
+  return digestOf(JSON.stringify([key, node.contentFeatures])) as ViewKey;
 }
 
 /** A part of the Node that stored configuration is matched by: a whole field, or one key of the metadata. */
@@ -75,12 +92,29 @@ const addressLiteral = /\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[\da-f]{0,4}:){
  * (`sidecar~IP~pod.namespace~domain`).
  */
 export function matchKeyOf(node: NodeIdentity, fields: readonly MatchField[]): string {
+  return projectionKeyOf(node, fields, {
+    id: id => id.replace(/^([^~]+~)[^~]+(~[^~]+~[^~]+)$/, '$1*$2'),
+    metadata: value => value.replace(addressLiteral, '*'),
+  });
+}
+
+const asIs = (text: string): string => text;
+
+/** A key that is equal for nodes that are equal in these fields, after what `mask` takes away of the id and of the metadata as a whole. */
+export function projectionKeyOf(
+  node: NodeIdentity,
+  fields: readonly MatchField[],
+  mask: { readonly id: (id: string) => string; readonly metadata: (value: string) => string } = {
+    id: asIs,
+    metadata: asIs,
+  },
+): string {
   const parts: unknown[] = [];
   for (const field of fields) {
-    if (field === 'id') parts.push([field, node.id.replace(/^([^~]+~)[^~]+(~[^~]+~[^~]+)$/, '$1*$2')]);
+    if (field === 'id') parts.push([field, mask.id(node.id)]);
     else if (field === 'cluster' || field === 'locality') parts.push([field, node[field]]);
     else if (field === 'metadata') {
-      const pairs = [...node.metadata].map(([key, value]) => [key, value.replace(addressLiteral, '*')] as const);
+      const pairs = [...node.metadata].map(([key, value]) => [key, mask.metadata(value)] as const);
       parts.push([field, pairs.sort(([a], [b]) => (a < b ? -1 : 1))]);
     } else parts.push([field, node.metadata.get(field.slice('metadata.'.length)) ?? null]);
   }

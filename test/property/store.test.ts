@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { ownBodies } from '../../src/cache/body-pool.ts';
 import { TypeStore } from '../../src/cache/store.ts';
 import { TypeInterest } from '../../src/cache/watch-map.ts';
 import { SetDigest } from '../../src/xds/digest.ts';
@@ -27,7 +28,7 @@ describe('store', () => {
   test('R63: what changed since a revision brings a copy level, whatever happened in between', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), steps => {
-        const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, 'view');
+        const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, ownBodies, 'view');
         const copy = new Map<string, string>();
         let level = 0;
         const look = (): void => {
@@ -60,7 +61,7 @@ describe('store', () => {
     fc.assert(
       fc.property(fc.uniqueArray(smallName, { minLength: 1 }), fc.array(smallName), (final, detour) => {
         const build = (names: readonly string[], ghosts: readonly string[]): string => {
-          const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, 'view');
+          const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, ownBodies, 'view');
           const put = (name: string, payload: number): void => {
             const resource = { name, version: '', any: body(clusterType, name, payload), extra: undefined };
             store.apply([resource], [], false, () => 'serve', 0, 0);
@@ -88,7 +89,7 @@ describe('store', () => {
   });
 
   test('R78: a whole list removes what it lacks and is the only thing that does', () => {
-    const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, 'view');
+    const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, ownBodies, 'view');
     const put = (names: readonly string[], isWhole: boolean): string[] => {
       const resources = names.map(name => ({ name, version: '', any: body(clusterType, name), extra: undefined }));
       store.apply(resources, [], isWhole, () => 'serve', 0, 0);

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
+import { AllowList } from '../../src/agent/allow-list.ts';
 import { Core, type CoreSettings } from '../../src/agent/core.ts';
 import type { CoreEffect, CoreEvent } from '../../src/agent/events.ts';
 import { describe } from '../../src/agent/notes.ts';
+import { BodyPool } from '../../src/cache/body-pool.ts';
 import type { Entry } from '../../src/cache/entry.ts';
 import type { IdleTier } from '../../src/cache/idle-tier.ts';
 import { matchKeyOf, type NodeIdentity } from '../../src/xds/node.ts';
 import { traitsOf } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
+import { memoryViews } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { decodeTestRequest, decodeTestResponse } from '../support/messages.ts';
 import { SeededRandom } from '../support/random.ts';
@@ -44,6 +47,13 @@ const settings: CoreSettings = {
   removalHoldMs: 100,
   warmHoldMs: 1_000,
   nodeSharing: 'shared',
+  shareBy: undefined,
+  allowList: new AllowList([]),
+  nodesMax: 16,
+  nodeLingerMs: 20_000,
+  clientStreamsPerPeerMax: 64,
+  requestsPerSecondMax: 500,
+  requestBurstMax: 20_000,
   dropExtensions: false,
   node: undefined,
   ack: 'clients',
@@ -151,7 +161,12 @@ export class World {
   #newCore(): Core {
     const find = (identity: NodeIdentity) => this.disk?.find(matchKeyOf(identity, settings.cacheMatch));
     const isStoring = this.disk !== undefined;
-    return new Core({ ...settings, isStoring }, forgetfulTier(this.random), { find }, this.#coreRandom.next);
+    return new Core(
+      { ...settings, isStoring },
+      { idle: forgetfulTier(this.random), idleViews: memoryViews(), bodies: new BodyPool() },
+      { find },
+      this.#coreRandom.next,
+    );
   }
 
   /** Streams open at the control plane. */
@@ -212,7 +227,7 @@ export class World {
       kind: 'client_opened',
       streamId,
       variant: link.client.manner.variant,
-      listener: 'sim',
+      peer: { listener: 'sim', names: [], way: 'private' },
       fixedType: undefined,
     });
     this.#fromClient(link, link.client.connect());

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { AllowList } from '../../src/agent/allow-list.ts';
 import { Core, type CoreSettings } from '../../src/agent/core.ts';
 import type { CoreEvent, Note } from '../../src/agent/events.ts';
+import { BodyPool } from '../../src/cache/body-pool.ts';
 import type { Entry } from '../../src/cache/entry.ts';
-import type { IdleTier } from '../../src/cache/idle-tier.ts';
+import type { IdleTier, IdleViews } from '../../src/cache/idle-tier.ts';
+import type { StoredView } from '../../src/cache/stored.ts';
 import { message, nested, text, uint } from '../../src/demo/proto.ts';
+import type { Peer } from '../../src/local-ads/peer.ts';
 import type { NodeIdentity } from '../../src/xds/node.ts';
 import { matchKeyOf } from '../../src/xds/node.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
@@ -50,6 +54,13 @@ export const harnessSettings: CoreSettings = {
   removalHoldMs: 100,
   warmHoldMs: 1_000,
   nodeSharing: 'shared',
+  shareBy: undefined,
+  allowList: new AllowList([]),
+  nodesMax: 16,
+  nodeLingerMs: 300_000,
+  clientStreamsPerPeerMax: 2_048,
+  requestsPerSecondMax: 500,
+  requestBurstMax: 20_000,
   dropExtensions: false,
   node: undefined,
   ack: 'clients',
@@ -84,12 +95,18 @@ export class HarnessClient {
   readonly #harness: CoreHarness;
   readonly #nodeId: string;
 
-  constructor(harness: CoreHarness, variant: Variant, nodeId: string) {
+  constructor(harness: CoreHarness, variant: Variant, nodeId: string, peer: Peer) {
     this.#harness = harness;
     this.variant = variant;
     this.#nodeId = nodeId;
     this.streamId = harness.core.newStreamId();
-    harness.post({ kind: 'client_opened', streamId: this.streamId, variant, listener: 'test', fixedType: undefined });
+    harness.post({
+      kind: 'client_opened',
+      streamId: this.streamId,
+      variant,
+      peer,
+      fixedType: undefined,
+    });
   }
 
   send(request: TestRequest): void {
@@ -152,13 +169,22 @@ export class CoreHarness {
   /** Open streams in the order of their opening; there is more than one when a type has a stream of its own. */
   readonly #upstreams = new Map<number, HarnessUpstream>();
   readonly #clients = new Map<number, HarnessClient>();
+  readonly #nodes = new Map<number, string>();
   #nonces = 0;
 
   constructor(settings: Partial<CoreSettings> = {}, disk?: MemoryDisk) {
     this.disk = disk;
     const all = { ...harnessSettings, isStoring: disk !== undefined, ...settings };
-    const stored = { find: (identity: NodeIdentity) => disk?.find(matchKeyOf(identity, all.cacheMatch)) };
-    this.core = new Core(all, memoryTier(), stored, new SeededRandom(1).next);
+    const stored = {
+      find: (identity: NodeIdentity, group: string | undefined) =>
+        disk?.find(group ?? matchKeyOf(identity, all.cacheMatch)),
+    };
+    this.core = new Core(
+      all,
+      { idle: memoryTier(), idleViews: memoryViews(), bodies: new BodyPool() },
+      stored,
+      new SeededRandom(1).next,
+    );
     if (disk) this.post({ kind: 'disk_loaded', view: disk.newest() });
   }
 
@@ -167,10 +193,19 @@ export class CoreHarness {
     return [...this.#upstreams.values()].at(-1);
   }
 
-  client(variant: Variant, nodeId = 'node'): HarnessClient {
-    const client = new HarnessClient(this, variant, nodeId);
+  client(
+    variant: Variant,
+    nodeId = 'node',
+    peer: Peer = { listener: 'test', names: [], way: 'private' },
+  ): HarnessClient {
+    const client = new HarnessClient(this, variant, nodeId, peer);
     this.#clients.set(client.streamId, client);
     return client;
+  }
+
+  /** The open upstream stream that carries this node, the newest if there are several. */
+  upstreamOf(nodeId: string): HarnessUpstream | undefined {
+    return [...this.#upstreams.values()].findLast(({ streamId }) => this.#nodes.get(streamId) === nodeId);
   }
 
   /** Numbers of the open upstream streams. */
@@ -192,11 +227,11 @@ export class CoreHarness {
   }
 
   /** The control plane sends a response; returns its nonce. */
-  respond(typeUrl: TypeUrl, parts: Partial<TestResponse> = {}): string {
-    assert.ok(this.upstream, 'an upstream stream is open');
+  respond(typeUrl: TypeUrl, parts: Partial<TestResponse> = {}, upstream = this.upstream): string {
+    assert.ok(upstream, 'an upstream stream is open');
     const nonce = parts.nonce ?? `up${++this.#nonces}`;
     const response = { typeUrl, version: `v${this.#nonces}`, resources: [], removed: [], ...parts, nonce };
-    const { streamId, variant } = this.upstream;
+    const { streamId, variant } = upstream;
     this.post({ kind: 'upstream_response', streamId, bytes: encodeTestResponse(response, variant) });
     return nonce;
   }
@@ -242,7 +277,9 @@ export class CoreHarness {
           case 'send_upstream': {
             const stream = this.#upstreams.get(effect.streamId);
             assert.ok(stream, `upstream stream ${effect.streamId} is open when a request is sent on it`);
-            this.requests.push(decodeTestRequest(effect.bytes, stream.variant));
+            const request = decodeTestRequest(effect.bytes, stream.variant);
+            if (request.nodeId !== undefined) this.#nodes.set(effect.streamId, request.nodeId);
+            this.requests.push(request);
             if (this.isUpstreamReading) queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
             break;
           }
@@ -286,6 +323,22 @@ function memoryTier(): IdleTier {
     delete: key => void entries.delete(key),
     get size() {
       return entries.size;
+    },
+  };
+}
+
+/** Idle views that are kept for ever. */
+export function memoryViews(): IdleViews {
+  const views = new Map<string, StoredView>();
+  return {
+    put: view => void views.set(view.viewKey, view),
+    take(viewKey) {
+      const view = views.get(viewKey);
+      views.delete(viewKey);
+      return view;
+    },
+    get size() {
+      return views.size;
     },
   };
 }

@@ -11,7 +11,7 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
   ['upstream', ['xds']],
   ['local-ads', ['cache', 'net', 'xds']],
   ['admin', ['cache', 'net', 'xds']],
-  ['agent', ['upstream', 'local-ads', 'admin', 'cache', 'xds']],
+  ['agent', ['upstream', 'local-ads', 'admin', 'cache', 'net', 'xds']],
   ['demo', ['xds']],
   ['kube', ['xds']],
   ['cli', ['agent', 'demo', 'kube', 'net', 'xds', 'admin/client.ts']],
@@ -58,7 +58,7 @@ const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   // A client to test against, in a process of its own.
   ['@grpc/grpc-js-xds', ['test/programs/*.ts']],
   ['protobufjs', ['src/xds/wire*.ts', 'src/demo/*.ts', 'test/support/*.ts']],
-  ['undici', ['src/admin/client.ts', 'src/agent/seed-fetch.ts', 'src/agent/envoy-probe.ts']],
+  ['undici', ['src/admin/client.ts', 'src/agent/seed-fetch.ts', 'src/agent/token-review.ts']],
   ['pino', ['src/agent/log.ts']],
   ['pino-pretty', ['src/agent/log.ts']],
   ['node-cache', ['src/cache/idle.ts']],

@@ -10,10 +10,10 @@ const pureFolders = ['xds', 'cache', 'upstream', 'local-ads', 'admin', 'agent', 
 const shells: readonly string[] = [
   'src/cache/{disk,disk-file,disk-load,disk-open,disk-tables,secrets,seed-bundle,row-protector,restricted,idle}.ts',
   'src/upstream/{channel,credentials}.ts',
-  'src/local-ads/{server,csds,load-stats,health}.ts',
+  'src/local-ads/{server,tls-credentials,csds,load-stats,health}.ts',
   'src/net/**',
   'src/admin/{server,client,dashboard}.ts',
-  'src/agent/{cache-tools,control,loop,log,run,seed,seed-fetch,storage}.ts',
+  'src/agent/{cache-tools,control,loop,log,run,seed,seed-fetch,storage,token-review}.ts',
   'src/kube/webhook.ts',
 ];
 

@@ -16,7 +16,7 @@ function word(fromRevision: number, toRevision: number, error?: string) {
 
 /** A ledger with response `n1` of revision 1, on which these streams will speak. */
 function opened(...voters: number[]): AckLedger {
-  const ledger = new AckLedger();
+  const ledger = new AckLedger('clients');
   ledger.open(nonce('n1'), 0, 1, ['x'], voters, waitMs);
   return ledger;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { nearest, type Resolution, resolveSettings } from '../../src/agent/config.ts';
+import { localListeners } from '../../src/agent/core-settings.ts';
 import { AgentError, exitCodes } from '../../src/agent/errors.ts';
 import type { Settings } from '../../src/agent/settings.ts';
 import { readConfigFile } from '../../src/cli/config-file.ts';
@@ -39,7 +40,11 @@ function problemsOf(given: Given): readonly string[] {
 test('defaults are those of the design', () => {
   const { upstream, ...settings } = settingsOf({});
   assert.deepEqual(upstream, [{ kind: 'tcp', host: 'cp', port: 1 }]);
-  assert.deepEqual(settings.listen, [{ kind: 'tcp', host: '127.0.0.1', port: 15910 }]);
+  const listeners = localListeners(settingsOf({}));
+  assert.deepEqual(
+    listeners.map(listener => listener.address),
+    [{ kind: 'tcp', host: '127.0.0.1', port: 15910 }],
+  );
   assert.deepEqual(settings.admin, { kind: 'tcp', host: '127.0.0.1', port: 15920 });
   assert.deepEqual(settings.health, []);
   assert.equal(settings.socketMode, 0o600);
@@ -87,7 +92,7 @@ test('all problems come at once, each with its source and value', () => {
   assert.equal(problems.length, 5);
   const expected = [
     /^--upstream 'nowhere' is neither host:port nor unix:\/path$/,
-    /^--ack must be one of clients, receipt \(given: 'maybe'\)$/,
+    /^--ack must be one of clients, first, quorum, all, receipt \(given: 'maybe'\)$/,
     /^WEIR_LINGER is no time .* \(given: 'long'\)$/,
     /^weir\.yaml: warmHold is no time .* \(given: '1d'\)$/,
     /^weir\.yaml: nodeSharing has no usable value$/,

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { AllowList } from '../../src/agent/allow-list.ts';
 import { IdentityPolicy, type IdentitySettings } from '../../src/agent/identity.ts';
 import { nested, text } from '../../src/demo/proto.ts';
+import type { Peer } from '../../src/local-ads/peer.ts';
 import { readNode } from '../../src/xds/node.ts';
 import { grpcCode } from '../../src/xds/types.ts';
 import type { ConfiguredNode } from '../../src/xds/wire-request.ts';
@@ -9,12 +11,16 @@ import { encodeNode } from '../support/messages.ts';
 
 const configured: ConfiguredNode = { id: 'pod', cluster: '', region: '', zone: '', subZone: '', metadata: {} };
 
+const peer: Peer = { listener: 'test', names: [], way: 'private' };
+
 function policy(settings: Partial<IdentitySettings> = {}): IdentityPolicy {
   return new IdentityPolicy({
     nodeSharing: 'refuse',
     node: undefined,
     dropExtensions: false,
+    shareBy: undefined,
     cacheMatch: ['id'],
+    allowList: new AllowList([]),
     ...settings,
   });
 }
@@ -33,14 +39,14 @@ function identityOf(bytes: Buffer) {
 
 /** The view a client is let into; fails when it is refused. */
 function viewOf(policy: IdentityPolicy, bytes: Buffer, attached?: Buffer) {
-  const admission = policy.admit(bytes, attached && identityOf(attached));
+  const admission = policy.admit(bytes, peer, attached && identityOf(attached));
   assert.ok('viewKey' in admission, 'message' in admission ? admission.message : '');
   return admission.viewKey;
 }
 
 /** Why a client is refused; fails when it is let in. */
 function refusal(policy: IdentityPolicy, bytes: Buffer, attached?: Buffer): string {
-  const admission = policy.admit(bytes, attached && identityOf(attached));
+  const admission = policy.admit(bytes, peer, attached && identityOf(attached));
   assert.ok('code' in admission);
   assert.equal(admission.code, grpcCode.permissionDenied);
   return admission.message;
@@ -89,7 +95,7 @@ describe('identity', () => {
     const own = policy({ node: { ...configured, metadata: { team: 'red' } } });
     assert.match(refusal(own, node('other', { team: 'red' })), /node\.id/);
     assert.match(refusal(own, node('pod', { team: 'blue' })), /node\.metadata\['team'\]/);
-    const admission = own.admit(node('pod', { team: 'red', envoyOnly: 'x' }), undefined);
+    const admission = own.admit(node('pod', { team: 'red', envoyOnly: 'x' }), peer, undefined);
     assert.ok('node' in admission);
     const upstream = identityOf(admission.node);
     assert.deepEqual([upstream.id, [...upstream.metadata.keys()]], ['pod', ['team']]);

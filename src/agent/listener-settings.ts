@@ -1,0 +1,119 @@
+import type { TlsPaths } from '../net/tls-files.ts';
+import { type Address, formatAddress, parseAddress } from '../xds/address.ts';
+import type { AllowRule } from './allow-list.ts';
+import type { Parsed } from './setting-values.ts';
+
+/** One local address with what is particular about it. */
+export interface ListenerSettings {
+  readonly address: Address;
+  /** `ca` is the bundle that client certificates are checked by; without it none is asked for. */
+  readonly tls: TlsPaths | undefined;
+  /** Clients have to bring a Kubernetes token that the API server vouches for. */
+  readonly tokenReview: boolean;
+  /** Who may use which node ids; empty for everybody all. */
+  readonly allow: readonly AllowRule[];
+}
+
+/** How a listener is called in messages and rules: its address as configured. */
+export function listenerName({ address }: ListenerSettings): string {
+  return formatAddress(address);
+}
+
+const rulesMax = 10_000;
+
+/** Listeners as JSON objects with commas between them, the form that a list in the file has, too. */
+export function listeners(text: string): Parsed<readonly ListenerSettings[]> {
+  if (text === '') return { value: [] };
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text.startsWith('[') ? text : `[${text}]`);
+  } catch {
+    return {
+      error: 'is no list of JSON objects such as {"address": "unix:/run/weir/a.sock", "allow": [{"ids": ["a"]}]}',
+    };
+  }
+  const value: ListenerSettings[] = [];
+  const problems: string[] = [];
+  for (const [index, one] of (Array.isArray(parsed) ? parsed : [parsed]).entries()) {
+    const reader = new Reader(`listener ${index + 1}`, problems);
+    const listener = readListener(reader, one);
+    if (listener) value.push(listener);
+  }
+  return problems.length > 0 ? { error: problems.join('; ') } : { value };
+}
+
+function readListener(reader: Reader, value: unknown): ListenerSettings | undefined {
+  const record = reader.record(value, ['address', 'tls', 'tokenReview', 'allow']);
+  if (!record) return undefined;
+  const text = reader.text(record, 'address');
+  const address = text === undefined ? undefined : parseAddress(text);
+  if (address === undefined || 'error' in address) {
+    if (address) reader.complain(`address ${address.error}`);
+    return undefined;
+  }
+  const { tokenReview = false } = record;
+  if (typeof tokenReview !== 'boolean') reader.complain('tokenReview must be true or false');
+  const tls = record['tls'] === undefined ? undefined : readTls(reader, record['tls']);
+  return { address, tls, tokenReview: tokenReview === true, allow: readRules(reader, record['allow']) };
+}
+
+function readTls(reader: Reader, value: unknown): TlsPaths | undefined {
+  const record = reader.record(value, ['cert', 'key', 'clientCa']);
+  if (!record) return undefined;
+  const cert = reader.text(record, 'cert');
+  const key = reader.text(record, 'key');
+  const ca = record['clientCa'] === undefined ? undefined : reader.text(record, 'clientCa');
+  return cert === undefined || key === undefined ? undefined : { cert, key, ca };
+}
+
+function readRules(reader: Reader, value: unknown): AllowRule[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value) || value.length === 0 || value.length > rulesMax) {
+    reader.complain(`allow must be a list of 1 to ${rulesMax} rules such as {"name": "spiffe://…", "ids": ["…"]}`);
+    return [];
+  }
+  return value.flatMap((one: unknown) => {
+    const record = reader.record(one, ['name', 'ids']);
+    if (!record) return [];
+    const { ids } = record;
+    const name = record['name'] === undefined ? undefined : reader.text(record, 'name');
+    if (!Array.isArray(ids) || ids.length === 0 || !ids.every(id => typeof id === 'string' && id !== '')) {
+      reader.complain('a rule of allow needs ids, a list of node ids or patterns');
+      return [];
+    }
+    return [{ name, ids }];
+  });
+}
+
+/** Reads plain data and gathers what is wrong with it. */
+class Reader {
+  readonly #where: string;
+  readonly #problems: string[];
+
+  constructor(where: string, problems: string[]) {
+    this.#where = where;
+    this.#problems = problems;
+  }
+
+  complain(what: string): void {
+    this.#problems.push(`${this.#where}: ${what}`);
+  }
+
+  record(value: unknown, keys: readonly string[]): Readonly<Record<string, unknown>> | undefined {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      this.complain(`is no mapping with ${keys.join(', ')}`);
+      return undefined;
+    }
+    for (const key of Object.keys(value)) {
+      if (!keys.includes(key)) this.complain(`${key} is none of ${keys.join(', ')}`);
+    }
+    return { ...value };
+  }
+
+  text(record: Readonly<Record<string, unknown>>, key: string): string | undefined {
+    const value = record[key];
+    if (typeof value === 'string' && value !== '') return value;
+    this.complain(`${key} is missing or no text`);
+    return undefined;
+  }
+}

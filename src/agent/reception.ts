@@ -1,0 +1,116 @@
+import type { StoredView } from '../cache/stored.ts';
+import type { ClientRequest } from '../local-ads/client-stream.ts';
+import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import { secretType } from '../xds/type-urls.ts';
+import { type Clock, grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
+import type { Client } from './client.ts';
+import type { ClientTable } from './client-table.ts';
+import type { Note } from './events.ts';
+import type { Admission, IdentityPolicy, IdentitySettings } from './identity.ts';
+import { type PeerLimitSettings, PeerLimits } from './peer-limits.ts';
+import type { View } from './view.ts';
+import type { ViewTable } from './view-table.ts';
+
+/** What was kept outside the process, to be looked at in the course of an event; as quick as memory or nearly so. */
+export interface StoredViews {
+  /**
+   * The stored view that serves a node: of the node itself, or of one that is the same but for what `cache.match` leaves out (R69).
+   *
+   * @param group match key of a view that several nodes share by choice; undefined for the node's own
+   */
+  find(identity: NodeIdentity, group: string | undefined): StoredView | undefined;
+}
+
+/** What decides about who is let in. */
+export interface ReceptionSettings extends IdentitySettings, PeerLimitSettings {
+  /** Most views at once. */
+  readonly nodesMax: number;
+}
+
+/** Where clients are looked up and views are found. */
+interface Desk {
+  readonly identity: IdentityPolicy;
+  readonly views: ViewTable;
+  readonly clients: ClientTable;
+  readonly stored: StoredViews;
+}
+
+/** Lets clients in: who they may be, what they may see, and how much of it they may ask for (R65–R69, R123, R124). */
+export class Reception {
+  readonly #settings: ReceptionSettings;
+  readonly #desk: Desk;
+  readonly #limits: PeerLimits;
+  readonly #note: (note: Note) => void;
+  #isTcpTold = false;
+
+  constructor(settings: ReceptionSettings, desk: Desk, note: (note: Note) => void) {
+    this.#settings = settings;
+    this.#desk = desk;
+    this.#limits = new PeerLimits(settings);
+    this.#note = note;
+  }
+
+  /** The view that a client's request is about, found or made at its first one; or the status to end the stream with. */
+  receive(client: Client, request: ClientRequest, clock: Clock): View | RpcStatus {
+    const view = client.view ?? this.#letIn(client, request, clock);
+    if (!('types' in view)) return view;
+    return this.#limits.asked(client.account, clock.monotonicMs) ?? this.#keepsSecrets(client, request) ?? view;
+  }
+
+  /** A client's stream ended. */
+  left(client: Client, nowMs: number): void {
+    this.#limits.closed(client.account, nowMs);
+  }
+
+  #letIn(client: Client, request: ClientRequest, clock: Clock): View | RpcStatus {
+    const { identity, clients, views } = this.#desk;
+    const admission = identity.admit(request.node, client.peer, clients.attachedIdentity());
+    if ('code' in admission) return admission;
+    const account = JSON.stringify([client.peer.listener, client.peer.names, admission.identity.id]);
+    const excess = this.#limits.opened(account, clock.monotonicMs);
+    if (excess) return excess;
+    client.account = account;
+    const view = views.get(admission.viewKey) ?? this.#makeView(admission, clock);
+    if (!('types' in view)) return view;
+    view.introduce(admission.node);
+    client.attach(view, admission.identity, clock.monotonicMs);
+    clients.attached(client, view);
+    views.used(view);
+    this.#note({
+      kind: 'client_attached',
+      streamId: client.streamId,
+      nodeId: admission.identity.id,
+      variant: client.stream.variant,
+      listener: client.peer.listener,
+    });
+    return view;
+  }
+
+  #makeView({ viewKey, identity, node, group }: Admission, clock: Clock): View | RpcStatus {
+    const { views, clients, stored: storage, identity: policy } = this.#desk;
+    let replaces: ViewKey | undefined;
+    if (!policy.isSeparating) replaces = views.retireIdle(clients.viewsInUse(), clock);
+    else if (!views.makeRoom(clock)) {
+      const message = `${this.#settings.nodesMax} nodes are served already (setting nodesMax)`;
+      return { code: grpcCode.resourceExhausted, message };
+    }
+    const found = views.takeIdle(viewKey) ?? storage.find(identity, group);
+    const stored = found && policy.mayTakeOver(viewKey, identity, found) ? found : undefined;
+    const matchKey = group ?? matchKeyOf(identity, this.#settings.cacheMatch);
+    const view = views.make(viewKey, node, matchKey, stored, clock);
+    this.#note({ kind: 'view_opened', viewKey, nodeId: identity.id, replaces });
+    return view;
+  }
+
+  /** Keys go to a socket, to a client that has proven who it is, or over loopback where that is allowed (R124). */
+  #keepsSecrets({ peer }: Client, { typeUrl }: ClientRequest): RpcStatus | undefined {
+    if (typeUrl !== secretType || peer.way === 'private') return undefined;
+    if (peer.way === 'open') {
+      if (!this.#isTcpTold) this.#note({ kind: 'secrets_over_tcp', listener: peer.listener });
+      this.#isTcpTold = true;
+      return undefined;
+    }
+    const message = `secrets are not served on ${peer.listener}, which is plain TCP; use a socket or mTLS (setting sdsOverTcp)`;
+    return { code: grpcCode.permissionDenied, message };
+  }
+}
