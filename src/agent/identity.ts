@@ -105,7 +105,7 @@ export class IdentityPolicy {
         code: grpcCode.permissionDenied,
         message:
           `this agent serves one node (node-sharing refuse) and this client's differs in ${fields.join(', ')}; ` +
-          'set --node-sharing stream-per-node to serve several nodes apart, or shared if all may see the same configuration',
+          'set --node-sharing stream-per-node to serve several nodes apart, or --node-sharing shared if all may see the same configuration',
       };
     }
     const viewKey = viewKeyOf(this.#configured?.identity ?? identity);

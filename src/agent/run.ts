@@ -7,6 +7,7 @@ import { createIdleTier, createIdleViews } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
 import type { TlsNote } from '../net/tls-files.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
+import { ConnectionPool } from '../upstream/connection-pool.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { createControl } from './control.ts';
@@ -56,7 +57,8 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   const core = new Core(coreSettings(settings), tiers, storage, Math.random);
   const loop = new Loop(core, perform);
   onLost = () => loop.post({ kind: 'disk_lost' });
-  const upstream = new UpstreamChannels(settings, loop.post);
+  const connections = new ConnectionPool(settings);
+  const upstream = new UpstreamChannels(connections, loop.post);
   const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls);
 
   function perform(effect: CoreEffect): void {
