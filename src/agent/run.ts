@@ -59,7 +59,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   onLost = () => loop.post({ kind: 'disk_lost' });
   const connections = new ConnectionPool(settings);
   const upstream = new UpstreamChannels(connections, loop.post);
-  const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls);
+  const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls, []);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {

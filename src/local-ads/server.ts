@@ -14,6 +14,7 @@ import type { RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import { namesOfCertificate } from './certificate-names.ts';
 import type { Peer } from './peer.ts';
 import { discoveryServices } from './services.ts';
+import type { AnyCall, SideService } from './side-service.ts';
 import { serverCredentialsOf } from './tls-credentials.ts';
 
 /** What happens on client streams; each belongs to the stream whose number it carries. */
@@ -89,14 +90,17 @@ export class LocalServer {
   readonly #tls: TlsFiles[] = [];
   readonly #calls = new Map<number, Call>();
   readonly #tlsNote: (note: TlsNote) => void;
+  readonly #sides: readonly SideService[];
 
   constructor(
     settings: ServerSettings,
     newStreamId: () => number,
     post: (event: ClientEvent) => void,
     tlsNote: (note: TlsNote) => void,
+    sides: readonly SideService[],
   ) {
     this.#tlsNote = tlsNote;
+    this.#sides = sides;
     this.#settings = settings;
     this.#newStreamId = newStreamId;
     this.#post = post;
@@ -141,6 +145,12 @@ export class LocalServer {
       }
       server.addService(definition as ServiceDefinition, handlers); // The record is built from complete definitions.
     }
+    for (const side of this.#sides) {
+      server.addService(
+        side.definition,
+        side.handlers(call => Promise.resolve(peerOf(call, listener, name))),
+      );
+    }
     if (address.kind === 'tcp') {
       const port = await bind(server, name, credentials);
       this.#servers.push(server);
@@ -178,15 +188,8 @@ export class LocalServer {
   }
 
   #called(call: Call, listener: LocalListener, name: string, kind: StreamKind): void {
-    const { sslPeerCertificate: certificate } = call.getAuthContext();
-    const proven = certificate ? namesOfCertificate(certificate) : [];
-    const isPrivate = listener.address.kind === 'unix' || listener.tls !== undefined;
-    const peer = {
-      listener: name,
-      names: proven,
-      way: isPrivate ? 'private' : listener.allowsSecrets ? 'open' : 'no-secrets',
-    } as const;
-    if (!listener.review) {
+    const peer = peerOf(call, listener, name);
+    if (!(peer instanceof Promise)) {
       this.#opened(call, peer, kind);
       return;
     }
@@ -197,11 +200,11 @@ export class LocalServer {
     };
     call.once('cancelled', leave);
     call.once('error', leave);
-    void listener.review(bearerOf(call)).then(reviewed => {
+    void peer.then(known => {
       if (isGone) return;
       call.off('cancelled', leave);
-      if ('code' in reviewed) call.emit('error', { code: reviewed.code, details: reviewed.message });
-      else this.#opened(call, { ...peer, names: [...proven, ...reviewed] }, kind);
+      if ('code' in known) call.emit('error', { code: known.code, details: known.message });
+      else this.#opened(call, known, kind);
     });
   }
 
@@ -226,8 +229,19 @@ export class LocalServer {
   }
 }
 
+/** Who calls, at once where no token has to be reviewed. */
+function peerOf(call: AnyCall, listener: LocalListener, name: string): Peer | Promise<Peer | RpcStatus> {
+  const { sslPeerCertificate: certificate } = call.getAuthContext();
+  const names = certificate ? namesOfCertificate(certificate) : [];
+  const isPrivate = listener.address.kind === 'unix' || listener.tls !== undefined;
+  const way = isPrivate ? 'private' : listener.allowsSecrets ? 'open' : 'no-secrets';
+  if (!listener.review) return { listener: name, names, way };
+  const review = listener.review(bearerOf(call));
+  return review.then(more => ('code' in more ? more : { listener: name, names: [...names, ...more], way }));
+}
+
 /** The token of an `authorization: Bearer …` header, `''` without one. */
-function bearerOf(call: Call): string {
+function bearerOf(call: AnyCall): string {
   const [header] = call.metadata.get('authorization');
   return /^Bearer +(\S+)$/i.exec(String(header ?? ''))?.[1] ?? '';
 }
