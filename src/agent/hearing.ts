@@ -106,15 +106,10 @@ export class Hearing {
 
   #accept({ stream }: Client, type: TypeView, verdict: Verdict): boolean {
     const { store, typeUrl } = type;
-    const subscription = stream.type(typeUrl)?.subscription;
+    const told = stream.type(typeUrl);
     const { revision } = store;
     const { fromRevision, toRevision, epoch } = verdict;
-    const accepted = store.standing.accept(
-      fromRevision,
-      toRevision,
-      epoch,
-      name => subscription?.covers(name) ?? false,
-    );
+    const accepted = store.standing.accept(fromRevision, toRevision, epoch, name => told?.covers(name) ?? false);
     touchDisk(type, accepted);
     return store.revision !== revision;
   }

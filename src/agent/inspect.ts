@@ -103,8 +103,8 @@ function addTo(
   const sum = sums.get(label) ?? { ...none, isServingStale: false };
   sums.set(label, sum);
   sum.resources += store.size;
-  sum.bytes += store.bytes;
-  sum.missing += store.absentCount;
+  sum.bytes += store.served.bytes;
+  sum.missing += store.absences.count;
   sum.idle += interest.lingeringCount;
   sum.quarantined += store.quarantined.size;
   sum.held += heldRemovals.size;
@@ -135,11 +135,11 @@ function typeReport(view: View, type: TypeView, nowWallMs: number): TypeReport {
     isWithheld: store.isWithheld,
     versionInfo: store.versionInfo(),
     resources: store.size,
-    bytes: store.bytes,
+    bytes: store.served.bytes,
     updatedWallMs: store.updatedWallMs,
     isWildcardWanted: interest.isWildcard,
     namesWanted: interest.size,
-    namesMissing: store.absentCount,
+    namesMissing: store.absences.count,
     idleResources: interest.lingeringCount,
     quarantined: [...store.quarantined].map(([name, { entry, refusal, isServed }]) =>
       quarantineReport(name, entry.good !== undefined, isServed, refusal),

@@ -1,7 +1,9 @@
 import { missingIn } from '../cache/applied.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Received } from '../upstream/session-events.ts';
-import type { Clock, Nonce } from '../xds/types.ts';
+import type { ResourceFailure } from '../xds/discovery.ts';
+import { globOf } from '../xds/resource-name.ts';
+import { type Clock, grpcCode, type Nonce } from '../xds/types.ts';
 import type { Note } from './events.ts';
 import { type GuardSettings, judge } from './guard.ts';
 import { isWrittenByName, placement, stateOf, type TypeView, touchDisk } from './type-view.ts';
@@ -40,7 +42,7 @@ export class Intake {
       resources,
       told,
       isWhole && !isHeld,
-      name => placement(type, name),
+      resource => placement(type, resource),
       response.bytes,
       now,
     );
@@ -48,11 +50,17 @@ export class Intake {
     for (const { name, ttlMs } of response.heartbeats) {
       if (ttlMs !== undefined && store.heartbeat(name, ttlMs, now)) beating.push(name);
     }
+    this.#fail(type, response.failures, now);
     // Of lingering names, too: whoever asks for one next is not asked for upstream again.
-    for (const name of removed) if (interest.has(name)) store.setAbsent(name, 'upstream');
+    for (const name of removed) {
+      if (interest.has(name)) store.setAbsent(name, 'upstream');
+      // With its last member a collection is empty, which is told of it by its own name (R33).
+      const glob = globOf(name);
+      if (glob !== undefined && interest.has(glob)) store.setAbsent(glob, 'upstream');
+    }
     if (isWhole) {
       // The complete set is authoritative for what it lacks, too.
-      for (const name of interest.names()) if (!store.get(name)) store.setAbsent(name, 'upstream');
+      for (const name of interest.names()) store.setAbsent(name, 'upstream');
       this.#markKnown(type);
     }
     store.updatedWallMs = clock.wallMs;
@@ -72,6 +80,27 @@ export class Intake {
       bytes: response.bytes,
     });
     return { type, nonce: response.nonce, fromRevision: applied.fromRevision, names };
+  }
+
+  /**
+   * Upstream's errors in place of resources (R24, R119). NOT_FOUND says that there is none, which is a removal where clients may be told of one on
+   * our own conclusion (R95); after any other error what is held stays.
+   */
+  #fail({ store, interest }: TypeView, failures: readonly ResourceFailure[], nowMs: number): void {
+    for (const failure of failures) {
+      const { name, status } = failure;
+      if (!interest.has(name) && !store.get(name)) continue;
+      if (status.code === grpcCode.notFound) {
+        if (store.traits.isFullState || store.traits.mayInferRemoval) {
+          store.apply([], [name], false, () => 'ignore', 0, nowMs);
+          store.setAbsent(name, 'upstream');
+        } else {
+          store.forget(name);
+          store.setAbsent(name, 'error');
+        }
+      } else if (!store.get(name)) store.setAbsent(name, 'error');
+      store.fail(failure);
+    }
   }
 
   /** The first answer to a wildcard is complete, with nothing listed to resume from: what it lacks is gone (R108). */

@@ -30,7 +30,7 @@ export class References {
 
   #endpointNames(): ReadonlySet<string> {
     const clusters = this.#types.get(clusterType)?.store;
-    const generation = clusters?.generation ?? -1;
+    const generation = clusters?.served.generation ?? -1;
     if (this.#endpoints?.generation === generation) return this.#endpoints.names;
     const names = new Set<string>();
     const refer = ({ endpointName }: Entry): void => {

@@ -1,5 +1,5 @@
 import type { Provenance, StoredResource, StoredType, StoredView } from '../cache/stored.ts';
-import { forbidsCaching } from '../xds/cache-control.ts';
+import { forbidsCaching } from '../xds/resource-fields.ts';
 import type { Clock, ViewKey } from '../xds/types.ts';
 import { heldEntries, storedOf } from './disk-log.ts';
 import type { Note } from './events.ts';

@@ -4,6 +4,9 @@ import type { StoredTypeState } from '../cache/stored.ts';
 import type { TypeInterest } from '../cache/watch-map.ts';
 import type { TypeSource } from '../local-ads/type-source.ts';
 import type { Session } from '../upstream/session.ts';
+import type { WireResource } from '../xds/discovery.ts';
+import { aliasesIn } from '../xds/resource-fields.ts';
+import { globOf } from '../xds/resource-name.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { AckLedger } from './ack-ledger.ts';
 import type { DiskLog } from './disk-log.ts';
@@ -41,11 +44,24 @@ export function connect({ typeUrl, store, interest, session }: TypeView): void {
 }
 
 /** Where a resource of upstream's belongs. */
-export function placement({ interest, store }: TypeView, name: string): Placement {
+export function placement({ interest, store }: TypeView, { name, extra }: WireResource): Placement {
   if (interest.isWildcard || interest.isNamed(name)) return 'serve';
+  // What is asked for by another name stays with it: a collection without one of its members would be none.
+  const glob = globOf(name);
+  if (glob !== undefined && interest.has(glob)) return 'serve';
+  if (extra && aliasesIn(extra).some(alias => interest.has(alias))) return 'serve';
   if (!interest.isLingering(name)) return 'ignore';
   // What was restored is in the served set although nobody has asked for it yet.
   return store.traits.isFullState || store.get(name) ? 'serve' : 'idle';
+}
+
+/** Whether a held resource is still asked for, by one name or another. */
+export function isWanted({ interest, store }: TypeView, name: string): boolean {
+  if (interest.isWildcard || interest.has(name)) return true;
+  const glob = globOf(name);
+  return (
+    (glob !== undefined && interest.has(glob)) || (store.get(name)?.aliases.some(alias => interest.has(alias)) ?? false)
+  );
 }
 
 /** Whether the disk may be written name by name: an unfinished wildcard set would stand there as a mixture of old and new. */
@@ -121,7 +137,12 @@ function* heldVersions(store: TypeStore, interest: TypeInterest): Generator<read
     return;
   }
   for (const name of interest.names()) {
-    const version = store.heldVersion(name);
-    if (version !== undefined) yield [name, version];
+    const members = store.served.membersOf(name);
+    // By an alias a server would not know it (R18).
+    const held = members.size > 0 ? members : [store.served.find(name)?.name ?? name];
+    for (const one of held) {
+      const version = store.heldVersion(one);
+      if (version !== undefined) yield [one, version];
+    }
   }
 }

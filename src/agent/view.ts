@@ -20,7 +20,7 @@ import { type Change, Intake } from './intake.ts';
 import { References } from './references.ts';
 import { restoreType } from './restore.ts';
 import { Trials } from './trials.ts';
-import { connect, dropLeftovers, forgetOnDisk, stateOf, type TypeView, wantedAgain } from './type-view.ts';
+import { connect, dropLeftovers, forgetOnDisk, isWanted, stateOf, type TypeView, wantedAgain } from './type-view.ts';
 
 /** Streams of a view; types that would need one more share the last. */
 const ownStreamsMax = 8;
@@ -374,13 +374,14 @@ export class View {
 
   /** Nobody wants these names, and maybe the wildcard, any more, and they have lingered long enough. */
   #ended(type: TypeView, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
-    const { interest, store, session, typeUrl } = type;
-    if (isWildcardEnded) store.forgetWildcard(name => interest.has(name));
-    for (const name of names) {
-      if (interest.isWildcard) store.forgetAside(name);
+    const { store, session, typeUrl } = type;
+    if (isWildcardEnded) store.forgetWildcard(name => isWanted(type, name));
+    const held = names.flatMap(name => [store.served.find(name)?.name ?? name, ...store.served.membersOf(name)]);
+    for (const name of new Set([...names, ...held])) {
+      if (isWanted(type, name)) store.forgetAside(name);
       else store.forget(name);
     }
-    forgetOnDisk(type, names, isWildcardEnded);
+    forgetOnDisk(type, held, isWildcardEnded);
     if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, isWildcardEnded, nowMs);
   }
 

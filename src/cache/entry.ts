@@ -1,5 +1,6 @@
 import { digestOf } from '../xds/digest.ts';
 import type { WireResource } from '../xds/discovery.ts';
+import { aliasesIn } from '../xds/resource-fields.ts';
 import { endpointNameOfCluster } from '../xds/resource-name.ts';
 
 /** One cached resource. The body is never changed in place: other bytes make another value of `any`. */
@@ -18,6 +19,8 @@ export class Entry {
    * before it never had the resource.
    */
   readonly firstSeenRevision: number;
+  /** Other names that it may be asked for by (R18). */
+  aliases: readonly string[];
   /** Whether a client has accepted this content (R102). */
   isAccepted = false;
   /** While this content is not accepted: the one before it that was. */
@@ -30,8 +33,15 @@ export class Entry {
     this.any = any;
     this.version = resource.version;
     this.extra = resource.extra;
+    this.aliases = aliasesIn(resource.extra);
     this.revision = revision;
     this.firstSeenRevision = firstSeenRevision;
+  }
+
+  /** Takes other wrapper fields for the same body. */
+  describe(extra: Buffer | undefined): void {
+    this.extra = extra;
+    this.aliases = aliasesIn(extra);
   }
 
   /** Content digest of the body, computed when first asked for. */
@@ -72,6 +82,8 @@ export interface Tombstone {
 export type AbsentReason =
   /** Upstream said so. */
   | 'upstream'
+  /** Upstream answered with an error in its place, which clients are told as that (R24, R119). */
+  | 'error'
   /** Upstream answered the same request without it, or the complete set lacks it. */
   | 'inferred'
   /** The 15 s resource timer of xDS ran out: a guess, good for completeness and metrics only. */

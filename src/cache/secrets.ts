@@ -8,7 +8,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { invariant } from '../xds/assert.ts';
-import { forbidsCaching } from '../xds/cache-control.ts';
+import { forbidsCaching } from '../xds/resource-fields.ts';
 import { secretType } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { StoredContent } from './stored.ts';

@@ -1,15 +1,18 @@
-import type { WireResource } from '../xds/discovery.ts';
+import type { ResourceFailure, WireResource } from '../xds/discovery.ts';
+import { globOf } from '../xds/resource-name.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
+import { Absences } from './absences.ts';
 import { type Applied, missingIn, type Placement } from './applied.ts';
 import type { Bodies } from './body-pool.ts';
 import { ChangeLog } from './change-log.ts';
 import { Deadlines } from './deadlines.ts';
-import { type AbsentReason, Entry, type Tombstone } from './entry.ts';
+import { type AbsentReason, Entry } from './entry.ts';
+import { Failures } from './failures.ts';
 import type { IdleTier } from './idle-tier.ts';
-import { ListVersion } from './list-version.ts';
 import { Parking } from './parking.ts';
 import type { Quarantined } from './quarantine.ts';
+import { ServedSet } from './served-set.ts';
 import { Standing } from './standing.ts';
 import type { StoredContent } from './stored.ts';
 
@@ -33,27 +36,25 @@ export class TypeStore {
   isProvisional = false;
   /** Nothing is served of it for now: it is too old, or upstream is still awaited. Clients that hold it keep it. */
   isWithheld = false;
-  /** Encoded bodies held here, in bytes. */
-  bytes = 0;
-  /** Moves with every change of the held set, also with those that no client hears of and that therefore take no revision. */
-  generation = 0;
   readonly #parking: Parking;
-  readonly #entries = new Map<string, Entry>();
-  readonly #tombstones = new Map<string, Tombstone>();
-  readonly #absent = new Map<string, { reason: AbsentReason; revision: number }>();
+  /** What clients are served; to be changed by the store alone. */
+  readonly served = new ServedSet();
+  /** What is known of names that nothing is held of; to be changed by the store alone. */
+  readonly absences = new Absences();
   /** What clients have said of the contents. */
   readonly standing: Standing;
   /** When each TTL ends (R113). */
   readonly deadlines = new Deadlines();
+  /** What upstream said of names instead of resources. */
+  readonly failures = new Failures();
   readonly #log = new ChangeLog();
-  readonly #version = new ListVersion();
   readonly #bodies: Bodies;
 
   constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, bodies: Bodies, viewKey: string) {
     this.typeUrl = typeUrl;
     this.traits = traits;
     this.standing = new Standing({
-      entries: this.#entries,
+      entries: this.served.entries,
       drop: entry => this.#drop(entry),
       hold: entry => this.#hold(entry),
       replace: (name, content) => this.#replace(name, content),
@@ -67,11 +68,7 @@ export class TypeStore {
   }
 
   get size(): number {
-    return this.#entries.size;
-  }
-
-  get absentCount(): number {
-    return this.#absent.size;
+    return this.served.entries.size;
   }
 
   /** Counts quarantines. */
@@ -84,11 +81,11 @@ export class TypeStore {
   }
 
   entries(): IterableIterator<Entry> {
-    return this.#entries.values();
+    return this.served.entries.values();
   }
 
   get(name: string): Entry | undefined {
-    return this.#entries.get(name);
+    return this.served.entries.get(name);
   }
 
   /** What nobody subscribes at the moment, as far as the idle tier still has it. */
@@ -96,24 +93,19 @@ export class TypeStore {
     return this.#parking.entries();
   }
 
-  tombstone(name: string): Tombstone | undefined {
-    return this.#tombstones.get(name);
-  }
-
   /** Whether it is clear what there is to serve of a name, be it nothing. */
   isSettled(name: string): boolean {
-    return this.#entries.has(name) || this.#absent.has(name) || this.quarantined.has(name);
-  }
-
-  absentReason(name: string): AbsentReason | undefined {
-    return this.#absent.get(name)?.reason;
+    if (this.served.find(name) || this.absences.has(name) || this.quarantined.has(name)) return true;
+    return this.served.membersOf(name).size > 0;
   }
 
   /** Upstream's version of a held resource, idle ones included; undefined when there is none (R107). */
   heldVersion(name: string): string | undefined {
     // What was refused is what upstream sent last; listing anything else would have it sent again.
     const refused = this.quarantined.get(name);
-    return (refused?.entry ?? this.#entries.get(name) ?? this.#parking.get(name))?.version;
+    const held = refused?.entry ?? this.served.find(name) ?? this.#parking.get(name);
+    // Of a collection the members have versions.
+    return held?.version ?? (this.served.membersOf(name).size > 0 ? '' : undefined);
   }
 
   /**
@@ -128,7 +120,7 @@ export class TypeStore {
     resources: readonly WireResource[],
     removed: readonly string[],
     isWhole: boolean,
-    place: (name: string) => Placement,
+    place: (resource: WireResource) => Placement,
     responseBytes: number,
     nowMs: number,
   ): Applied {
@@ -137,9 +129,9 @@ export class TypeStore {
     let ignoredNames = 0;
     let removedNames = 0;
     // One slice kept alive keeps its whole response alive, so small changes are copied out (perf-facts.md, section 2).
-    const isSlab = this.#bodies.keepsSlices && responseBytes >= slabBytesMin && responseBytes * 2 >= this.bytes;
+    const isSlab = this.#bodies.keepsSlices && responseBytes >= slabBytesMin && responseBytes * 2 >= this.served.bytes;
     for (const resource of resources) {
-      const placement = place(resource.name);
+      const placement = place(resource);
       if (placement === 'ignore') ignoredNames++;
       else {
         const untold = placement === 'idle' ? this.#putIdle(resource) : this.#upsert(resource, isSlab);
@@ -161,15 +153,14 @@ export class TypeStore {
 
   /** A quarantine empties no list, also when what was left beside it goes (R102). */
   #keepSomething(): void {
-    if (this.#entries.size === 0 && this.quarantined.size > 0) this.standing.serveLeftOut();
+    if (this.served.entries.size === 0 && this.quarantined.size > 0) this.standing.serveLeftOut();
   }
 
   /** Takes in what was kept outside the process. @param expiryMs end of its TTL on the monotonic clock */
   restore(resource: WireResource, isAccepted: boolean, good: StoredContent | undefined, expiryMs?: number): Entry {
     const { name } = resource;
-    const before = this.#entries.get(name);
+    const before = this.served.entries.get(name);
     if (before) this.#drop(before);
-    this.#absent.delete(name);
     const revision = this.revision + 1;
     const home = (any: Buffer): Buffer => (this.#bodies.keepsSlices ? any : this.#bodies.home(any));
     const entry = new Entry(resource, home(resource.any), revision, revision);
@@ -209,11 +200,13 @@ export class TypeStore {
 
   /** Records that a wanted name does not exist. A stronger reason replaces a weaker one; clients hear of a new verdict. */
   setAbsent(name: string, reason: AbsentReason): void {
-    if (this.#entries.has(name) || this.quarantined.has(name)) return;
-    const held = this.#absent.get(name)?.reason;
-    if (held === reason || held === 'upstream') return;
-    this.#absent.set(name, { reason, revision: this.revision + 1 });
-    this.#stamp(name);
+    if (this.served.find(name) || this.served.membersOf(name).size > 0 || this.quarantined.has(name)) return;
+    if (this.absences.set(name, reason, this.revision + 1)) this.#stamp(name);
+  }
+
+  /** Records what upstream says of a name instead of a resource; what is held of it stays. */
+  fail(failure: ResourceFailure): void {
+    if (this.failures.set(failure, this.revision + 1)) this.#stamp(failure.name);
   }
 
   /** Drops what the idle tier has of a name. */
@@ -224,7 +217,8 @@ export class TypeStore {
   /** Drops what is known of a name besides the served set: what was parked, and that it does not exist. */
   forgetAside(name: string): void {
     this.forgetIdle(name);
-    this.#absent.delete(name);
+    this.absences.forget(name);
+    this.failures.delete(name);
   }
 
   /** Gives back what the idle tier holds of this type. */
@@ -237,20 +231,20 @@ export class TypeStore {
     this.forgetAside(name);
     this.standing.release(name);
     this.deadlines.set(name, undefined);
-    const entry = this.#entries.get(name);
+    const entry = this.served.entries.get(name);
     if (entry) this.#drop(entry);
   }
 
   /** Drops everything but the names that `keep` accepts: the wildcard is not wanted any more. */
   forgetWildcard(keep: (name: string) => boolean): void {
     this.isKnown = false;
-    for (const { name } of [...this.#entries.values()]) if (!keep(name)) this.forget(name);
+    for (const { name } of [...this.served.entries.values()]) if (!keep(name)) this.forget(name);
     for (const name of [...this.quarantined.keys()]) if (!keep(name)) this.standing.release(name);
   }
 
   /** Moves a resource that nobody subscribes into the idle tier. */
   park(name: string): void {
-    const entry = this.#entries.get(name);
+    const entry = this.served.entries.get(name);
     if (!entry) return;
     this.#drop(entry);
     this.#parking.put(entry);
@@ -262,13 +256,13 @@ export class TypeStore {
    * @returns false when nothing is known of the name any more: upstream has to be asked again
    */
   unpark(name: string): boolean {
-    if (this.#entries.has(name)) return true;
+    if (this.served.entries.has(name) || this.served.membersOf(name).size > 0) return true;
     const entry = this.#parking.get(name);
-    if (!entry) return this.#absent.has(name);
+    if (!entry) return this.absences.has(name);
     this.forgetIdle(name);
     this.#upsert(entry, true);
     // It was parked with what clients have said of it.
-    const back = this.#entries.get(name);
+    const back = this.served.entries.get(name);
     if (back && entry.isAccepted) this.standing.accepted(back);
     else if (back) back.good ??= entry.good;
     return true;
@@ -284,25 +278,25 @@ export class TypeStore {
     const logged = this.#log.since(revision);
     if (logged) return logged;
     const names = new Set<string>();
-    for (const entry of this.#entries.values()) if (entry.revision > revision) names.add(entry.name);
-    for (const [name, tombstone] of this.#tombstones) if (tombstone.revision > revision) names.add(name);
-    for (const [name, absent] of this.#absent) if (absent.revision > revision) names.add(name);
+    for (const { revision: changed, name, aliases } of this.served.entries.values()) {
+      if (changed <= revision) continue;
+      names.add(name);
+      for (const alias of aliases) names.add(alias);
+    }
+    for (const name of this.absences.since(revision)) names.add(name);
+    for (const name of this.failures.since(revision)) names.add(name);
     return [...names];
   }
 
   /** Content version of the whole type, the same for the same content in every process (R90). */
   versionInfo(withRemoved: Iterable<Entry> = []): string {
-    return this.#version.of(this.#entries.values(), withRemoved);
+    return this.served.versionInfo(withRemoved);
   }
 
   /** Forgets the history that every client has passed. `revision` is the lowest any client is level at, Infinity without clients. */
   trim(revision: number): void {
-    if (this.#tombstones.size > 0) {
-      for (const [name, tombstone] of this.#tombstones) {
-        if (tombstone.revision <= revision) this.#tombstones.delete(name);
-      }
-    }
-    this.#log.trim(revision, this.#entries.size);
+    this.absences.trim(revision);
+    this.#log.trim(revision, this.served.entries.size);
   }
 
   /** Returns the entry if something of it changed that clients do not hear of. */
@@ -314,7 +308,7 @@ export class TypeStore {
       this.standing.release(resource.name);
       // Served all the same, so nothing changes but the version below.
     } else if (refused) this.standing.release(resource.name);
-    const held = this.#entries.get(resource.name);
+    const held = this.served.entries.get(resource.name);
     // A client that was sent what is refused now may hold it, so going back to what was good is a change.
     const isBack = refused !== undefined && !refused.isServed;
     if (held?.any.equals(resource.any) && !isBack) {
@@ -323,12 +317,12 @@ export class TypeStore {
       if (keepSlice) held.any = resource.any;
       // An upstream that gives no versions must not take away one that it gave before.
       if (resource.version !== '') held.version = resource.version;
-      held.extra = resource.extra;
+      this.#describe(held, resource.extra);
       return isTold && !refused ? undefined : held;
     }
     const any = keepSlice ? resource.any : this.#bodies.home(resource.any);
     this.#replace(resource.name, { ...resource, any });
-    const entry = this.#entries.get(resource.name);
+    const entry = this.served.entries.get(resource.name);
     if (entry && held?.isAccepted && held.any.equals(any)) this.standing.accepted(entry);
     return undefined;
   }
@@ -336,57 +330,66 @@ export class TypeStore {
   /** Gives a name another content under a new revision. */
   #replace(name: string, content: WireResource): void {
     const revision = this.revision + 1;
-    const held = this.#entries.get(name);
-    const tombstone = this.#tombstones.get(name);
+    const held = this.served.entries.get(name);
+    const tombstone = this.absences.tombstone(name);
     const firstSeen = held?.firstSeenRevision ?? tombstone?.entry.firstSeenRevision ?? revision;
     const entry = new Entry(content, content.any, revision, firstSeen);
     entry.good = held?.isAccepted ? held : held?.good;
-    if (held) {
-      this.bytes -= held.any.length;
-      this.#version.removed(held);
-    }
-    this.#tombstones.delete(name);
-    this.#absent.delete(name);
     this.#hold(entry);
     this.#stamp(name);
+    for (const alias of entry.aliases) this.#stamp(alias);
   }
 
-  /** Puts an entry into the served set, where there is none of its name or one that was taken out of the sums. */
+  /** The wrapper of an equal content may have other aliases, which somebody may be waiting for (R18). */
+  #describe(held: Entry, extra: Buffer | undefined): void {
+    if (held.extra === undefined && extra === undefined) return;
+    for (const alias of this.served.describe(held, extra)) {
+      this.#appeared(alias);
+      this.#stamp(alias);
+    }
+  }
+
+  #appeared(name: string): void {
+    this.absences.ended(name);
+    this.failures.delete(name);
+  }
+
+  /** Puts an entry into the served set. */
   #hold(entry: Entry): void {
-    this.#entries.set(entry.name, entry);
-    this.generation++;
-    this.bytes += entry.any.length;
-    this.#version.added(entry);
+    this.served.put(entry);
+    this.#appeared(entry.name);
+    for (const alias of entry.aliases) this.#appeared(alias);
+    const glob = globOf(entry.name);
+    if (glob !== undefined) this.#appeared(glob);
     this.standing.held(entry);
   }
 
   #remove(name: string, nowMs: number): boolean {
     // Of a name that was left out clients may hold an older content, or one that they rejected in part.
-    const entry = this.#entries.get(name) ?? this.quarantined.get(name)?.entry;
+    const entry = this.served.entries.get(name) ?? this.quarantined.get(name)?.entry;
     this.standing.release(name);
     if (!entry) return false;
     this.deadlines.set(name, undefined);
-    if (this.#entries.has(name)) this.#drop(entry);
-    this.#tombstones.set(name, { revision: this.revision + 1, removedAtMs: nowMs, entry });
-    this.#stamp(name);
+    if (this.served.entries.has(name)) this.#drop(entry);
+    const tombstone = { revision: this.revision + 1, removedAtMs: nowMs, entry };
+    for (const one of [name, ...entry.aliases]) {
+      this.absences.bury(one, tombstone);
+      this.#stamp(one);
+    }
     return true;
   }
 
   #drop(entry: Entry): void {
-    this.#entries.delete(entry.name);
+    this.served.drop(entry);
     this.standing.gone(entry);
-    this.generation++;
-    this.bytes -= entry.any.length;
-    this.#version.removed(entry);
   }
 
   #putIdle(resource: WireResource): Entry {
-    this.#absent.delete(resource.name);
-    const entry = this.#parking.take(resource, this.revision);
-    return entry;
+    this.absences.forget(resource.name);
+    return this.#parking.take(resource, this.revision);
   }
 
   #stamp(name: string): void {
-    this.#log.stamp(name, this.#entries.size);
+    this.#log.stamp(name, this.served.entries.size);
   }
 }

@@ -1,7 +1,9 @@
 import type { Entry } from '../cache/entry.ts';
 import type { TypeStore } from '../cache/store.ts';
+import type { ResourceFailure } from '../xds/discovery.ts';
 import type { Variant } from '../xds/types.ts';
 import { type AnswerHeader, encodeDeltaAnswer, encodeSotwAnswer, encodeSotwResources } from '../xds/wire-answer.ts';
+import type { NameForms } from './name-forms.ts';
 
 /** One message to a client, by its content. */
 export interface AnswerPlan {
@@ -11,6 +13,9 @@ export interface AnswerPlan {
   readonly isWhole: boolean;
   readonly entries: readonly Entry[];
   readonly removed: readonly string[];
+  readonly errors: readonly ResourceFailure[];
+  /** Delta: the client's own spellings; undefined where they are the canonical ones. */
+  readonly forms: NameForms | undefined;
 }
 
 const slots = 4;
@@ -31,7 +36,7 @@ export class AnswerShelf {
   /** Encoded response for the plan; not to be changed by the caller. */
   encode(plan: AnswerPlan): Buffer {
     // A whole list is named by its revision alone, which names that are dropped without a word do not move.
-    const { generation } = this.#store;
+    const { generation } = this.#store.served;
     for (const { plan: known, generation: made, bytes } of this.#recent) {
       const shared = made === generation && isSame(known, plan) ? bytes.deref() : undefined;
       if (shared) return shared;
@@ -42,22 +47,25 @@ export class AnswerShelf {
   }
 
   #encode(plan: AnswerPlan): Buffer {
+    const { forms } = plan;
+    const spelled = (name: string): string => forms?.of(name) ?? name;
+    const errors = plan.errors.map(({ name, status }) => ({ name: spelled(name), status }));
     if (plan.variant === 'delta') {
       const resources = plan.entries.map(entry => ({
-        name: entry.name,
+        name: spelled(entry.name),
         version: entry.clientVersion,
         any: entry.any,
         extra: entry.extra,
       }));
-      return encodeDeltaAnswer(plan.header, resources, plan.removed);
+      return encodeDeltaAnswer(plan.header, resources, forms ? plan.removed.map(spelled) : plan.removed, errors);
     }
     const parts = plan.isWhole ? [this.#wholeResources()] : [];
     if (plan.entries.length > 0) parts.push(encodeSotwResources(plan.entries.map(entry => entry.any)));
-    return encodeSotwAnswer(plan.header, parts);
+    return encodeSotwAnswer(plan.header, parts, errors);
   }
 
   #wholeResources(): Buffer {
-    const { generation } = this.#store;
+    const { generation } = this.#store.served;
     const held = this.#whole?.generation === generation ? this.#whole.resources.deref() : undefined;
     if (held) return held;
     const anys: Buffer[] = [];
@@ -77,7 +85,10 @@ function isSame(a: AnswerPlan, b: AnswerPlan): boolean {
     a.header.controlPlane === b.header.controlPlane &&
     a.isWhole === b.isWhole &&
     areSame(a.entries, b.entries) &&
-    areSame(a.removed, b.removed)
+    areSame(a.removed, b.removed) &&
+    // Rare, and made anew for each client.
+    a.errors.length + b.errors.length === 0 &&
+    a.forms === b.forms
   );
 }
 

@@ -3,6 +3,7 @@ import { clusterType, endpointType, listenerType, routeType, traitsOf } from '..
 import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
 import { decodeDeltaRequest, decodeSotwRequest, type RequestLimits } from '../xds/wire-request.ts';
 import { ClientType } from './client-type.ts';
+import { type NameForms, toCanonical } from './name-forms.ts';
 import type { Verdict } from './nonce-book.ts';
 import type { SubscriptionChange } from './subscription.ts';
 import type { Message, TypeSource } from './type-source.ts';
@@ -120,7 +121,7 @@ export class ClientStream {
     isWildcardSticky: boolean,
     nowMs: number,
   ): RequestOutcome | { readonly close: RpcStatus } {
-    const { typeUrl, body } = request;
+    const { typeUrl } = request;
     let type = this.#types.get(typeUrl);
     const isFirst = type === undefined;
     if (!type) {
@@ -131,6 +132,7 @@ export class ClientStream {
     // A nonce on the first request of a type is from another stream or another program: no verdict (R3, R84, istio-facts.md "MCP").
     const verdict = isFirst ? undefined : type.answered(request.nonce, request.errorDetail);
     for (const name of type.takeLateWarms()) this.#warm(name, nowMs);
+    const body = inCanonicalForm(request.body, type.forms);
     const { namesMax } = this.#settings;
     // Before anything is changed: a refused request must not count as the client's interest when it leaves.
     const namesAfter = body.variant === 'sotw' ? body.resourceNames.length : type.subscription.sizeWith(body.subscribe);
@@ -215,6 +217,19 @@ export class ClientStream {
     const referenced = new Set(endpointNamesOf(clusters.store.entries()));
     for (const name of this.#early) if (!referenced.has(name)) this.#early.delete(name);
   }
+}
+
+/** Two spellings of one name are one name (R32). */
+function inCanonicalForm(body: ClientRequest['body'], forms: NameForms): ClientRequest['body'] {
+  if (body.variant === 'sotw') return { ...body, resourceNames: forms.learn(body.resourceNames) };
+  const names = toCanonical([...body.versions.keys()]);
+  const values = [...body.versions.values()];
+  return {
+    ...body,
+    subscribe: forms.learn(body.subscribe),
+    unsubscribe: toCanonical(body.unsubscribe),
+    versions: new Map(names.map((name, index) => [name, values[index] ?? ''])),
+  };
 }
 
 function refuse(code: number, message: string): { readonly close: RpcStatus } {

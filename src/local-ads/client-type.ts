@@ -1,8 +1,11 @@
-import { type Entry, endpointNamesOf, type Tombstone } from '../cache/entry.ts';
+import type { Entry, Tombstone } from '../cache/entry.ts';
 import type { TypeStore } from '../cache/store.ts';
+import type { ResourceFailure } from '../xds/discovery.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import { LeftOut } from './left-out.ts';
+import { type MessageParts, MessageWriter } from './message-writer.ts';
+import { NameForms } from './name-forms.ts';
 import { NonceBook, type Verdict } from './nonce-book.ts';
 import { RefusedChanges } from './refused-changes.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
@@ -19,7 +22,9 @@ export class ClientType {
   readonly subscription: ClientSubscription;
   readonly #variant: Variant;
   readonly #source: TypeSource;
-  readonly #controlPlane: () => string;
+  /** How the client spells names that have more than one spelling (R32). */
+  readonly forms = new NameForms();
+  readonly #writer: MessageWriter;
   /** Store revision the client was sent, -1 before anything. */
   #sentRevision: number;
   /** Names to answer whatever the revision says: asked for, asked again, or warming. Delta keeps them until they can be answered. */
@@ -47,10 +52,10 @@ export class ClientType {
     this.traits = traits;
     this.#variant = variant;
     this.#source = source;
-    this.#controlPlane = controlPlane;
     this.subscription = new ClientSubscription(traits, isWildcardSticky);
     this.#sentRevision = source.store.revision;
     this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
+    this.#writer = new MessageWriter(typeUrl, variant, source, this.#nonces, this.forms, controlPlane);
     this.#refused = new RefusedChanges(source.store, this.#isList);
     this.#leftOut = new LeftOut(source.store);
   }
@@ -101,6 +106,7 @@ export class ClientType {
       this.#disown(name);
       this.#brought?.delete(name);
       this.#removals.cancel(name);
+      this.forms.forget(name);
     }
     for (const name of change.added) this.owe(name);
     for (const name of change.resubscribed) this.owe(name);
@@ -143,6 +149,12 @@ export class ClientType {
     return this.#refused.takeLateWarms();
   }
 
+  /** Whether it is sent a resource, by whichever of its names it was asked for (R18, R33). */
+  covers(name: string): boolean {
+    const { aliases = [] } = this.store.get(name) ?? {};
+    return this.subscription.covers(name) || aliases.some(alias => this.subscription.covers(alias));
+  }
+
   /** Whether a change of these names will be sent to this client. */
   isAffectedBy(names: readonly string[]): boolean {
     return names.some(name => this.subscription.covers(name));
@@ -172,7 +184,7 @@ export class ClientType {
     // A list without a name that is not known yet would not be whole (R38, R62).
     if (this.nextReleaseMs() > nowMs) return undefined;
     const { names, fromRevision } = this.#removals.release(nowMs);
-    if (this.#variant === 'sotw') return this.#list([], fromRevision);
+    if (this.#variant === 'sotw') return this.#list([], [], fromRevision);
     const removed = names.filter(name => !this.#source.store.get(name));
     if (removed.length === 0) return undefined;
     return this.#message({ entries: [], removed, fromRevision });
@@ -189,28 +201,32 @@ export class ClientType {
     if (!this.#isAnswerable()) return undefined;
     const names = store.changesSince(this.#sentRevision).filter(name => this.subscription.covers(name));
     const changed: Entry[] = [];
+    const errors: ResourceFailure[] = [];
     let isRemovalDue = false;
+    for (const name of this.#owed) this.#addFailure(name, errors);
     for (const name of names) {
       const entry = store.get(name);
       if (entry) {
-        changed.push(entry);
+        // A list with a resource has no room for an error of its name, so that is no reason for one.
+        if (entry.revision > this.#sentRevision) changed.push(entry);
         this.#removals.cancel(name);
         continue;
       }
+      if (!this.#owed.has(name)) this.#addFailure(name, errors);
       const gone = this.#tombstoneOfSent(name);
       if (gone && !this.#mayRemovalsWait) isRemovalDue = true;
       else if (gone) this.#removals.wait(name, gone.removedAtMs + removalHoldMs, gone.entry, this.#sentRevision);
     }
-    if (!this.#owesWildcard && this.#owed.size === 0 && changed.length === 0 && !isRemovalDue) {
+    if (!this.#owesWildcard && this.#owed.size + changed.length + errors.length === 0 && !isRemovalDue) {
       this.#sentRevision = store.revision;
       return undefined;
     }
     this.#owesWildcard = false;
     this.#owed.clear();
-    return this.#list(changed);
+    return this.#list(changed, errors);
   }
 
-  #list(news: readonly Entry[], fromRevision = this.#sentRevision): Message {
+  #list(news: readonly Entry[], errors: readonly ResourceFailure[] = [], fromRevision = this.#sentRevision): Message {
     const { store } = this.#source;
     const changes = new Set(news);
     for (const name of this.#refused.names()) {
@@ -221,29 +237,26 @@ export class ClientType {
     const kept = this.#removals.kept();
     const refused = [...this.#leftOut.entries(name => this.subscription.covers(name))];
     if (this.subscription.isWildcard) {
-      return this.#message({ isWhole: true, entries: [], kept, refused, changed, fromRevision });
+      return this.#message({ isWhole: true, entries: [], errors, kept, refused, changed, fromRevision });
     }
-    const entries: Entry[] = [];
-    for (const name of this.subscription.names) {
-      const entry = store.get(name);
-      if (entry) entries.push(entry);
-    }
-    return this.#message({ entries, kept, refused, changed, fromRevision });
+    const entries = new Set<Entry>();
+    for (const name of this.subscription.names) for (const entry of store.served.behind(name)) entries.add(entry);
+    return this.#message({ entries: [...entries], errors, kept, refused, changed, fromRevision });
   }
 
   /** SotW, partial: what changed and what was asked for; removals cannot be told (R21). */
   #nextNamed(): Message | undefined {
     const { store } = this.#source;
-    const names = this.#candidates();
-    const entries: Entry[] = [];
-    for (const name of names) {
-      const entry = store.get(name);
-      if (entry) entries.push(entry);
+    const entries = new Set<Entry>();
+    const errors: ResourceFailure[] = [];
+    for (const name of this.#candidates()) {
+      const isTold = this.#addFailure(name, errors);
+      if (!isTold) for (const entry of store.served.behind(name)) entries.add(entry);
     }
     this.#owed.clear();
     const isWholeAnswered = this.#owesWildcard && store.isKnown;
     if (isWholeAnswered) this.#owesWildcard = false;
-    if (entries.length > 0 || isWholeAnswered) return this.#message({ entries });
+    if (entries.size + errors.length > 0 || isWholeAnswered) return this.#message({ entries: [...entries], errors });
     this.#sentRevision = store.revision;
     return undefined;
   }
@@ -278,23 +291,33 @@ export class ClientType {
     const names = this.#candidates();
     if (this.#brought && store.isKnown && this.subscription.isWildcard)
       for (const name of this.#brought.keys()) names.add(name);
-    const entries: Entry[] = [];
-    const removed: string[] = [];
+    const entries = new Set<Entry>();
+    const removed = new Set<string>();
+    const errors: ResourceFailure[] = [];
     for (const name of names) {
-      const entry = store.get(name);
-      const brought = this.#brought?.get(name);
-      if (entry) {
+      if (this.#addFailure(name, errors) && !this.#mayAddRemoval(name)) {
         this.#disown(name);
-        this.#removals.cancel(name);
-        this.#brought?.delete(name);
+        continue;
+      }
+      const members = store.served.membersOf(name);
+      // The loop comes to them, too. What they were asked by has been answered then (R33).
+      for (const member of members) names.add(member);
+      const entry = store.served.find(name);
+      const brought = this.#brought?.get(entry?.name ?? name);
+      if (entry || members.size > 0) this.#disown(name);
+      if (entry) {
+        this.#disown(entry.name);
+        this.#removals.cancel(entry.name);
+        this.#brought?.delete(entry.name);
         // The empty version never proves equality (R90).
-        if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.push(entry);
-      } else if (this.#isGone(name, brought !== undefined)) {
+        if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.add(entry);
+      } else if (members.size === 0 && this.#isGone(name, brought !== undefined)) {
         this.#brought?.delete(name);
         const isAsked = this.#disown(name);
         // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
         const tombstone = this.#tombstoneOfSent(name);
-        if (isAsked || !this.#mayRemovalsWait) removed.push(name);
+        if (isAsked) removed.add(name);
+        else if (!this.#mayRemovalsWait) removed.add(tombstone?.entry.name ?? name);
         else {
           const releaseAtMs = (tombstone?.removedAtMs ?? nowMs) + removalHoldMs;
           this.#removals.wait(name, releaseAtMs, tombstone?.entry, this.#sentRevision);
@@ -306,11 +329,32 @@ export class ClientType {
     const isWholeAnswered = this.#owesWildcard && store.isKnown;
     const isEmptyOwed = isWholeAnswered && !this.#nonces.hasSent && store.size === 0;
     if (isWholeAnswered) this.#owesWildcard = false;
-    if (entries.length + removed.length === 0 && !isEmptyOwed) {
+    if (entries.size + removed.size + errors.length === 0 && !isEmptyOwed) {
       this.#sentRevision = store.revision;
       return undefined;
     }
-    return this.#message({ entries, removed });
+    return this.#message({ entries: [...entries], removed: [...removed], errors });
+  }
+
+  /**
+   * Adds what upstream said of a name instead of a resource, if it is news: to a client that named it, and never beside a resource (R24, R119).
+   *
+   * @returns whether that is all there is to tell of the name
+   */
+  #addFailure(name: string, errors: ResourceFailure[]): boolean {
+    const failure = this.#source.store.failures.get(name);
+    if (!failure || !this.subscription.names.has(name)) return false;
+    const isOwed = this.#owed.has(name);
+    if (!isOwed && failure.revision <= this.#sentRevision) return false;
+    for (const entry of this.#source.store.served.behind(name))
+      if (isOwed || entry.revision > this.#sentRevision) return false;
+    errors.push({ name, status: failure.status });
+    return true;
+  }
+
+  /** Whether a name that is told as an error may be told as removed besides: where upstream said that it does not exist (R119). */
+  #mayAddRemoval(name: string): boolean {
+    return this.#source.store.absences.reason(name) === 'upstream';
   }
 
   /** Delta: whether the client has to be told that a name without entry is gone. */
@@ -319,9 +363,10 @@ export class ClientType {
     if (this.#owedRemovals.has(name)) return true;
     // Left out, not gone: the client may hold an older content that is good (R102).
     if (store.quarantined.has(name)) return false;
-    if (this.#tombstoneOfSent(name) || (store.tombstone(name) && (wasBrought || this.#owed.has(name)))) return true;
+    if (this.#tombstoneOfSent(name) || (store.absences.tombstone(name) && (wasBrought || this.#owed.has(name))))
+      return true;
     if (this.subscription.names.has(name)) {
-      const reason = store.absentReason(name);
+      const reason = store.absences.reason(name);
       return reason === 'upstream' || (reason === 'inferred' && this.traits.mayInferRemoval);
     }
     return wasBrought && this.subscription.isWildcard && store.isKnown && !store.isProvisional;
@@ -334,7 +379,7 @@ export class ClientType {
 
   /** The tombstone of a name that this client was sent: one that came and went in between is no news to it (R103). */
   #tombstoneOfSent(name: string): Tombstone | undefined {
-    const tombstone = this.#source.store.tombstone(name);
+    const tombstone = this.#source.store.absences.tombstone(name);
     return tombstone && tombstone.entry.firstSeenRevision <= this.#sentRevision ? tombstone : undefined;
   }
 
@@ -347,54 +392,9 @@ export class ClientType {
     return true;
   }
 
-  #message(parts: {
-    readonly isWhole?: boolean;
-    readonly entries: readonly Entry[];
-    /** Removed resources that stay in the list until their removal is released. */
-    readonly kept?: readonly Entry[];
-    /** Refused contents that are repeated so that the client keeps what it has in their place. */
-    readonly refused?: readonly Entry[];
-    readonly removed?: readonly string[];
-    /** Entries whose content is news to the client; by default all. */
-    readonly changed?: readonly Entry[];
-    /** Since when the client has not been told; by default since the last message. */
-    readonly fromRevision?: number;
-  }): Message {
-    const kept = parts.kept ?? [];
-    const refused = parts.refused ?? [];
-    const removed = parts.removed ?? [];
-    const { store, shelf, upstreamVersion } = this.#source;
-    const toRevision = store.revision;
-    const nonce = this.#nonces.next(toRevision);
-    const versionInfo =
-      this.#variant === 'sotw'
-        ? store.versionInfo([...kept, ...refused])
-        : upstreamVersion || `r${toRevision.toString(36)}`;
-    const bytes = shelf.encode({
-      variant: this.#variant,
-      header: { typeUrl: this.typeUrl, versionInfo, nonce, controlPlane: this.#controlPlane() },
-      isWhole: parts.isWhole ?? false,
-      entries: kept.length + refused.length > 0 ? [...parts.entries, ...kept, ...refused] : parts.entries,
-      removed,
-    });
-    const changed = parts.changed ?? parts.entries;
-    const names = changed.map(entry => entry.name);
-    this.#nonces.sent(nonce, {
-      fromRevision: parts.fromRevision ?? this.#sentRevision,
-      toRevision,
-      versionInfo,
-      // A rejection of what is repeated is none of the rest.
-      names: refused.length > 0 ? [...names, ...refused.map(entry => entry.name)] : names,
-      removed,
-      isProvisional: kept.length > 0,
-      epoch: store.epoch,
-    });
-    this.#sentRevision = toRevision;
-    return {
-      bytes,
-      // The client warms a cluster only by endpoints that come after it (R29).
-      warms: this.typeUrl === clusterType ? endpointNamesOf(changed) : [],
-      endpoints: this.typeUrl === endpointType ? [...names, ...removed] : [],
-    };
+  #message(parts: MessageParts): Message {
+    const message = this.#writer.write(parts, this.#sentRevision);
+    this.#sentRevision = this.#source.store.revision;
+    return message;
   }
 }

@@ -1,4 +1,5 @@
 import type { InterestChange } from '../cache/watch-map.ts';
+import { globOf } from '../xds/resource-name.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import { wildcardName } from '../xds/types.ts';
 
@@ -39,9 +40,11 @@ export class ClientSubscription {
     return this.#names;
   }
 
-  /** Whether a resource of this name is to be sent. */
+  /** Whether a resource of this name is to be sent: asked for by it, or as the member of a collection (R33). */
   covers(name: string): boolean {
-    return this.#isWildcard || this.#names.has(name);
+    if (this.#isWildcard || this.#names.has(name)) return true;
+    const glob = globOf(name);
+    return glob !== undefined && this.#names.has(glob);
   }
 
   /** How many names there would be if these were subscribed, too. */

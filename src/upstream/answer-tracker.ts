@@ -121,6 +121,17 @@ export class AnswerTracker {
     this.#completeAtMs = Math.max(nowMs, Math.min(nowMs + this.#quietMs, this.#completeByMs));
   }
 
+  /** A response spoke of these names, too, without being the resource of the name itself. */
+  answeredAside(names: Iterable<string>, nowMs: number): void {
+    for (const name of names) {
+      const batch = this.#waiting.get(name);
+      if (!batch) continue;
+      batch.isAnswered = true;
+      this.#tookMs(nowMs - batch.askedAtMs);
+      this.#waiting.delete(name);
+    }
+  }
+
   get #quietOnNameMs(): number {
     return Math.max(this.#timing.absentQuietMs, latencyFactor * this.#latencyMs);
   }

@@ -4,6 +4,7 @@ import { grpcCode, type Nonce, type RpcStatus, type TypeUrl } from '../xds/types
 import { encodeDeltaRequest, encodeSotwRequest } from '../xds/wire-request.ts';
 import { decodeResponse } from '../xds/wire-response.ts';
 import { AnswerTracker, type Verdicts } from './answer-tracker.ts';
+import { asideNames } from './aside-names.ts';
 import { Backoff, type Random } from './backoff.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
@@ -265,6 +266,7 @@ export class Session {
     const { isWhole, removed } = link.subscription.received(decoded.nonce, decoded.versionInfo, names);
     link.tracker.answered(names, nowMs);
     link.tracker.answered(decoded.removed, nowMs);
+    link.tracker.answeredAside(asideNames(decoded), nowMs);
     return {
       received: { kind: 'accepted', response: decoded, isWhole, removed: [...decoded.removed, ...removed] },
       effects: [],

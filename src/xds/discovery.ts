@@ -37,6 +37,12 @@ export interface WireResource {
   readonly ttlMs?: number | undefined;
 }
 
+/** What upstream says of a name instead of a resource (R24). */
+export interface ResourceFailure {
+  readonly name: string;
+  readonly status: RpcStatus;
+}
+
 /** A resource that came without a body: it only starts its TTL anew (R25). */
 export interface Heartbeat {
   readonly name: string;
@@ -55,6 +61,8 @@ export interface UpstreamResponse {
   readonly resources: readonly WireResource[];
   /** Delta only. */
   readonly removed: readonly string[];
+  /** Never of a name that the response has a resource of. */
+  readonly failures: readonly ResourceFailure[];
   readonly heartbeats: readonly Heartbeat[];
   /** Size of the whole encoded response in bytes. */
   readonly bytes: number;

@@ -78,3 +78,31 @@ export function endpointNameOfCluster(any: Buffer): string | undefined {
 export function isUsableName(name: string | undefined, traits: TypeTraits): name is string {
   return name !== undefined && (name !== '' || !traits.isEnvoyType);
 }
+
+const scheme = 'xdstp:';
+
+/**
+ * The form by which an `xdstp://` name is kept: its context parameters in the order of their keys, since two names that differ by that order alone
+ * are one (R32). Any other name is itself.
+ */
+export function canonicalName(name: string): string {
+  if (!name.startsWith(scheme)) return name;
+  const [, base = '', query, rest = ''] = /^([^?#]*)(?:\?([^#]*))?(.*)$/s.exec(name) ?? [];
+  if (query === undefined) return name;
+  const sorted = query.split('&').sort();
+  return `${base}?${sorted.join('&')}${rest}`;
+}
+
+/** Whether a name stands for all members of a collection (R33). */
+export function isGlob(name: string): boolean {
+  return name.startsWith(scheme) && /^[^?#]*\/\*(?:[?#]|$)/.test(name);
+}
+
+/** The glob of the collection that a resource would be a member of, in canonical form; undefined for names that are no `xdstp://` names. */
+export function globOf(name: string): string | undefined {
+  if (!name.startsWith(scheme)) return undefined;
+  const [, base = '', query = ''] = /^([^?#]*)(\?[^#]*)?/.exec(name) ?? [];
+  const slash = base.lastIndexOf('/');
+  // The authority and the type have slashes of their own before the id.
+  return base.split('/').length < 5 ? undefined : `${base.slice(0, slash)}/*${query}`;
+}

@@ -33,6 +33,7 @@ export const grpcCode = {
   cancelled: 1,
   unknown: 2,
   invalidArgument: 3,
+  notFound: 5,
   permissionDenied: 7,
   resourceExhausted: 8,
   unimplemented: 12,

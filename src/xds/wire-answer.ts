@@ -1,3 +1,4 @@
+import type { ResourceFailure } from './discovery.ts';
 import { varintSize, writeVarint } from './tag-walk.ts';
 
 /** What one message to a client says around its resources. */
@@ -46,13 +47,45 @@ export function encodeSotwResources(anys: readonly Buffer[]): Buffer {
   return target;
 }
 
-/** Encodes a `DiscoveryResponse` around resource fields made by {@link encodeSotwResources}. */
-export function encodeSotwAnswer(header: AnswerHeader, resources: readonly Buffer[]): Buffer {
+/** The `resource_errors` of an answer: name and status of each (R24). @param tag of the field in its response */
+function encodeErrors(tag: number, failures: readonly ResourceFailure[]): Buffer {
+  const parts: Buffer[] = [];
+  for (const { name, status } of failures) {
+    const code = Buffer.allocUnsafe(1 + varintSize(status.code));
+    code[0] = 0x08;
+    writeVarint(code, 1, status.code);
+    const said = Buffer.concat([code, textField(0x12, status.message)]);
+    const whose = textField(0x0a, name);
+    parts.push(bytesField(tag, Buffer.concat([bytesField(0x0a, whose), bytesField(0x12, said)])));
+  }
+  return Buffer.concat(parts);
+}
+
+function bytesField(tag: number, bytes: Buffer): Buffer {
+  const target = Buffer.allocUnsafe(sizeOfText(bytes.length));
+  writeBytes(target, 0, tag, bytes);
+  return target;
+}
+
+const textField = (tag: number, text: string): Buffer => bytesField(tag, Buffer.from(text));
+
+/**
+ * Encodes a `DiscoveryResponse` around resource fields made by {@link encodeSotwResources}.
+ *
+ * @param failures of names that it has no resource of (R24)
+ */
+export function encodeSotwAnswer(
+  header: AnswerHeader,
+  resources: readonly Buffer[],
+  failures: readonly ResourceFailure[],
+): Buffer {
+  const errors = encodeErrors(0x3a, failures);
   const version = Buffer.byteLength(header.versionInfo);
   const typeUrl = Buffer.byteLength(header.typeUrl);
   const nonce = Buffer.byteLength(header.nonce);
   const identifier = Buffer.byteLength(header.controlPlane);
   let size = sizeOfText(version) + sizeOfText(typeUrl) + sizeOfText(nonce) + sizeOfText(sizeOfText(identifier));
+  size += errors.length;
   for (const part of resources) size += part.length;
   const target = Buffer.allocUnsafeSlow(size);
   let position = writeText(target, 0, 0x0a, header.versionInfo, version);
@@ -61,22 +94,30 @@ export function encodeSotwAnswer(header: AnswerHeader, resources: readonly Buffe
   position = writeText(target, position, 0x2a, header.nonce, nonce);
   target[position++] = 0x32;
   position = writeVarint(target, position, sizeOfText(identifier));
-  writeText(target, position, 0x0a, header.controlPlane, identifier);
+  position = writeText(target, position, 0x0a, header.controlPlane, identifier);
+  errors.copy(target, position);
   return target;
 }
 
-/** Encodes a `DeltaDiscoveryResponse`; every resource is wrapped with name and version (R89). */
+/**
+ * Encodes a `DeltaDiscoveryResponse`; every resource is wrapped with name and version (R89).
+ *
+ * @param failures of names that it has no resource of (R24)
+ */
 export function encodeDeltaAnswer(
   header: AnswerHeader,
   resources: readonly DeltaResource[],
   removed: readonly string[],
+  failures: readonly ResourceFailure[],
 ): Buffer {
+  const errors = encodeErrors(0x4a, failures);
   const version = Buffer.byteLength(header.versionInfo);
   const typeUrl = Buffer.byteLength(header.typeUrl);
   const nonce = Buffer.byteLength(header.nonce);
   const identifier = Buffer.byteLength(header.controlPlane);
   const bodySizes: number[] = [];
-  let size = sizeOfText(version) + sizeOfText(typeUrl) + sizeOfText(nonce) + sizeOfText(sizeOfText(identifier));
+  let size =
+    errors.length + sizeOfText(version) + sizeOfText(typeUrl) + sizeOfText(nonce) + sizeOfText(sizeOfText(identifier));
   for (const resource of resources) {
     const body =
       sizeOfText(Buffer.byteLength(resource.version)) +
@@ -103,6 +144,7 @@ export function encodeDeltaAnswer(
   for (const name of removed) position = writeText(target, position, 0x32, name, Buffer.byteLength(name));
   target[position++] = 0x3a;
   position = writeVarint(target, position, sizeOfText(identifier));
-  writeText(target, position, 0x0a, header.controlPlane, identifier);
+  position = writeText(target, position, 0x0a, header.controlPlane, identifier);
+  errors.copy(target, position);
   return target;
 }

@@ -1,5 +1,5 @@
-import type { Heartbeat, UpstreamResponse, WireResource } from './discovery.ts';
-import { anyTypeOfWrapper, isUsableName, nameInBody, opaqueName } from './resource-name.ts';
+import type { Heartbeat, ResourceFailure, UpstreamResponse, WireResource } from './discovery.ts';
+import { anyTypeOfWrapper, canonicalName, isUsableName, nameInBody, opaqueName } from './resource-name.ts';
 import { TagWalk, WireError } from './tag-walk.ts';
 import { traitsOf } from './type-urls.ts';
 import type { Nonce, TypeUrl, Variant } from './types.ts';
@@ -19,6 +19,7 @@ interface Envelope {
   controlPlane: string;
   readonly resources: { start: number; end: number }[];
   readonly removed: string[];
+  readonly failures: ResourceFailure[];
 }
 
 /**
@@ -33,7 +34,15 @@ export function decodeResponse(
   variant: Variant,
   resourcesMax: number,
 ): UpstreamResponse | ResponseError {
-  const envelope: Envelope = { typeUrl: '', nonce: '', versionInfo: '', controlPlane: '', resources: [], removed: [] };
+  const envelope: Envelope = {
+    typeUrl: '',
+    nonce: '',
+    versionInfo: '',
+    controlPlane: '',
+    resources: [],
+    removed: [],
+    failures: [],
+  };
   const refuse = (error: string): ResponseError => ({
     error,
     typeUrl: envelope.typeUrl as TypeUrl,
@@ -58,14 +67,15 @@ export function decodeResponse(
         variant === 'delta' ? readDeltaResource(bytes, start, end) : readSotwResource(bytes.subarray(start, end));
       if (parsed.any === undefined) {
         // A Resource without body is a heartbeat for its TTL (R25); read as content it would be an emptied resource.
-        if (parsed.name !== undefined) heartbeats.push({ name: parsed.name, ttlMs: parsed.ttlMs });
+        if (parsed.name !== undefined) heartbeats.push({ name: canonicalName(parsed.name), ttlMs: parsed.ttlMs });
         continue;
       }
       const [anyTypeUrl, body] = readAny(parsed.any);
       if (traits.isEnvoyType && anyTypeUrl !== typeUrl) {
         return refuse(`resource ${index} is a ${anyTypeUrl || 'body without type'} in a ${typeUrl} response`);
       }
-      let name = parsed.name ?? nameInBody(anyTypeUrl, body);
+      const given = parsed.name ?? nameInBody(anyTypeUrl, body);
+      let name = given === undefined ? undefined : canonicalName(given);
       if (variant === 'sotw' && !traits.isEnvoyType) name = opaqueName(name, index, taken => names.has(taken));
       if (!isUsableName(name, traits)) return refuse(`resource ${index} of the response has no name`);
       if (names.has(name)) return refuse(`the response holds '${name}' twice`);
@@ -83,6 +93,7 @@ export function decodeResponse(
       controlPlane: envelope.controlPlane,
       resources,
       removed: envelope.removed,
+      failures: envelope.failures.filter(failure => !names.has(failure.name)),
       heartbeats,
       bytes: bytes.length,
     };
@@ -110,14 +121,39 @@ function readEnvelope(bytes: Buffer, variant: Variant, envelope: Envelope): void
         envelope.nonce = walk.text();
         break;
       case 6:
-        if (variant === 'delta') envelope.removed.push(walk.text());
+        if (variant === 'delta') envelope.removed.push(canonicalName(walk.text()));
         else envelope.controlPlane = readIdentifier(walk.message());
         break;
       case 7:
         if (variant === 'delta') envelope.controlPlane = readIdentifier(walk.message());
+        else pushFailure(envelope.failures, walk.message());
+        break;
+      case 9:
+        if (variant === 'delta') pushFailure(envelope.failures, walk.message());
         break;
     }
   }
+}
+
+/** Upstream's words on a name, to this many characters. */
+const failureTextMax = 1024;
+
+function pushFailure(failures: ResourceFailure[], walk: TagWalk): void {
+  let name = '';
+  let code = 0;
+  let message = '';
+  while (walk.next()) {
+    if (walk.wireType !== 2) continue;
+    const part = walk.message();
+    if (walk.field === 1) while (part.next()) name = part.field === 1 ? canonicalName(part.text()) : name;
+    else if (walk.field === 2) {
+      while (part.next()) {
+        if (part.field === 1 && part.wireType === 0) code = part.varint;
+        else if (part.field === 2) message = part.text().slice(0, failureTextMax);
+      }
+    }
+  }
+  if (name !== '') failures.push({ name, status: { code, message } });
 }
 
 function readIdentifier(walk: TagWalk): string {

@@ -98,7 +98,7 @@ describe('store', () => {
     assert.deepEqual(put(['a', 'b'], false), ['a', 'b']);
     assert.deepEqual(put(['c'], false), ['a', 'b', 'c']);
     assert.deepEqual(put(['b', 'd'], true), ['b', 'd']);
-    assert.equal(store.bytes, body(clusterType, 'b').length + body(clusterType, 'd').length);
+    assert.equal(store.served.bytes, body(clusterType, 'b').length + body(clusterType, 'd').length);
   });
 });
 

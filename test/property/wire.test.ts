@@ -51,8 +51,8 @@ describe('wire', () => {
         assert.ok(!('error' in decoded), 'readable');
         const header = { typeUrl: endpointType, versionInfo: 'v2', nonce: 'n2', controlPlane: 'weir' };
         const answer = isDelta
-          ? encodeDeltaAnswer(header, decoded.resources, ['gone'])
-          : encodeSotwAnswer(header, [encodeSotwResources(decoded.resources.map(one => one.any))]);
+          ? encodeDeltaAnswer(header, decoded.resources, ['gone'], [])
+          : encodeSotwAnswer(header, [encodeSotwResources(decoded.resources.map(one => one.any))], []);
         const seen = decodeTestResponse(answer, variant);
         assert.deepEqual([seen.nonce, seen.version, seen.typeUrl], ['n2', 'v2', endpointType]);
         assert.deepEqual(

@@ -35,6 +35,15 @@ export interface TestResource {
   /** Value of the Any. */
   readonly body: Buffer;
   readonly anyType?: string;
+  /** Delta only. */
+  readonly aliases?: readonly string[];
+}
+
+/** One of `resource_errors`. */
+export interface TestError {
+  readonly name: string;
+  readonly code: number;
+  readonly message: string;
 }
 
 export interface TestResponse {
@@ -43,6 +52,8 @@ export interface TestResponse {
   readonly nonce: string;
   readonly resources: readonly TestResource[];
   readonly removed: readonly string[];
+  /** Undefined where there are none. */
+  readonly errors?: readonly TestError[];
 }
 
 export function encodeNode(id: string, extra: readonly ReturnType<typeof text>[] = []): Buffer {
@@ -90,7 +101,14 @@ export function decodeTestRequest(buffer: Buffer, variant: Variant): Required<Om
 export function encodeTestResponse(response: TestResponse, variant: Variant, controlPlane = ''): Buffer {
   const any = (resource: TestResource, number: number) =>
     nested(number, text(1, resource.anyType ?? response.typeUrl), bytes(2, resource.body));
-  const { version, nonce, typeUrl, resources, removed } = response;
+  const { version, nonce, typeUrl, resources, removed, errors: failures = [] } = response;
+  const errors = failures.map(one =>
+    nested(
+      variant === 'sotw' ? 7 : 9,
+      nested(1, text(1, one.name)),
+      nested(2, uint(1, one.code), text(2, one.message)),
+    ),
+  );
   const identifier = nested(variant === 'sotw' ? 6 : 7, text(1, controlPlane));
   if (variant === 'sotw') {
     return message(
@@ -99,10 +117,21 @@ export function encodeTestResponse(response: TestResponse, variant: Variant, con
       text(4, typeUrl),
       text(5, nonce),
       identifier,
+      ...errors,
     );
   }
-  const wrapped = resources.map(one => nested(2, text(1, one.version), any(one, 2), text(3, one.name)));
-  return message(text(1, version), ...wrapped, text(4, typeUrl), text(5, nonce), texts(6, removed), identifier);
+  const wrapped = resources.map(one =>
+    nested(2, text(1, one.version), any(one, 2), text(3, one.name), texts(4, one.aliases ?? [])),
+  );
+  return message(
+    text(1, version),
+    ...wrapped,
+    text(4, typeUrl),
+    text(5, nonce),
+    texts(6, removed),
+    identifier,
+    ...errors,
+  );
 }
 
 /** Name in a body; empty when the body is no message, which of an unknown type it need not be. */
@@ -122,7 +151,15 @@ export function decodeTestResponse(buffer: Buffer, variant: Variant): TestRespon
     const any = isDelta ? fieldsOf(payloadsOf(outer, 2)[0] ?? Buffer.alloc(0)) : outer;
     const body = payloadsOf(any, 2)[0] ?? Buffer.alloc(0);
     const name = isDelta ? textOf(outer, 3) : nameIn(body);
-    return { name, version: isDelta ? textOf(outer, 1) : '', body, anyType: textOf(any, 1) };
+    const aliases = isDelta ? textsOf(outer, 4) : [];
+    const version = isDelta ? textOf(outer, 1) : '';
+    return { name, version, body, anyType: textOf(any, 1), ...(aliases.length > 0 && { aliases }) };
+  });
+  const errors = payloadsOf(fields, isDelta ? 9 : 7).map(payload => {
+    const parts = fieldsOf(payload);
+    const status = fieldsOf(payloadsOf(parts, 2)[0] ?? Buffer.alloc(0));
+    const code = status.find(field => field.number === 1)?.value ?? 0;
+    return { name: textOf(fieldsOf(payloadsOf(parts, 1)[0] ?? Buffer.alloc(0)), 1), code, message: textOf(status, 2) };
   });
   return {
     typeUrl: textOf(fields, 4),
@@ -130,5 +167,6 @@ export function decodeTestResponse(buffer: Buffer, variant: Variant): TestRespon
     nonce: textOf(fields, 5),
     resources,
     removed: isDelta ? textsOf(fields, 6) : [],
+    ...(errors.length > 0 && { errors }),
   };
 }

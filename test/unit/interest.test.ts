@@ -83,7 +83,7 @@ describe('interest', () => {
     }
     harness.advance(70_000);
     const { interest, store } = typeOf(harness, secretType);
-    assert.deepEqual([interest.size, store.absentCount], [0, 0]);
+    assert.deepEqual([interest.size, store.absences.count], [0, 0]);
   });
 
   test('R12 R70: SotW: a wildcard that ended along with the last names is asked for on a new stream', () => {
