@@ -97,7 +97,11 @@ export const accessRows: Rows = {
   nodesMax: count('Nodes served at once, with stream-per-node.', '512', 100_000),
   clientStreamsPerPeerMax: count('Streams of one client: of one node id at one address.', '2048', 1_000_000),
   requestsPerSecondMax: count('Requests a second from one client, in the long run.', '500', 1_000_000),
-  requestBurstMax: count('Requests that one client may send at once beyond that.', '20000', 10_000_000),
+  requestBurstMax: count(
+    'Requests that one client may send at once beyond that; a new stream counts as ten.',
+    '50000',
+    10_000_000,
+  ),
 };
 
 function time(group: SettingGroup, help: string, fallback: string): Row<number> {

@@ -60,7 +60,7 @@ export const harnessSettings: CoreSettings = {
   nodeLingerMs: 300_000,
   clientStreamsPerPeerMax: 2_048,
   requestsPerSecondMax: 500,
-  requestBurstMax: 20_000,
+  requestBurstMax: 50_000,
   dropExtensions: false,
   node: undefined,
   ack: 'clients',
