@@ -2,6 +2,7 @@ import type { ClientStream } from '../local-ads/client-stream.ts';
 import type { Peer } from '../local-ads/peer.ts';
 import type { NodeIdentity } from '../xds/node.ts';
 import { grpcCode, type RpcStatus } from '../xds/types.ts';
+import { isReachable } from './type-view.ts';
 import type { View } from './view.ts';
 
 /** How long a client may take, or be left without an answer. */
@@ -104,7 +105,8 @@ export class Client {
    */
   #unanswered(nowMs: number): RpcStatus | undefined {
     for (const { typeUrl, isComplete } of this.stream.types()) {
-      if (isComplete || this.#view?.type(typeUrl).session.isOpen) continue;
+      const type = this.#view?.type(typeUrl);
+      if (isComplete || !type || isReachable(type)) continue;
       const message = 'the control plane cannot be reached, and nothing of what was asked for is known';
       return { code: grpcCode.unavailable, message };
     }

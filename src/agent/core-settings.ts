@@ -1,5 +1,6 @@
 import { formatAddress } from '../xds/address.ts';
 import { AllowList } from './allow-list.ts';
+import { Authorities } from './authorities.ts';
 import type { CoreSettings } from './core.ts';
 import { type ListenerSettings, listenerName } from './listener-settings.ts';
 import type { Settings } from './settings.ts';
@@ -36,10 +37,16 @@ export function allowListOf(settings: Settings): AllowList {
   );
 }
 
+/** Who is asked for the names of which authority. */
+function authoritiesOf({ authorities }: Settings): Authorities {
+  return new Authorities(new Map([...authorities].map(([name, addresses]) => [name, addresses.map(formatAddress)])));
+}
+
 /** The core's part of the settings, in its own words. */
 export function coreSettings(settings: Settings): CoreSettings {
   return {
     addresses: settings.upstream.map(formatAddress),
+    authorities: authoritiesOf(settings),
     variant: settings.upstreamVariant,
     reconnectBaseMs: settings.reconnectBaseMs,
     reconnectMaxMs: settings.reconnectMaxMs,

@@ -13,6 +13,7 @@ import { Hearing, type HearingSettings } from './hearing.ts';
 import { IdentityPolicy } from './identity.ts';
 import type { Change } from './intake.ts';
 import { Reception, type ReceptionSettings, type StoredViews } from './reception.ts';
+import { verdictsDueMs } from './type-view.ts';
 import { View, type ViewSettings, type ViewTiers } from './view.ts';
 import { type MakeView, ViewTable, type ViewTableSettings } from './view-table.ts';
 
@@ -311,8 +312,7 @@ export class Core {
         this.#flushType(view, type.typeUrl, clock);
       }
       for (const type of view.types.values()) {
-        if (Math.min(type.ledger.nextDeadlineMs(), type.trials.nextDeadlineMs()) <= now)
-          this.#hearing.settle(view, type, clock);
+        if (Math.min(verdictsDueMs(type), type.trials.nextDeadlineMs()) <= now) this.#hearing.settle(view, type, clock);
       }
       this.#advance(view, clock);
     }

@@ -2,7 +2,7 @@ import { traitsOf } from '../xds/type-urls.ts';
 import type { Clock, TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
 import type { MaxAge } from './freshness.ts';
-import { type TypeView, writeState } from './type-view.ts';
+import { confirmedAtMs, type TypeView, writeState } from './type-view.ts';
 
 /** How often the disk is told that everything is still current, in ms. */
 const confirmationMs = 60_000;
@@ -48,7 +48,7 @@ export class FreshnessWatch {
   refresh(types: Iterable<TypeView>, clock: Clock): void {
     let isAnyOpen = false;
     for (const type of types) {
-      isAnyOpen ||= type.session.isOpen;
+      isAnyOpen ||= type.feeds.some(feed => feed.session.isOpen);
       this.#refreshType(type, clock);
     }
     if (!isAnyOpen || !this.#settings.isStoring) this.#confirmAtMs = Infinity;
@@ -64,8 +64,8 @@ export class FreshnessWatch {
   }
 
   #refreshType(type: TypeView, clock: Clock): void {
-    const { freshness, session, typeUrl, store } = type;
-    const change = freshness.update(session.confirmedAtMs(typeUrl), clock);
+    const { freshness, typeUrl, store } = type;
+    const change = freshness.update(confirmedAtMs(type), clock);
     if (store.isProvisional && freshness.isCurrent) {
       store.isProvisional = false;
       this.#touched.add(type);

@@ -8,7 +8,7 @@ import type { Client } from './client.ts';
 import type { ClientTable } from './client-table.ts';
 import type { Note } from './events.ts';
 import type { Change } from './intake.ts';
-import { type TypeView, touchDisk } from './type-view.ts';
+import { type TypeView, touchDisk, verdictKey } from './type-view.ts';
 import type { View } from './view.ts';
 
 /** Whose word counts, and how long it is waited for. */
@@ -54,13 +54,15 @@ export class Hearing {
       if (verdict.isProvisional) return false;
       // Where one client does not speak for all, its late word does not either.
       const isHeeded = this.#settings.ack === 'clients' || this.#settings.ack === 'receipt';
-      const late = isHeeded ? type.ledger.lateTarget(verdict) : undefined;
-      if (late !== undefined)
-        type.session.refuseLate(type.typeUrl, late, { ...status, message: `node ${nodeId}: ${status.message}` });
+      const words = { ...status, message: `node ${nodeId}: ${status.message}` };
+      for (const { ledger, session } of isHeeded ? type.feeds : []) {
+        const late = ledger.lateTarget(verdict);
+        if (late !== undefined) session.refuseLate(type.typeUrl, late, words);
+      }
       this.#accuse(client, view, type, verdict, status, clock);
     } else isContentBack = this.#accept(client, type, verdict);
     type.trials.heard(streamId);
-    type.ledger.vote(streamId, nodeId, verdict);
+    for (const { ledger } of type.feeds) ledger.vote(streamId, nodeId, verdict);
     this.settle(view, type, clock);
     return isContentBack;
   }
@@ -68,20 +70,21 @@ export class Hearing {
   /** A client left: nobody waits for its word. */
   left(streamId: number, view: View, type: TypeView, clock: Clock): void {
     type.trials.heard(streamId);
-    type.ledger.left(streamId);
+    for (const { ledger } of type.feeds) ledger.left(streamId);
     this.settle(view, type, clock);
   }
 
   /** A response was taken in: its verdict waits for the clients concerned, or is clear at once. */
-  opened(view: View, { type, nonce, fromRevision, names: held }: Change, clock: Clock): void {
-    const { store, ledger, typeUrl } = type;
+  opened(view: View, { type, feed, nonce, fromRevision, names: held }: Change, clock: Clock): void {
+    const { store, typeUrl } = type;
+    const { ledger } = feed;
     const now = clock.monotonicMs;
     const standing = standingRefusal(type, held);
     if (store.revision === fromRevision) {
       // Nothing new: what was refused is refused again, later each time (R130); all else is acknowledged as it comes.
       const refusal = ledger.refusalAt(store.revision, held) ?? standing;
-      view.answer(type, nonce, refusal, refusal !== undefined, now);
-      type.disk?.decided(nonce);
+      view.answer(type, feed, nonce, refusal, refusal !== undefined, now);
+      type.disk?.decided(verdictKey(feed, nonce));
       return;
     }
     const names = store.changesSince(fromRevision);
@@ -98,9 +101,11 @@ export class Hearing {
       touchDisk(type, names);
       this.#note({ kind: 'quarantined', typeUrl: type.typeUrl, names, isNamed: refusal.isNamed, words: refusal.words });
     }
-    for (const { nonce, status } of type.ledger.take(clock.monotonicMs)) {
-      view.answer(type, nonce, status, false, clock.monotonicMs);
-      type.disk?.decided(nonce);
+    for (const feed of type.feeds) {
+      for (const { nonce, status } of feed.ledger.take(clock.monotonicMs)) {
+        view.answer(type, feed, nonce, status, false, clock.monotonicMs);
+        type.disk?.decided(verdictKey(feed, nonce));
+      }
     }
   }
 

@@ -4,48 +4,52 @@ import type { Received } from '../upstream/session-events.ts';
 import type { ResourceFailure } from '../xds/discovery.ts';
 import { globOf } from '../xds/resource-name.ts';
 import { type Clock, grpcCode, type Nonce } from '../xds/types.ts';
+import type { Authorities } from './authorities.ts';
 import type { Note } from './events.ts';
 import { type GuardSettings, judge } from './guard.ts';
-import { isWrittenByName, placement, stateOf, type TypeView, touchDisk } from './type-view.ts';
+import { type Feed, isWrittenByName, placement, stateOf, type TypeView, touchDisk, verdictKey } from './type-view.ts';
 
 /** A response that the view has taken in: what changed, for whoever has to be told. */
 export interface Change {
   readonly type: TypeView;
+  /** Where it came from. */
+  readonly feed: Feed;
   readonly nonce: Nonce;
   readonly fromRevision: number;
   /** Resources that the response held. */
   readonly names: readonly string[];
 }
 
+/** What is needed to take in what upstream says. */
+export interface IntakeSettings extends GuardSettings {
+  readonly authorities: Authorities;
+}
+
 /** Brings what upstream says into the types of a view: content, completeness, removals, time to live. */
 export class Intake {
-  readonly #settings: GuardSettings;
+  readonly #settings: IntakeSettings;
   readonly #note: (note: Note) => void;
 
-  constructor(settings: GuardSettings, note: (note: Note) => void) {
+  constructor(settings: IntakeSettings, note: (note: Note) => void) {
     this.#settings = settings;
     this.#note = note;
   }
 
   /** Takes in one accepted response. */
-  apply(type: TypeView, { response, isWhole, removed }: Received & { kind: 'accepted' }, clock: Clock): Change {
+  apply(type: TypeView, feed: Feed, received: Received & { kind: 'accepted' }, clock: Clock): Change {
+    const { response, isWhole, removed } = this.#partOf(feed, received);
     const { store, interest } = type;
     const now = clock.monotonicMs;
     const { resources } = response;
     const names = resources.map(resource => resource.name);
-    const gone = isWhole ? missingIn(store, resources) : removed.filter(name => store.get(name));
+    const gone = isWhole
+      ? missingIn(store, resources).filter(name => this.#belongs(feed, name))
+      : removed.filter(name => store.get(name));
     for (const name of names) type.heldRemovals.seen(name);
-    const isHeld = this.#isHeldBack(type, names, gone, isWhole, now);
-    const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : removed;
+    const isHeld = this.#isHeldBack(type, feed, names, gone, isWhole, now);
+    const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : isWhole ? gone : removed;
     const wasKnown = store.isKnown;
-    const applied = store.apply(
-      resources,
-      told,
-      isWhole && !isHeld,
-      resource => placement(type, resource),
-      response.bytes,
-      now,
-    );
+    const applied = store.apply(resources, told, resource => placement(type, resource), response.bytes, now);
     const beating: string[] = [];
     for (const { name, ttlMs } of response.heartbeats) {
       if (ttlMs !== undefined && store.heartbeat(name, ttlMs, now)) beating.push(name);
@@ -60,14 +64,14 @@ export class Intake {
     }
     if (isWhole) {
       // The complete set is authoritative for what it lacks, too.
-      for (const name of interest.names()) store.setAbsent(name, 'upstream');
-      this.#markKnown(type);
+      for (const name of interest.names()) if (this.#belongs(feed, name)) store.setAbsent(name, 'upstream');
+      if (feed === type.main) this.#markKnown(type);
     }
     store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
-    type.upstreamVersion = response.versionInfo;
-    this.#write(type, response.nonce, applied.fromRevision, applied.quiet, wasKnown);
+    if (feed === type.main) type.upstreamVersion = response.versionInfo;
+    this.#write(type, verdictKey(feed, response.nonce), applied.fromRevision, applied.quiet, wasKnown);
     touchDisk(type, beating);
     this.#note({
       kind: 'response_applied',
@@ -79,7 +83,27 @@ export class Intake {
       ignored: applied.ignoredNames,
       bytes: response.bytes,
     });
-    return { type, nonce: response.nonce, fromRevision: applied.fromRevision, names };
+    return { type, feed, nonce: response.nonce, fromRevision: applied.fromRevision, names };
+  }
+
+  #belongs({ group }: Feed, name: string): boolean {
+    const { authorities } = this.#settings;
+    return authorities.isEmpty || authorities.groupOf(name) === group;
+  }
+
+  /** What a control plane says of names that are another one's is not listened to. */
+  #partOf(feed: Feed, received: Received & { kind: 'accepted' }): Received & { kind: 'accepted' } {
+    if (this.#settings.authorities.isEmpty) return received;
+    const { response, removed } = received;
+    const own = <T extends { readonly name: string }>(all: readonly T[]): T[] =>
+      all.filter(({ name }) => this.#belongs(feed, name));
+    const part = {
+      ...response,
+      resources: own(response.resources),
+      failures: own(response.failures),
+      heartbeats: own(response.heartbeats),
+    };
+    return { ...received, response: part, removed: removed.filter(name => this.#belongs(feed, name)) };
   }
 
   /**
@@ -92,7 +116,7 @@ export class Intake {
       if (!interest.has(name) && !store.get(name)) continue;
       if (status.code === grpcCode.notFound) {
         if (store.traits.isFullState || store.traits.mayInferRemoval) {
-          store.apply([], [name], false, () => 'ignore', 0, nowMs);
+          store.apply([], [name], () => 'ignore', 0, nowMs);
           store.setAbsent(name, 'upstream');
         } else {
           store.forget(name);
@@ -106,16 +130,20 @@ export class Intake {
   /** The first answer to a wildcard is complete, with nothing listed to resume from: what it lacks is gone (R108). */
   complete(type: TypeView, nowMs: number): void {
     const { store, interest } = type;
-    const seen = type.session.takeSeen(type.typeUrl);
+    const { session } = type.main;
+    const seen = session.takeSeen(type.typeUrl);
     // A SotW list is whole by itself.
-    if (!interest.isWildcard || !seen || (store.isKnown && type.session.status.variant === 'sotw')) return;
+    if (!interest.isWildcard || !seen || (store.isKnown && session.status.variant === 'sotw')) return;
     const wasKnown = store.isKnown;
     const held = [...store.entries()].map(entry => entry.name);
-    const gone = [...held, ...store.quarantined.keys()].filter(name => !seen.has(name) && !interest.has(name));
+    const gone = [...held, ...store.quarantined.keys()].filter(
+      name => !seen.has(name) && !interest.has(name) && this.#belongs(type.main, name),
+    );
     const fromRevision = store.revision;
-    if (!this.#isHeldBack(type, [...seen], gone, true, nowMs)) store.apply([], gone, false, () => 'serve', 0, nowMs);
+    if (!this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs))
+      store.apply([], gone, () => 'serve', 0, nowMs);
     this.#markKnown(type);
-    this.#write(type, type.ledger.newestNonce, fromRevision, [], wasKnown);
+    this.#write(type, type.main.ledger.newestNonce, fromRevision, [], wasKnown);
   }
 
   /** Removals that were held back take effect. Returns whether there were any. */
@@ -124,7 +152,7 @@ export class Intake {
     const names = type.heldRemovals.take().filter(name => store.get(name) ?? store.quarantined.has(name));
     if (names.length === 0) return false;
     const fromRevision = store.revision;
-    store.apply([], names, false, () => 'serve', 0, nowMs);
+    store.apply([], names, () => 'serve', 0, nowMs);
     this.#write(type, undefined, fromRevision, [], store.isKnown);
     this.#note({ kind: 'guard_released', typeUrl: type.typeUrl, names: names.length, reason });
     return true;
@@ -145,8 +173,15 @@ export class Intake {
     return store.revision !== fromRevision;
   }
 
-  #isHeldBack(type: TypeView, names: readonly string[], gone: readonly string[], isWhole: boolean, nowMs: number) {
-    const { store, heldRemovals, session } = type;
+  #isHeldBack(
+    type: TypeView,
+    { session }: Feed,
+    names: readonly string[],
+    gone: readonly string[],
+    isWhole: boolean,
+    nowMs: number,
+  ): boolean {
+    const { store, heldRemovals } = type;
     if (!store.traits.isFullState || gone.length === 0) {
       if (isWhole) heldRemovals.take();
       return false;

@@ -18,6 +18,21 @@ export function addresses(text: string): Parsed<readonly Address[]> {
   return { value };
 }
 
+/** Pairs such as `authority=host:port` with commas between them: addresses by authority, in their order. */
+export function authorities(text: string): Parsed<ReadonlyMap<string, readonly Address[]>> {
+  const value = new Map<string, Address[]>();
+  for (const part of text === '' ? [] : text.split(',')) {
+    const [, name = '', target = ''] = /^([^=/?#\s]+)=(.+)$/.exec(part.trim()) ?? [];
+    if (name === '') return { error: `must be authority=address, not '${part.trim()}'` };
+    const parsed = parseAddress(target);
+    if ('error' in parsed) return { error: `names for ${name} an address that cannot be used: ${parsed.error}` };
+    const held = value.get(name);
+    if (held) held.push(parsed);
+    else value.set(name, [parsed]);
+  }
+  return { value };
+}
+
 /** Any text but none. */
 export function nonEmpty(text: string): Parsed<string> {
   return text === '' ? { error: 'is empty' } : { value: text };

@@ -4,6 +4,7 @@ import type { AckMode } from './ack-ledger.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
 import {
   addresses,
+  authorities,
   duration,
   nonEmpty,
   oneOf,
@@ -16,6 +17,7 @@ import {
 /** Everything that can be set, resolved. */
 export interface Settings extends CacheSettings, AccessSettings {
   readonly upstream: readonly Address[];
+  readonly authorities: ReadonlyMap<string, readonly Address[]>;
   readonly upstreamVariant: 'auto' | 'delta' | 'sotw';
   readonly listen: readonly Address[];
   readonly socketMode: number;
@@ -79,6 +81,15 @@ const rows: Rows = {
     when: '',
     fallback: undefined,
     parse: addresses,
+  },
+  authorities: {
+    group: 'Addresses',
+    placeholder: 'NAME=ADDR',
+    isList: true,
+    help: 'Control plane for xdstp://NAME/… names, host:port or unix:/path. Several of one name are tried in turn.',
+    when: 'Names with an authority come from another control plane than the rest (gRFC A47).',
+    fallback: '',
+    parse: authorities,
   },
   listen: {
     group: 'Addresses',

@@ -3,24 +3,38 @@ import type { TypeStore } from '../cache/store.ts';
 import type { StoredTypeState } from '../cache/stored.ts';
 import type { TypeInterest } from '../cache/watch-map.ts';
 import type { TypeSource } from '../local-ads/type-source.ts';
+import type { HeldState } from '../upstream/interest.ts';
+import { narrowHeld, narrowInterest } from '../upstream/narrowed.ts';
 import type { Session } from '../upstream/session.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import { aliasesIn } from '../xds/resource-fields.ts';
 import { globOf } from '../xds/resource-name.ts';
-import type { TypeUrl } from '../xds/types.ts';
+import type { AuthorityGroup } from '../xds/type-urls.ts';
+import type { Nonce, TypeUrl } from '../xds/types.ts';
 import type { AckLedger } from './ack-ledger.ts';
+import type { Authorities } from './authorities.ts';
 import type { DiskLog } from './disk-log.ts';
 import type { Freshness } from './freshness.ts';
 import type { HeldRemovals } from './guard.ts';
 import type { Trials } from './trials.ts';
 
+/** What a type gets from one control plane. */
+export interface Feed {
+  /** Undefined for the main one. */
+  readonly group: AuthorityGroup | undefined;
+  /** The stream that carries it; another one once a server ended that one over this type. */
+  session: Session;
+  readonly ledger: AckLedger;
+}
+
 /** One resource type of a view, from the upstream subscription to what clients are given. */
 export interface TypeView extends TypeSource {
   readonly typeUrl: TypeUrl;
   readonly interest: TypeInterest;
-  /** The stream that carries it; another one once a server ended that one over this type. */
-  session: Session;
-  readonly ledger: AckLedger;
+  /** The control plane of all names but those of listed authorities. */
+  readonly main: Feed;
+  /** All of them, the main one first. */
+  readonly feeds: readonly Feed[];
   readonly trials: Trials;
   readonly heldRemovals: HeldRemovals;
   /** Undefined when nothing is kept on disk. */
@@ -32,15 +46,54 @@ export interface TypeView extends TypeSource {
   leftoversUntilMs: number;
 }
 
-/** Has the type's session ask for what is wanted of it. */
-export function connect({ typeUrl, store, interest, session }: TypeView): void {
-  session.addType(typeUrl, interest, {
+/** Has the session of a feed ask for what is wanted of the type there. */
+export function connect(
+  { typeUrl, store, interest }: TypeView,
+  { group, session }: Feed,
+  authorities: Authorities,
+): void {
+  const held: HeldState = {
     has: name => store.heldVersion(name) !== undefined,
     versions: () => heldVersions(store, interest),
     get isComplete() {
       return store.isKnown;
     },
-  });
+  };
+  if (authorities.isEmpty) {
+    session.addType(typeUrl, interest, held);
+    return;
+  }
+  const belongs = (name: string): boolean => authorities.groupOf(name) === group;
+  const isForWildcard = group === undefined;
+  session.addType(typeUrl, narrowInterest(interest, belongs, isForWildcard), narrowHeld(held, belongs));
+}
+
+/** What the verdict on a response is known by: two control planes may use the same nonce. */
+export function verdictKey({ group }: Feed, nonce: Nonce): Nonce {
+  return group === undefined ? nonce : (`${group} ${nonce}` as Nonce); // Not for the wire: it only has to be unique.
+}
+
+/** When a verdict is due without further words, on the monotonic clock in ms. */
+export function verdictsDueMs({ feeds }: TypeView): number {
+  let deadline = Infinity;
+  for (const { ledger } of feeds) deadline = Math.min(deadline, ledger.nextDeadlineMs());
+  return deadline;
+}
+
+/** Whether upstream could be told of everything: whoever is asked for something has an open stream. */
+export function isReachable({ main, feeds }: TypeView): boolean {
+  if (feeds.length === 1) return main.session.isOpen;
+  return feeds.every(({ session }) => session.isOpen || session.phase === 'idle');
+}
+
+/** When what is held counts as what upstream has, of all control planes that are asked for something of it; see {@link Session.confirmedAtMs}. */
+export function confirmedAtMs({ typeUrl, main, feeds }: TypeView): number {
+  if (feeds.length === 1) return main.session.confirmedAtMs(typeUrl);
+  let atMs = -Infinity;
+  for (const { session } of feeds) {
+    if (session.isAsked(typeUrl)) atMs = Math.max(atMs, session.confirmedAtMs(typeUrl));
+  }
+  return atMs === -Infinity ? Infinity : atMs;
 }
 
 /** Where a resource of upstream's belongs. */

@@ -5,10 +5,10 @@ import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { type InterestChange, TypeInterest } from '../cache/watch-map.ts';
 import { AnswerShelf } from '../local-ads/answer-shelf.ts';
 import type { Random } from '../upstream/backoff.ts';
-import { Session } from '../upstream/session.ts';
+import type { Session } from '../upstream/session.ts';
 import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
 import type { SessionSettings } from '../upstream/session-state.ts';
-import { endpointType, groupOf, type StreamGroup, traitsOf } from '../xds/type-urls.ts';
+import { type AuthorityGroup, endpointType, groupOf, traitsOf } from '../xds/type-urls.ts';
 import type { Clock, Nonce, RpcStatus, TypeUrl, ViewKey } from '../xds/types.ts';
 import { AckLedger, type AckMode } from './ack-ledger.ts';
 import { DiskLog } from './disk-log.ts';
@@ -17,17 +17,15 @@ import { Freshness } from './freshness.ts';
 import { type FreshnessSettings, FreshnessWatch } from './freshness-watch.ts';
 import { type GuardSettings, HeldRemovals } from './guard.ts';
 import { type Change, Intake } from './intake.ts';
+import { InterestFlow, type InterestSettings } from './interest-flow.ts';
 import { References } from './references.ts';
 import { restoreType } from './restore.ts';
+import { Streams } from './streams.ts';
 import { Trials } from './trials.ts';
-import { connect, dropLeftovers, forgetOnDisk, isWanted, stateOf, type TypeView, wantedAgain } from './type-view.ts';
-
-/** Streams of a view; types that would need one more share the last. */
-const ownStreamsMax = 8;
+import { connect, dropLeftovers, type Feed, isReachable, stateOf, type TypeView, verdictsDueMs } from './type-view.ts';
 
 /** What a view is made with. */
-export interface ViewSettings extends SessionSettings, GuardSettings, FreshnessSettings {
-  readonly lingerMs: number;
+export interface ViewSettings extends SessionSettings, GuardSettings, FreshnessSettings, InterestSettings {
   /** How long what was restored is asked for upstream without a client. */
   readonly restoredLingerMs: number;
   /** Most names of a type that linger without a subscriber. */
@@ -52,15 +50,12 @@ export class View {
   readonly key: ViewKey;
   readonly types = new Map<TypeUrl, TypeView>();
   readonly #settings: ViewSettings;
-  /** Encoded Node that its upstream streams carry. */
-  node: Buffer;
   readonly #intake: Intake;
   readonly #tiers: ViewTiers;
-  readonly #newStreamId: () => number;
-  readonly #random: Random;
-  readonly #sessions = new Map<StreamGroup, Session>();
+  readonly #streams: Streams;
   readonly #notes: Note[] = [];
   readonly #watch: FreshnessWatch;
+  readonly #interests: InterestFlow;
   /** No client uses it, and it will be put away as a whole: until then nothing of it is given up piece by piece. */
   isUnused = false;
   /** Made of what was stored, for a client that has not come yet. */
@@ -77,12 +72,16 @@ export class View {
   ) {
     this.key = key;
     this.#settings = settings;
-    this.node = node;
     this.#tiers = tiers;
-    this.#newStreamId = newStreamId;
-    this.#random = random;
+    this.#streams = new Streams(node, settings, newStreamId, random);
     this.#intake = new Intake(settings, note => this.#notes.push(note));
+    this.#interests = new InterestFlow(settings);
     this.#watch = new FreshnessWatch(settings, note => this.#notes.push(note));
+  }
+
+  /** Encoded Node that its upstream streams carry. */
+  get node(): Buffer {
+    return this.#streams.node;
   }
 
   /** Whether anything was received or restored. */
@@ -122,29 +121,27 @@ export class View {
   introduce(node: Buffer): void {
     if (!this.#isHint) return;
     this.#isHint = false;
-    this.node = node;
-    for (const session of this.#sessions.values()) session.introduce(node);
+    this.#streams.introduce(node);
   }
 
   /** Upstream is asked for something and cannot be reached: what is given up now cannot be had again. */
   get isCutOff(): boolean {
-    for (const session of this.#sessions.values()) if (!session.isOpen && session.phase !== 'idle') return true;
-    return false;
+    return this.#streams.isCutOff;
   }
 
-  sessions(): IterableIterator<Session> {
-    return this.#sessions.values();
+  sessions(): Iterable<Session> {
+    return this.#streams;
   }
 
   /** `control_plane.identifier` for clients (R125). */
   readonly controlPlane = (): string => {
-    const identifier = this.#sessions.get('main')?.status.identifier;
+    const identifier = this.#streams.of('main').status.identifier;
     return identifier ? `weir/${identifier}` : 'weir';
   };
 
   /** Notes since the last call. */
   takeNotes(): Note[] {
-    for (const session of this.#sessions.values()) {
+    for (const session of this.#streams) {
       for (const note of session.takeNotes()) this.#notes.push({ kind: 'upstream', group: session.group, note });
     }
     return this.#notes.splice(0);
@@ -156,13 +153,20 @@ export class View {
     if (known) return known;
     const store = new TypeStore(typeUrl, traitsOf(typeUrl), this.#tiers.idle, this.#tiers.bodies, this.key);
     const interest = new TypeInterest(this.#settings.lingerMs, this.#settings.namesMax);
-    const session = this.#session(groupOf(typeUrl));
+    const { authorities, ack } = this.#settings;
+    const feed = (group: AuthorityGroup | undefined, session: Session): Feed => ({
+      group,
+      session,
+      ledger: new AckLedger(ack),
+    });
+    const main = feed(undefined, this.#streams.of(groupOf(typeUrl)));
+    const others = [...authorities.groups()].map(group => feed(group, this.#streams.ofAuthority(group)));
     const type: TypeView = {
       typeUrl,
       store,
       interest,
-      session,
-      ledger: new AckLedger(this.#settings.ack),
+      main,
+      feeds: [main, ...others],
       trials: new Trials(),
       heldRemovals: new HeldRemovals(),
       disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
@@ -173,44 +177,22 @@ export class View {
       noncePrefix: `${this.types.size.toString(36)}-`,
       upstreamVersion: '',
     };
-    connect(type);
+    for (const one of type.feeds) connect(type, one, authorities);
     this.types.set(typeUrl, type);
     return type;
   }
 
   /** Takes in what a client's request changed in its interest. */
   interestChanged(type: TypeView, change: InterestChange, nowMs: number): void {
-    const gain = type.interest.update(change, nowMs);
-    const { store, interest, session, typeUrl } = type;
-    // Upstream was not asked for them meanwhile, so what the idle tier may still have of them is of no use.
-    for (const name of gain.fresh) store.forgetIdle(name);
-    // A whole list is to be made of everything that is held, so nothing of it may lie elsewhere.
-    if (gain.isWildcardFresh) for (const name of interest.names()) store.unpark(name);
-    for (const name of gain.revived) {
-      if (store.unpark(name) || store.traits.isFullState || interest.isWildcard) continue;
-      // The idle tier may lose anything; upstream would stay silent on a name it has sent (rulebook 5).
-      session.refetch(typeUrl, name, nowMs);
-    }
-    // Nobody reads them now, so they need not stay in the served set. A full-state list stays whole while its linger lasts; and in an outage
-    // nothing goes where it could be lost.
-    const isParking = !store.traits.isFullState && !interest.isWildcard && session.isOpen;
-    if (isParking) for (const name of gain.idled) store.park(name);
-    if (gain.evicted.length > 0) this.#ended(type, gain.evicted, false, nowMs);
-    // In SotW names inside a wildcard are not asked for, and what the complete set lacks is not there (R64).
-    const isCertain = store.traits.isFullState && store.isKnown && !store.isProvisional;
-    if (session.status.variant === 'sotw' && isCertain && interest.isWildcard) {
-      for (const name of gain.fresh) store.setAbsent(name, 'upstream');
-    }
-    if (gain.fresh.length > 0 || gain.isWildcardFresh) session.added(typeUrl, gain.fresh, nowMs);
-    wantedAgain(type, nowMs, this.#settings.lingerMs);
+    this.#interests.changed(type, change, nowMs);
   }
 
   /** Gives back types that nobody asks for and nothing is held of. @param isAskedFor whether a client has the type on its stream */
   dropUnused(isAskedFor: (typeUrl: TypeUrl) => boolean): void {
-    for (const { typeUrl, interest, session } of [...this.types.values()]) {
+    for (const { typeUrl, interest, feeds } of [...this.types.values()]) {
       if (interest.isWildcard || interest.size > 0 || isAskedFor(typeUrl)) continue;
       this.types.delete(typeUrl);
-      session.removeType(typeUrl);
+      for (const { session } of feeds) session.removeType(typeUrl);
     }
   }
 
@@ -228,7 +210,7 @@ export class View {
   advance(clock: Clock): UpstreamEffect[] {
     const all: UpstreamEffect[] = [];
     this.#watch.refresh(this.types.values(), clock);
-    for (const session of this.#sessions.values()) {
+    for (const session of this.#streams) {
       const effects = session.advance(clock.monotonicMs, clock.wallMs);
       // The session itself ended its stream, in order to open another one.
       if (effects.some(effect => effect.kind === 'close_upstream')) this.#lost(session);
@@ -239,8 +221,7 @@ export class View {
 
   /** The stream of this number, if it is one of the view's. */
   sessionOf(streamId: number): Session | undefined {
-    for (const session of this.#sessions.values()) if (session.streamId === streamId) return session;
-    return undefined;
+    return this.#streams.find(streamId);
   }
 
   /** Takes in one upstream response. */
@@ -262,19 +243,19 @@ export class View {
     const suspect = session.closed(streamId, status, clock.monotonicMs, clock.wallMs);
     this.#lost(session);
     const type = suspect && this.types.get(suspect);
-    if (!type) return;
+    if (type?.main.session !== session) return;
     session.removeType(type.typeUrl);
-    const isRoom = this.#sessions.size < ownStreamsMax;
-    type.session = this.#session(isRoom ? `own ${type.typeUrl}` : 'own others');
-    connect(type);
+    type.main.session = this.#streams.ownFor(type.typeUrl);
+    connect(type, type.main, this.#settings.authorities);
     this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message });
   }
 
   /** The session's stream is gone: open verdicts died with it (R131). */
   #lost(session: Session): void {
     for (const type of this.types.values()) {
-      if (type.session !== session) continue;
-      type.ledger.clear();
+      const feed = type.feeds.find(one => one.session === session);
+      if (!feed) continue;
+      feed.ledger.clear();
       // Upstream says it again when it is back.
       type.heldRemovals.take();
       type.disk?.decideAll();
@@ -282,8 +263,15 @@ export class View {
   }
 
   /** Queues the verdict on a response. */
-  answer(type: TypeView, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): void {
-    if (!type.session.answer(type.typeUrl, nonce, status, isRepeat, nowMs)) return;
+  answer(
+    type: TypeView,
+    feed: Feed,
+    nonce: Nonce,
+    status: RpcStatus | undefined,
+    isRepeat: boolean,
+    nowMs: number,
+  ): void {
+    if (!feed.session.answer(type.typeUrl, nonce, status, isRepeat, nowMs)) return;
     this.#notes.push({
       kind: 'upstream_answered',
       typeUrl: type.typeUrl,
@@ -297,20 +285,20 @@ export class View {
     const now = clock.monotonicMs;
     const touched: TypeView[] = [];
     for (const type of this.types.values()) {
-      if (this.#mayGiveUp(type) && type.interest.nextDeadlineMs() <= now) this.#expire(type, now);
+      if (this.#mayGiveUp(type) && type.interest.nextDeadlineMs() <= now) this.#interests.expire(type, now);
       if (this.#mayGiveUp(type) && type.leftoversUntilMs <= now) dropLeftovers(type);
       if (type.store.deadlines.nextMs <= now && this.#intake.expire(type, now)) touched.push(type);
       if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
     if (this.#watch.confirmAtMs <= now) this.#watch.confirm(this.types.values(), clock);
-    for (const session of this.#sessions.values()) {
+    for (const session of this.#streams) {
       for (const [typeUrl, verdicts] of session.due(now, this.#references.isKnownMissing)) {
         const type = this.type(typeUrl);
         this.#noteMissing(type, verdicts.inferred, 'inferred');
         // A set of all clusters does not say that one asked for by name is not being made at this moment (R48): good for whole lists only.
         this.#noteMissing(type, verdicts.presumed, type.store.traits.isFullState ? 'timeout' : 'inferred');
         this.#noteMissing(type, verdicts.timedOut, 'timeout');
-        if (verdicts.isComplete) this.#intake.complete(type, now);
+        if (verdicts.isComplete && session === type.main.session) this.#intake.complete(type, now);
         touched.push(type);
       }
     }
@@ -319,28 +307,25 @@ export class View {
 
   /** In an outage nothing that was dropped could be had again, so nothing is dropped. */
   #mayGiveUp(type: TypeView): boolean {
-    return type.session.isOpen && !this.isUnused;
+    return isReachable(type) && !this.isUnused;
   }
 
   nextDeadlineMs(): number {
-    let deadline = Infinity;
-    for (const session of this.#sessions.values()) deadline = Math.min(deadline, session.nextDeadlineMs());
+    let deadline = this.#streams.nextDeadlineMs();
     for (const type of this.types.values()) {
-      const { interest, ledger, trials, store, heldRemovals, freshness } = type;
+      const { interest, trials, store, heldRemovals, freshness } = type;
       if (this.#mayGiveUp(type)) deadline = Math.min(deadline, interest.nextDeadlineMs(), type.leftoversUntilMs);
-      deadline = Math.min(deadline, ledger.nextDeadlineMs(), trials.nextDeadlineMs(), store.deadlines.nextMs);
+      deadline = Math.min(deadline, verdictsDueMs(type), trials.nextDeadlineMs(), store.deadlines.nextMs);
       deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
       deadline = Math.min(deadline, type.awaitedUntilMs ?? Infinity);
     }
     return Math.min(deadline, this.#watch.confirmAtMs);
   }
 
-  #session(group: StreamGroup): Session {
-    const known = this.#sessions.get(group);
-    if (known) return known;
-    const session = new Session(group, this.#settings, this.node, this.#newStreamId, this.#random);
-    this.#sessions.set(group, session);
-    return session;
+  #accepted(session: Session, received: Received & { kind: 'accepted' }, clock: Clock): Change {
+    const type = this.type(received.response.typeUrl);
+    const feed = type.feeds.find(one => one.session === session) ?? type.main;
+    return this.#intake.apply(type, feed, received, clock);
   }
 
   #take(session: Session, received: Received, clock: Clock): Change | undefined {
@@ -357,7 +342,7 @@ export class View {
         this.#notes.push({ kind: 'response_unasked', typeUrl: received.typeUrl });
         return undefined;
       case 'accepted':
-        return this.#intake.apply(this.type(received.response.typeUrl), received, clock);
+        return this.#accepted(session, received, clock);
     }
   }
 
@@ -365,24 +350,6 @@ export class View {
   releaseHeld(typeUrl: TypeUrl | undefined, nowMs: number): TypeView[] {
     const asked = [...this.types.values()].filter(type => typeUrl === undefined || type.typeUrl === typeUrl);
     return asked.filter(type => this.#intake.releaseHeld(type, 'operator', nowMs));
-  }
-
-  #expire(type: TypeView, nowMs: number): void {
-    const { names, isWildcardEnded } = type.interest.expire(nowMs, type.session.canEndWildcard(type.typeUrl));
-    this.#ended(type, names, isWildcardEnded, nowMs);
-  }
-
-  /** Nobody wants these names, and maybe the wildcard, any more, and they have lingered long enough. */
-  #ended(type: TypeView, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
-    const { store, session, typeUrl } = type;
-    if (isWildcardEnded) store.forgetWildcard(name => isWanted(type, name));
-    const held = names.flatMap(name => [store.served.find(name)?.name ?? name, ...store.served.membersOf(name)]);
-    for (const name of new Set([...names, ...held])) {
-      if (isWanted(type, name)) store.forgetAside(name);
-      else store.forget(name);
-    }
-    forgetOnDisk(type, held, isWildcardEnded);
-    if (names.length > 0 || isWildcardEnded) session.dropped(typeUrl, names, isWildcardEnded, nowMs);
   }
 
   #noteMissing(type: TypeView, names: readonly string[], reason: 'inferred' | 'timeout'): void {

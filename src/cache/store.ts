@@ -3,7 +3,7 @@ import { globOf } from '../xds/resource-name.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import { Absences } from './absences.ts';
-import { type Applied, missingIn, type Placement } from './applied.ts';
+import type { Applied, Placement } from './applied.ts';
 import type { Bodies } from './body-pool.ts';
 import { ChangeLog } from './change-log.ts';
 import { Deadlines } from './deadlines.ts';
@@ -113,13 +113,11 @@ export class TypeStore {
    *
    * @param resources share memory with the response; bodies are copied out unless they make up most of the type
    * @param removed names that are gone
-   * @param isWhole the resources are the complete set: every other name is gone too (R78)
    * @param place tells where a name belongs
    */
   apply(
     resources: readonly WireResource[],
     removed: readonly string[],
-    isWhole: boolean,
     place: (resource: WireResource) => Placement,
     responseBytes: number,
     nowMs: number,
@@ -143,9 +141,6 @@ export class TypeStore {
       this.forgetIdle(name);
       this.deadlines.set(name, undefined);
       if (this.#remove(name, nowMs)) removedNames++;
-    }
-    if (isWhole) {
-      for (const name of missingIn(this, resources)) if (this.#remove(name, nowMs)) removedNames++;
     }
     this.#keepSomething();
     return { fromRevision, toRevision: this.revision, removedNames, ignoredNames, quiet };

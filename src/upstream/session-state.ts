@@ -1,3 +1,4 @@
+import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl, Variant } from '../xds/types.ts';
 import type { AnswerTiming, AnswerTracker } from './answer-tracker.ts';
 import type { HeldState, Interest } from './interest.ts';
@@ -48,3 +49,15 @@ export type Phase =
       hasResponse: boolean;
     }
   | { readonly kind: 'backoff'; readonly untilMs: number };
+
+/** An upstream that stays silent for so long on a stream that stands has nothing newer than what was listed (R108), in ms. */
+const confirmingSilenceMs = 5_000;
+
+/** On an open stream: when what is held of a type counts as what upstream has, monotonic in ms; Infinity while it cannot. */
+export function linkConfirmedAtMs({ typeUrl, askedAs, askedAtMs, isAnswered, isResumed, tracker }: TypeLink): number {
+  if (askedAs === undefined) return Infinity;
+  // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
+  if (isAnswered) return tracker.isFirstAnswerOpen ? Infinity : askedAtMs;
+  // Silence speaks of what upstream was told that we hold (R108): of a whole list nothing in SotW, without a resume, or before a seed came.
+  return isResumed || !traitsOf(typeUrl).isFullState ? askedAtMs + confirmingSilenceMs : Infinity;
+}

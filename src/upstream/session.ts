@@ -9,14 +9,11 @@ import { Backoff, type Random } from './backoff.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
-import type { Phase, SessionSettings, TypeLink } from './session-state.ts';
+import { linkConfirmedAtMs, type Phase, type SessionSettings, type TypeLink } from './session-state.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import { suspectOf } from './suspect.ts';
 import { VariantChoice } from './variant-choice.ts';
-
-/** An upstream that stays silent for so long on a stream that stands has nothing newer than what was listed (R108), in ms. */
-const confirmingSilenceMs = 5_000;
 
 /**
  * One stream to the control plane for one (view, group): phases, variant, reconnection, and one subscription per type.
@@ -84,14 +81,16 @@ export class Session {
     return this.#phase.kind === 'open' ? nowMs - this.#phase.sinceMs : 0;
   }
 
+  /** Whether the session has to ask for anything of the type. */
+  isAsked(typeUrl: TypeUrl): boolean {
+    const interest = this.#types.get(typeUrl)?.interest;
+    return interest !== undefined && (interest.isWildcard || interest.size > 0);
+  }
+
   /** When what is held of a type counts as what upstream has, monotonic in ms: Infinity while it cannot, in the past when it does. */
   confirmedAtMs(typeUrl: TypeUrl): number {
     const link = this.#types.get(typeUrl);
-    if (this.#phase.kind !== 'open' || link?.askedAs === undefined) return Infinity;
-    // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
-    if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : link.askedAtMs;
-    // Silence speaks of what upstream was told that we hold (R108): of a whole list nothing in SotW, without a resume, or before a seed came.
-    return link.isResumed || !traitsOf(typeUrl).isFullState ? link.askedAtMs + confirmingSilenceMs : Infinity;
+    return this.#phase.kind === 'open' && link ? linkConfirmedAtMs(link) : Infinity;
   }
 
   /** The client that came has another Node than the one remembered: streams carry it from now on (R65, R68). */

@@ -106,3 +106,9 @@ export function globOf(name: string): string | undefined {
   // The authority and the type have slashes of their own before the id.
   return base.split('/').length < 5 ? undefined : `${base.slice(0, slash)}/*${query}`;
 }
+
+/** The authority of an `xdstp://` name; undefined for any other name and for an empty one. */
+export function authorityOf(name: string): string | undefined {
+  if (!name.startsWith(scheme)) return undefined;
+  return /^xdstp:\/\/([^/?#]+)\//.exec(name)?.[1];
+}

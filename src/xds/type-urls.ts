@@ -82,7 +82,10 @@ export function traitsOf(typeUrl: TypeUrl): TypeTraits {
  * Which upstream stream of a view carries a type (design "Identity, sharing, stream groups"): `own …` are streams of types over which a server
  * ended the main one.
  */
-export type StreamGroup = 'main' | 'mcp' | `own ${string}`;
+export type StreamGroup = 'main' | 'mcp' | `own ${string}` | AuthorityGroup;
+
+/** The stream to the control plane of other authorities (R34). */
+export type AuthorityGroup = `authorities at ${string}`;
 
 /**
  * Istio's mesh configuration rides on a stream of its own: istiod ends the whole stream over one such type that it does not

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { missingIn } from '../../src/cache/applied.ts';
 import { ownBodies } from '../../src/cache/body-pool.ts';
 import { TypeStore } from '../../src/cache/store.ts';
 import { TypeInterest } from '../../src/cache/watch-map.ts';
@@ -47,8 +48,8 @@ describe('store', () => {
           if (one.kind === 'put') {
             const any = body(clusterType, one.name, one.payload);
             const resource = { name: one.name, version: '', any, extra: undefined };
-            store.apply([resource], [], false, () => 'serve', any.length, 0);
-          } else if (one.kind === 'remove') store.apply([], [one.name], false, () => 'serve', 0, 0);
+            store.apply([resource], [], () => 'serve', any.length, 0);
+          } else if (one.kind === 'remove') store.apply([], [one.name], () => 'serve', 0, 0);
           else if (one.kind === 'trim') store.trim(level);
           else look();
         }
@@ -64,11 +65,11 @@ describe('store', () => {
           const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, ownBodies, 'view');
           const put = (name: string, payload: number): void => {
             const resource = { name, version: '', any: body(clusterType, name, payload), extra: undefined };
-            store.apply([resource], [], false, () => 'serve', 0, 0);
+            store.apply([resource], [], () => 'serve', 0, 0);
           };
           for (const ghost of ghosts) put(ghost, 9);
           store.versionInfo();
-          for (const ghost of ghosts) if (!names.includes(ghost)) store.apply([], [ghost], false, () => 'serve', 0, 0);
+          for (const ghost of ghosts) if (!names.includes(ghost)) store.apply([], [ghost], () => 'serve', 0, 0);
           for (const name of names) put(name, 1);
           return store.versionInfo();
         };
@@ -92,7 +93,7 @@ describe('store', () => {
     const store = new TypeStore(clusterType, traitsOf(clusterType), noTier, ownBodies, 'view');
     const put = (names: readonly string[], isWhole: boolean): string[] => {
       const resources = names.map(name => ({ name, version: '', any: body(clusterType, name), extra: undefined }));
-      store.apply(resources, [], isWhole, () => 'serve', 0, 0);
+      store.apply(resources, isWhole ? missingIn(store, resources) : [], () => 'serve', 0, 0);
       return [...store.entries()].map(entry => entry.name).sort();
     };
     assert.deepEqual(put(['a', 'b'], false), ['a', 'b']);

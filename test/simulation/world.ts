@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { AllowList } from '../../src/agent/allow-list.ts';
+import { Authorities } from '../../src/agent/authorities.ts';
 import { Core, type CoreSettings } from '../../src/agent/core.ts';
 import type { CoreEffect, CoreEvent } from '../../src/agent/events.ts';
 import { describe } from '../../src/agent/notes.ts';
@@ -19,6 +20,7 @@ import { decodeSim, simTypes } from './resources.ts';
 
 /** Settings of the simulated agent: those of production, with a linger short enough to end within a run. */
 const settings: CoreSettings = {
+  authorities: new Authorities(new Map()),
   addresses: ['model:1'],
   variant: 'auto',
   reconnectBaseMs: 500,

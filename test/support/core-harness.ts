@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { AllowList } from '../../src/agent/allow-list.ts';
+import { Authorities } from '../../src/agent/authorities.ts';
 import { Core, type CoreSettings } from '../../src/agent/core.ts';
 import type { CoreEvent, Note } from '../../src/agent/events.ts';
 import { BodyPool } from '../../src/cache/body-pool.ts';
@@ -27,6 +28,7 @@ import { SeededRandom } from './random.ts';
 /** Settings of production, for a core that a test drives by hand. */
 export const harnessSettings: CoreSettings = {
   addresses: ['test:1'],
+  authorities: new Authorities(new Map()),
   variant: 'delta',
   reconnectBaseMs: 500,
   reconnectMaxMs: 30_000,
@@ -150,7 +152,11 @@ export class HarnessClient {
 export interface HarnessUpstream {
   readonly streamId: number;
   readonly variant: Variant;
+  readonly address: string;
 }
+
+/** A request that reached the control plane. */
+export type HarnessRequest = ReturnType<typeof decodeTestRequest> & { readonly address: string };
 
 /** More ticks than this at one moment are a loop. */
 const ticksMax = 1_000;
@@ -162,7 +168,7 @@ export class CoreHarness {
   readonly notes: Note[] = [];
   readonly disk: MemoryDisk | undefined;
   /** Requests that reached the control plane on the present stream, undrained. */
-  readonly requests: ReturnType<typeof decodeTestRequest>[] = [];
+  readonly requests: HarnessRequest[] = [];
   isUpstreamUp = true;
   /** Otherwise the first request of a stream is its last. */
   isUpstreamReading = true;
@@ -206,6 +212,11 @@ export class CoreHarness {
   /** The open upstream stream that carries this node, the newest if there are several. */
   upstreamOf(nodeId: string): HarnessUpstream | undefined {
     return [...this.#upstreams.values()].findLast(({ streamId }) => this.#nodes.get(streamId) === nodeId);
+  }
+
+  /** The open upstream stream to an address. */
+  upstreamAt(address: string): HarnessUpstream | undefined {
+    return [...this.#upstreams.values()].find(stream => stream.address === address);
   }
 
   /** Numbers of the open upstream streams. */
@@ -254,7 +265,7 @@ export class CoreHarness {
   }
 
   /** Requests of a type since the last look. */
-  asked(typeUrl: TypeUrl): ReturnType<typeof decodeTestRequest>[] {
+  asked(typeUrl: TypeUrl): HarnessRequest[] {
     const found = this.requests.filter(one => one.typeUrl === typeUrl);
     for (const one of found) this.requests.splice(this.requests.indexOf(one), 1);
     return found;
@@ -266,9 +277,9 @@ export class CoreHarness {
       for (const effect of this.core.handle(next, { monotonicMs: this.nowMs, wallMs: 1_000_000 + this.nowMs })) {
         switch (effect.kind) {
           case 'open_upstream': {
-            const { streamId, variant } = effect;
+            const { streamId, variant, address } = effect;
             if (this.isUpstreamUp) {
-              this.#upstreams.set(streamId, { streamId, variant });
+              this.#upstreams.set(streamId, { streamId, variant, address });
               this.requests.length = 0;
               queue.push({ kind: 'upstream_opened', streamId });
             } else queue.push({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
@@ -277,7 +288,7 @@ export class CoreHarness {
           case 'send_upstream': {
             const stream = this.#upstreams.get(effect.streamId);
             assert.ok(stream, `upstream stream ${effect.streamId} is open when a request is sent on it`);
-            const request = decodeTestRequest(effect.bytes, stream.variant);
+            const request = { ...decodeTestRequest(effect.bytes, stream.variant), address: stream.address };
             if (request.nodeId !== undefined) this.#nodes.set(effect.streamId, request.nodeId);
             this.requests.push(request);
             if (this.isUpstreamReading) queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
