@@ -51,6 +51,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     reconnectBaseMs: settings.reconnectBaseMs,
     reconnectMaxMs: settings.reconnectMaxMs,
     resourcesMax: settings.resourcesPerTypeMax,
+    viewBytesMax: settings.viewBytesMax,
     completeQuietMs: settings.completeQuietMs,
     absentQuietMs: settings.absentQuietMs,
     absentTimeoutMs: settings.absentTimeoutMs,

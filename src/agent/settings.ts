@@ -54,6 +54,7 @@ export interface Settings extends CacheSettings, AccessSettings {
   readonly typesPerStreamMax: number;
   readonly typesPerViewMax: number;
   readonly resourcesPerTypeMax: number;
+  readonly viewBytesMax: number;
   readonly idleResourcesMax: number;
   readonly clientProgressTimeoutMs: number;
   readonly firstRequestTimeoutMs: number;
@@ -252,7 +253,8 @@ const rows: Rows = {
   nodeBytesMax: bytes('Largest node in a request. Envoy’s has 61 kB.', '1MiB'),
   typesPerStreamMax: count('Types on one client stream.', '64', 10_000),
   typesPerViewMax: count('Types that all clients together may ask for.', '256', 10_000),
-  resourcesPerTypeMax: count('Resources in one response.', '1000000', 100_000_000),
+  resourcesPerTypeMax: count('Resources of one type, in one response and held for one node.', '1000000', 100_000_000),
+  viewBytesMax: bytes('Resource bodies held for one node.', '1GiB'),
   idleResourcesMax: count('Resources kept that nobody subscribes at the moment.', '10000', 10_000_000),
   clientProgressTimeoutMs: millis(
     'Limits',

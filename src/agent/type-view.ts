@@ -16,6 +16,7 @@ import type { Authorities } from './authorities.ts';
 import type { DiskLog } from './disk-log.ts';
 import type { Freshness } from './freshness.ts';
 import type { HeldRemovals } from './guard.ts';
+import type { Room } from './room.ts';
 import type { Trials } from './trials.ts';
 
 /** What a type gets from one control plane. */
@@ -47,17 +48,20 @@ export interface TypeView extends TypeSource {
 }
 
 /** Has the session of a feed ask for what is wanted of the type there. */
-export function connect(
-  { typeUrl, store, interest }: TypeView,
-  { group, session }: Feed,
-  authorities: Authorities,
-): void {
+export function connect(type: TypeView, { group, session }: Feed, authorities: Authorities, room: Room): void {
+  const { typeUrl, store, interest } = type;
   const held: HeldState = {
     has: name => store.heldVersion(name) !== undefined,
     versions: () => heldVersions(store, interest),
     get isComplete() {
       return store.isKnown;
     },
+    refusal: (resources, isWhole) =>
+      room.refusal(
+        store,
+        resources.filter(one => placement(type, one) !== 'ignore'),
+        isWhole,
+      ),
   };
   if (authorities.isEmpty) {
     session.addType(typeUrl, interest, held);

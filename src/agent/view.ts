@@ -20,12 +20,18 @@ import { type Change, Intake } from './intake.ts';
 import { InterestFlow, type InterestSettings } from './interest-flow.ts';
 import { References } from './references.ts';
 import { restoreType } from './restore.ts';
+import { Room, type RoomSettings } from './room.ts';
 import { Streams } from './streams.ts';
 import { Trials } from './trials.ts';
 import { connect, dropLeftovers, type Feed, isReachable, stateOf, type TypeView, verdictsDueMs } from './type-view.ts';
 
 /** What a view is made with. */
-export interface ViewSettings extends SessionSettings, GuardSettings, FreshnessSettings, InterestSettings {
+export interface ViewSettings
+  extends SessionSettings,
+    GuardSettings,
+    FreshnessSettings,
+    InterestSettings,
+    RoomSettings {
   /** How long what was restored is asked for upstream without a client. */
   readonly restoredLingerMs: number;
   /** Most names of a type that linger without a subscriber. */
@@ -61,6 +67,7 @@ export class View {
   /** Made of what was stored, for a client that has not come yet. */
   #isHint = false;
   readonly #references = new References(this.types);
+  readonly #room: Room;
 
   constructor(
     key: ViewKey,
@@ -75,6 +82,7 @@ export class View {
     this.#tiers = tiers;
     this.#streams = new Streams(node, settings, newStreamId, random);
     this.#intake = new Intake(settings, note => this.#notes.push(note));
+    this.#room = new Room(settings, this.types);
     this.#interests = new InterestFlow(settings);
     this.#watch = new FreshnessWatch(settings, note => this.#notes.push(note));
   }
@@ -177,7 +185,7 @@ export class View {
       noncePrefix: `${this.types.size.toString(36)}-`,
       upstreamVersion: '',
     };
-    for (const one of type.feeds) connect(type, one, authorities);
+    for (const one of type.feeds) connect(type, one, authorities, this.#room);
     this.types.set(typeUrl, type);
     return type;
   }
@@ -246,7 +254,7 @@ export class View {
     if (type?.main.session !== session) return;
     session.removeType(type.typeUrl);
     type.main.session = this.#streams.ownFor(type.typeUrl);
-    connect(type, type.main, this.#settings.authorities);
+    connect(type, type.main, this.#settings.authorities, this.#room);
     this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message });
   }
 

@@ -1,3 +1,5 @@
+import type { WireResource } from '../xds/discovery.ts';
+
 /** What is wanted upstream of one type: the live union of all clients' interests. The session only reads it. */
 export interface Interest {
   readonly isWildcard: boolean;
@@ -15,4 +17,10 @@ export interface HeldState {
   has(name: string): boolean;
   /** Whether the wildcard set is complete, so that listing it lets upstream send differences only. */
   readonly isComplete: boolean;
+  /**
+   * Why there is no room for these resources, if so.
+   *
+   * @param isWhole they replace all that is held
+   */
+  refusal(resources: readonly WireResource[], isWhole: boolean): string | undefined;
 }

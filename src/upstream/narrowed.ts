@@ -32,5 +32,11 @@ export function narrowHeld(held: HeldState, belongs: Belongs): HeldState {
     get isComplete() {
       return held.isComplete;
     },
+    // It is no whole list of what is held, but a part of it.
+    refusal: resources =>
+      held.refusal(
+        resources.filter(({ name }) => belongs(name)),
+        false,
+      ),
   };
 }

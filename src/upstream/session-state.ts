@@ -1,5 +1,7 @@
+import type { UpstreamResponse } from '../xds/discovery.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl, Variant } from '../xds/types.ts';
+import type { ResponseError } from '../xds/wire-response.ts';
 import type { AnswerTiming, AnswerTracker } from './answer-tracker.ts';
 import type { HeldState, Interest } from './interest.ts';
 import type { Subscription } from './subscription.ts';
@@ -60,4 +62,15 @@ export function linkConfirmedAtMs({ typeUrl, askedAs, askedAtMs, isAnswered, isR
   if (isAnswered) return tracker.isFirstAnswerOpen ? Infinity : askedAtMs;
   // Silence speaks of what upstream was told that we hold (R108): of a whole list nothing in SotW, without a resume, or before a seed came.
   return isResumed || !traitsOf(typeUrl).isFullState ? askedAtMs + confirmingSilenceMs : Infinity;
+}
+
+/** A response, or why there is no room for it, in which case nothing of it is taken in (R123). */
+export function fitting(
+  { typeUrl, held }: TypeLink,
+  read: UpstreamResponse | ResponseError,
+  variant: Variant,
+): UpstreamResponse | ResponseError {
+  if ('error' in read) return read;
+  const error = held.refusal(read.resources, variant === 'sotw' && traitsOf(typeUrl).isFullState);
+  return error === undefined ? read : { ...read, error };
 }

@@ -9,7 +9,7 @@ import { Backoff, type Random } from './backoff.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
-import { linkConfirmedAtMs, type Phase, type SessionSettings, type TypeLink } from './session-state.ts';
+import { fitting, linkConfirmedAtMs, type Phase, type SessionSettings, type TypeLink } from './session-state.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { Subscription } from './subscription.ts';
 import { suspectOf } from './suspect.ts';
@@ -237,11 +237,12 @@ export class Session {
       this.#backoff.reset();
       this.#variant.confirmed();
     }
-    const decoded = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
-    const known = decoded.typeUrl === '' ? undefined : this.#types.get(decoded.typeUrl);
+    const read = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
+    const known = read.typeUrl === '' ? undefined : this.#types.get(read.typeUrl);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
     const link = known?.subscription.isAsked ? known : undefined;
     if (link) link.wasAnswered = true;
+    const decoded = link ? fitting(link, read, this.#variant.current) : read;
     if ('error' in decoded) {
       if (!link || decoded.nonce === '') {
         // Nothing to refuse it by: only the stream itself can say no.

@@ -25,6 +25,7 @@ const settings: CoreSettings = {
   variant: 'auto',
   reconnectBaseMs: 500,
   reconnectMaxMs: 30_000,
+  viewBytesMax: 1 << 30,
   resourcesMax: 10_000,
   completeQuietMs: 100,
   absentQuietMs: 200,

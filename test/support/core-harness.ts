@@ -33,6 +33,7 @@ export const harnessSettings: CoreSettings = {
   reconnectBaseMs: 500,
   reconnectMaxMs: 30_000,
   resourcesMax: 100_000,
+  viewBytesMax: 1 << 30,
   completeQuietMs: 100,
   absentQuietMs: 200,
   absentTimeoutMs: 15_000,
