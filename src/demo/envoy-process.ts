@@ -64,6 +64,8 @@ export interface EnvoyOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** How long Envoy waits for clusters and for listeners, in ms. Default: Envoy's 15 s. */
   readonly initialFetchTimeoutMs?: number;
+  /** Members of the bootstrap that take the place of ours. */
+  readonly bootstrap?: Readonly<Record<string, unknown>>;
 }
 
 /** A real Envoy with its admin interface on a port that the system chose. */
@@ -226,6 +228,7 @@ function bootstrapOf(options: EnvoyOptions): unknown {
         },
       ],
     },
+    ...options.bootstrap,
   };
 }
 
