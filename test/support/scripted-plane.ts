@@ -72,6 +72,11 @@ export class ScriptedPlane {
   readonly heard: HeardRequest[] = [];
   /** Names of which NOT_FOUND is said in `resource_errors`, by type. */
   readonly notFound = new Map<string, Set<string>>();
+  /** Types whose missing names are answered with a resource without a body that has the name as alias, not with a removal. */
+  readonly answersEmpty = new Set<string>();
+  /** Types whose wildcard holds only what was put before: later ones must be asked for by name. */
+  readonly hideFromWildcard = new Set<string>();
+  readonly #hidden = new Set<string>();
   readonly #held = new Map<string, Map<string, Held>>();
   readonly #streams = new Set<PlaneStream>();
   #server: Server | undefined;
@@ -117,6 +122,7 @@ export class ScriptedPlane {
     this.#versions += 1;
     for (const [name, resource] of Object.entries(resources)) {
       const scripted = Buffer.isBuffer(resource) ? { body: resource } : resource;
+      if (this.hideFromWildcard.has(typeUrl) && !held.has(name)) this.#hidden.add(`${typeUrl} ${name}`);
       held.set(name, { ...scripted, version: `v${this.#versions}` });
     }
     this.#tell(typeUrl, new Set(Object.keys(resources)));
@@ -202,7 +208,7 @@ export class ScriptedPlane {
     const { names, sent } = subscription;
     const held = this.#held.get(typeUrl) ?? new Map<string, Held>();
     const isSubscribed = ([name, one]: readonly [string, Held]): boolean =>
-      subscription.isWildcard ||
+      (subscription.isWildcard && !this.#hidden.has(`${typeUrl} ${name}`)) ||
       names.has(name) ||
       (one.aliases ?? []).some(alias => names.has(alias)) ||
       [...names].some(asked => isMember(asked, name));
@@ -224,9 +230,16 @@ export class ScriptedPlane {
     const failed = missing.filter(name => this.notFound.get(typeUrl)?.has(name));
     // Of a route that is not there yet nothing is said: Envoy would wait for ever (R54).
     const absent = typeUrl === types.routes ? [] : missing.filter(name => !failed.includes(name));
-    const removed = stream.variant === 'delta' ? [...gone, ...absent] : [];
-    if (chosen.length + removed.length + failed.length === 0 && !(isOwed && fullState.has(typeUrl))) return;
-    const resources = chosen.map(([name, one]) => resourceField(stream.variant, typeUrl, name, one));
+    const empty = this.answersEmpty.has(typeUrl) ? absent : [];
+    const removed = stream.variant === 'delta' ? [...gone, ...absent.filter(name => !empty.includes(name))] : [];
+    if (chosen.length + removed.length + failed.length + empty.length === 0 && !(isOwed && fullState.has(typeUrl)))
+      return;
+    const resources = [
+      ...chosen.map(([name, one]) => resourceField(stream.variant, typeUrl, name, one)),
+      ...empty.map(name =>
+        nested(2, text(1, 'none'), text(3, name.replace(/[^/]*$/, 'unresolved-$&')), texts(4, [name])),
+      ),
+    ];
     this.#send(stream, typeUrl, [...resources, ...errorFields(stream.variant, failed), texts(6, removed)]);
   }
 

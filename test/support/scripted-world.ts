@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly upstreamVariant?: Variant;
   /** Further flags of `weir run`. */
   readonly flags?: readonly string[];
+  /** Without Weir: Envoy hears the control plane itself. Shows what Envoy does of its own accord. */
+  readonly isDirect?: boolean;
 }
 
 /**
@@ -55,15 +57,18 @@ export class ScriptedWorld implements AsyncDisposable {
   /** Starts everything but Envoy. */
   async start(): Promise<void> {
     this.#backend = await startBackend('backend');
-    const { variant, upstreamVariant = variant, flags = [] } = this.#options;
-    this.#weir = await startWeir({
-      command: weirCommand,
-      upstream: await this.plane.start(),
-      folder: this.#folder,
-      upstreamVariant,
-      flags: ['--reconnect-base', '50ms', '--reconnect-max', '100ms', ...flags],
-    });
-    this.#tap = new AdsTap(`127.0.0.1:${this.#weir.port}`);
+    const { variant, upstreamVariant = variant, flags = [], isDirect = false } = this.#options;
+    const upstream = await this.plane.start();
+    if (!isDirect) {
+      this.#weir = await startWeir({
+        command: weirCommand,
+        upstream,
+        folder: this.#folder,
+        upstreamVariant,
+        flags: ['--reconnect-base', '50ms', '--reconnect-max', '100ms', ...flags],
+      });
+    }
+    this.#tap = new AdsTap(this.#weir === undefined ? upstream : `127.0.0.1:${this.#weir.port}`);
     this.#tapPort = await this.#tap.start();
   }
 
