@@ -135,6 +135,12 @@ export class ScriptedPlane {
     this.#tell(typeUrl, new Set(names));
   }
 
+  /** Holds a resource no longer whose time is over, and says nothing of it. */
+  forget(typeUrl: string, name: string): void {
+    this.#held.get(typeUrl)?.delete(name);
+    for (const stream of this.#streams) stream.subscriptions.get(typeUrl)?.sent.delete(name);
+  }
+
   /** Says again that a resource lives, without its body. */
   heartbeat(typeUrl: string, name: string): void {
     const held = this.#held.get(typeUrl)?.get(name);
