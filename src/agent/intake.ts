@@ -57,7 +57,8 @@ export class Intake {
     this.#fail(type, response.failures, now);
     // Of lingering names, too: whoever asks for one next is not asked for upstream again.
     for (const name of removed) {
-      if (interest.has(name)) store.setAbsent(name, 'upstream');
+      const { aliases = [] } = store.absences.tombstone(name)?.entry ?? {};
+      for (const one of [name, ...aliases]) if (interest.has(one)) store.setAbsent(one, 'upstream');
       // With its last member a collection is empty, which is told of it by its own name (R33).
       const glob = globOf(name);
       if (glob !== undefined && interest.has(glob)) store.setAbsent(glob, 'upstream');

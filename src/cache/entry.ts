@@ -6,7 +6,7 @@ import { endpointNameOfCluster } from '../xds/resource-name.ts';
 /** One cached resource. The body is never changed in place: other bytes make another value of `any`. */
 export class Entry {
   readonly name: string;
-  /** Encoded `google.protobuf.Any`; owned by the store, read by everybody. */
+  /** Encoded `google.protobuf.Any`, empty where only aliases came; owned by the store, read by everybody. */
   any: Buffer;
   /** Upstream's per-resource version, `''` when it gives none. */
   version: string;

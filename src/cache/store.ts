@@ -367,10 +367,8 @@ export class TypeStore {
     this.deadlines.set(name, undefined);
     if (this.served.entries.has(name)) this.#drop(entry);
     const tombstone = { revision: this.revision + 1, removedAtMs: nowMs, entry };
-    for (const one of [name, ...entry.aliases]) {
-      this.absences.bury(one, tombstone);
-      this.#stamp(one);
-    }
+    this.absences.bury(name, tombstone);
+    this.#stamp(name);
     return true;
   }
 

@@ -19,6 +19,8 @@ export interface AnswerPlan {
 }
 
 const slots = 4;
+/** SotW has no way to say that of a name there are only aliases. */
+const hasBody = (any: Buffer): boolean => any.length > 0;
 
 /**
  * Encodes answers of one type, and shares the bytes between clients that are told the same: encode once, write N times. What is
@@ -60,7 +62,8 @@ export class AnswerShelf {
       return encodeDeltaAnswer(plan.header, resources, forms ? plan.removed.map(spelled) : plan.removed, errors);
     }
     const parts = plan.isWhole ? [this.#wholeResources()] : [];
-    if (plan.entries.length > 0) parts.push(encodeSotwResources(plan.entries.map(entry => entry.any)));
+    const anys = plan.entries.map(entry => entry.any).filter(hasBody);
+    if (anys.length > 0) parts.push(encodeSotwResources(anys));
     return encodeSotwAnswer(plan.header, parts, errors);
   }
 
@@ -69,7 +72,7 @@ export class AnswerShelf {
     const held = this.#whole?.generation === generation ? this.#whole.resources.deref() : undefined;
     if (held) return held;
     const anys: Buffer[] = [];
-    for (const entry of this.#store.entries()) anys.push(entry.any);
+    for (const { any } of this.#store.entries()) if (hasBody(any)) anys.push(any);
     const resources = encodeSotwResources(anys);
     this.#whole = { generation, resources: new WeakRef(resources) };
     return resources;

@@ -151,13 +151,14 @@ export class ClientType {
 
   /** Whether it is sent a resource, by whichever of its names it was asked for (R18, R33). */
   covers(name: string): boolean {
-    const { aliases = [] } = this.store.get(name) ?? {};
-    return this.subscription.covers(name) || aliases.some(alias => this.subscription.covers(alias));
+    if (this.subscription.covers(name)) return true;
+    const { aliases = [] } = this.store.get(name) ?? this.store.absences.tombstone(name)?.entry ?? {};
+    return aliases.some(alias => this.subscription.covers(alias));
   }
 
   /** Whether a change of these names will be sent to this client. */
   isAffectedBy(names: readonly string[]): boolean {
-    return names.some(name => this.subscription.covers(name));
+    return names.some(name => this.covers(name));
   }
 
   /** When a waiting removal may go out, on the monotonic clock in ms; Infinity without one. */
@@ -250,8 +251,7 @@ export class ClientType {
     const entries = new Set<Entry>();
     const errors: ResourceFailure[] = [];
     for (const name of this.#candidates()) {
-      const isTold = this.#addFailure(name, errors);
-      if (!isTold) for (const entry of store.served.behind(name)) entries.add(entry);
+      if (!this.#addFailure(name, errors)) for (const entry of store.served.behind(name)) entries.add(entry);
     }
     this.#owed.clear();
     const isWholeAnswered = this.#owesWildcard && store.isKnown;
@@ -266,7 +266,7 @@ export class ClientType {
     const names = new Set(this.#owed);
     let isRefusedChanged = false;
     for (const name of this.#source.store.changesSince(this.#sentRevision)) {
-      if (!this.subscription.covers(name)) continue;
+      if (!this.covers(name)) continue;
       names.add(name);
       isRefusedChanged ||= this.#refused.has(name);
     }
@@ -317,7 +317,7 @@ export class ClientType {
         // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
         const tombstone = this.#tombstoneOfSent(name);
         if (isAsked) removed.add(name);
-        else if (!this.#mayRemovalsWait) removed.add(tombstone?.entry.name ?? name);
+        else if (!this.#mayRemovalsWait) removed.add(name);
         else {
           const releaseAtMs = (tombstone?.removedAtMs ?? nowMs) + removalHoldMs;
           this.#removals.wait(name, releaseAtMs, tombstone?.entry, this.#sentRevision);

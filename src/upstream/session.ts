@@ -238,8 +238,8 @@ export class Session {
       this.#variant.confirmed();
     }
     const read = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
-    const known = read.typeUrl === '' ? undefined : this.#types.get(read.typeUrl);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
+    const known = read.typeUrl === '' ? undefined : this.#types.get(read.typeUrl);
     const link = known?.subscription.isAsked ? known : undefined;
     if (link) link.wasAnswered = true;
     const decoded = link ? fitting(link, read, this.#variant.current) : read;
@@ -263,14 +263,13 @@ export class Session {
     link.refused = undefined;
     link.isAnswered = true;
     const names = decoded.resources.map(resource => resource.name);
-    const { isWhole, removed } = link.subscription.received(decoded.nonce, decoded.versionInfo, names);
+    const { nonce, versionInfo, heartbeats } = decoded;
+    const { isWhole, removed } = link.subscription.received(nonce, versionInfo, names, heartbeats.length === 0);
     link.tracker.answered(names, nowMs);
     link.tracker.answered(decoded.removed, nowMs);
     link.tracker.answeredAside(asideNames(decoded), nowMs);
-    return {
-      received: { kind: 'accepted', response: decoded, isWhole, removed: [...decoded.removed, ...removed] },
-      effects: [],
-    };
+    const gone = [...decoded.removed, ...removed];
+    return { received: { kind: 'accepted', response: decoded, isWhole, removed: gone }, effects: [] };
   }
 
   /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one any more. */

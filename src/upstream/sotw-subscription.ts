@@ -99,13 +99,13 @@ export class SotwSubscription implements Subscription {
     this.#answer = undefined;
   }
 
-  received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList {
+  received(nonce: Nonce, versionInfo: string, names: readonly string[], isList: boolean): ReceivedList {
     this.#superseded = this.#open;
     this.#nonce = nonce;
     this.#open = { nonce, versionInfo, names };
     this.#answer = undefined;
     if (this.#doubtful.size > 0) for (const name of names) if (this.#interest.has(name)) this.#doubtful.delete(name);
-    if (!this.#traits.isFullState) return { isWhole: false, removed: [] };
+    if (!this.#traits.isFullState || !isList) return { isWhole: false, removed: [] };
     if (this.#isWildcardAsked) return { isWhole: true, removed: [] };
     // Without wildcard only a name that was listed before is known to be gone: this response may answer an older request (R78). The first one
     // of a stream answers a request that held every name from before.

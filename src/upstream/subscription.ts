@@ -35,8 +35,12 @@ export interface Subscription {
   wildcardEnded(): void;
   /** A subscribed name has to be sent again. */
   refetch(name: string, nowMs: number): void;
-  /** Takes note of a response; it stays open until {@link answer}. */
-  received(nonce: Nonce, versionInfo: string, names: readonly string[]): ReceivedList;
+  /**
+   * Takes note of a response; it stays open until {@link answer}.
+   *
+   * @param isList not with heartbeats in it: those leave out what has no TTL (R25)
+   */
+  received(nonce: Nonce, versionInfo: string, names: readonly string[], isList: boolean): ReceivedList;
   /** Takes note of a response that cannot be used; it stays open until {@link answer} and says nothing of the set. */
   refused(nonce: Nonce, versionInfo: string): void;
   /**

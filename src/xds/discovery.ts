@@ -29,7 +29,7 @@ export interface WireResource {
   readonly name: string;
   /** Upstream's per-resource version: empty in SotW and from Istio (R90). */
   readonly version: string;
-  /** The encoded `google.protobuf.Any`, type URL and body, never looked into further. */
+  /** The encoded `google.protobuf.Any`, type URL and body, never looked into further; empty where only aliases came (VHDS, R18). */
   readonly any: Buffer;
   /** Encoded fields of the Delta `Resource` that Weir passes on untouched: aliases, cache control, metadata … */
   readonly extra: Buffer | undefined;

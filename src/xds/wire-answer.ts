@@ -121,7 +121,7 @@ export function encodeDeltaAnswer(
   for (const resource of resources) {
     const body =
       sizeOfText(Buffer.byteLength(resource.version)) +
-      sizeOfText(resource.any.length) +
+      (resource.any.length > 0 ? sizeOfText(resource.any.length) : 0) +
       sizeOfText(Buffer.byteLength(resource.name)) +
       (resource.extra?.length ?? 0);
     bodySizes.push(body);
@@ -135,7 +135,7 @@ export function encodeDeltaAnswer(
     target[position++] = 0x12;
     position = writeVarint(target, position, bodySizes[index] ?? 0);
     position = writeText(target, position, 0x0a, resource.version, Buffer.byteLength(resource.version));
-    position = writeBytes(target, position, 0x12, resource.any);
+    if (resource.any.length > 0) position = writeBytes(target, position, 0x12, resource.any);
     position = writeText(target, position, 0x1a, resource.name, Buffer.byteLength(resource.name));
     if (resource.extra) position += resource.extra.copy(target, position);
   }

@@ -1,4 +1,5 @@
 import type { Heartbeat, ResourceFailure, UpstreamResponse, WireResource } from './discovery.ts';
+import { aliasesIn } from './resource-fields.ts';
 import { anyTypeOfWrapper, canonicalName, isUsableName, nameInBody, opaqueName } from './resource-name.ts';
 import { TagWalk, WireError } from './tag-walk.ts';
 import { traitsOf } from './type-urls.ts';
@@ -65,13 +66,15 @@ export function decodeResponse(
     for (const [index, { start, end }] of envelope.resources.entries()) {
       const parsed =
         variant === 'delta' ? readDeltaResource(bytes, start, end) : readSotwResource(bytes.subarray(start, end));
-      if (parsed.any === undefined) {
+      const isHeartbeat = parsed.any === undefined && !saysNothingIsThere(parsed);
+      if (isHeartbeat) {
         // A Resource without body is a heartbeat for its TTL (R25); read as content it would be an emptied resource.
         if (parsed.name !== undefined) heartbeats.push({ name: canonicalName(parsed.name), ttlMs: parsed.ttlMs });
         continue;
       }
-      const [anyTypeUrl, body] = readAny(parsed.any);
-      if (traits.isEnvoyType && anyTypeUrl !== typeUrl) {
+      const { any = noBody } = parsed;
+      const [anyTypeUrl, body] = readAny(any);
+      if (any !== noBody && traits.isEnvoyType && anyTypeUrl !== typeUrl) {
         return refuse(`resource ${index} is a ${anyTypeUrl || 'body without type'} in a ${typeUrl} response`);
       }
       const given = parsed.name ?? nameInBody(anyTypeUrl, body);
@@ -80,7 +83,7 @@ export function decodeResponse(
       if (!isUsableName(name, traits)) return refuse(`resource ${index} of the response has no name`);
       if (names.has(name)) return refuse(`the response holds '${name}' twice`);
       names.add(name);
-      const { version, any, extra, ttlMs } = parsed;
+      const { version, extra, ttlMs } = parsed;
       resources.push({ name, version, any, extra, ttlMs });
     }
     for (const name of envelope.removed) {
@@ -101,6 +104,13 @@ export function decodeResponse(
     if (error instanceof WireError) return refuse(`the response cannot be decoded: ${error.message}`);
     throw error;
   }
+}
+
+const noBody = Buffer.alloc(0);
+
+/** Of a virtual host that does not exist VHDS says so by a Resource that has aliases and nothing else (R18). */
+function saysNothingIsThere({ extra, ttlMs }: ParsedResource): boolean {
+  return ttlMs === undefined && aliasesIn(extra).length > 0;
 }
 
 function readEnvelope(bytes: Buffer, variant: Variant, envelope: Envelope): void {

@@ -56,7 +56,7 @@ describe('VHDS with the real Envoy', { skip, concurrency: 1 }, () => {
     assert.deepEqual(world.plane.rejections, []);
   });
 
-  test('a host found by its alias changes and goes under its name', async () => {
+  test('R18: a host found by its alias changes and goes under its name', async () => {
     await using world = await hostsWorld();
     await world.until('the known host', async () => (await ask(world, 'known.test')).body === 'known');
     world.plane.hideFromWildcard.add(types.virtualHost);
@@ -70,7 +70,7 @@ describe('VHDS with the real Envoy', { skip, concurrency: 1 }, () => {
     assert.deepEqual(world.plane.rejections, []);
   });
 
-  test('after a reconnect a host found by its alias is still there', async () => {
+  test('R18: after a reconnect a host found by its alias is still there', async () => {
     await using world = await hostsWorld();
     await world.until('the known host', async () => (await ask(world, 'known.test')).body === 'known');
     world.plane.hideFromWildcard.add(types.virtualHost);

@@ -19,8 +19,6 @@ export type SeenResponse = TestResponse & {
   readonly stream: number;
   /** Whether any resource carried a TTL. */
   readonly hasTtl: boolean;
-  /** Names in `resource_errors`. */
-  readonly errors: readonly string[];
 };
 
 /** Lies between Envoy and Weir, passes every message on as it is, and writes down both directions. */
@@ -92,7 +90,7 @@ export class AdsTap {
     );
     onward.on('error', () => {}); // Its status follows in every case.
     onward.on('data', (buffer: Buffer) => {
-      this.responses.push({ ...decodeTestResponse(buffer, variant), stream, ...extrasOf(buffer, variant) });
+      this.responses.push({ ...decodeTestResponse(buffer, variant), stream, hasTtl: hasTtlIn(buffer, variant) });
       call.write(buffer);
     });
     onward.on('status', ({ code, details }) => {
@@ -112,14 +110,11 @@ export class AdsTap {
 
 const wrapperType = 'type.googleapis.com/envoy.service.discovery.v3.Resource';
 
-function extrasOf(buffer: Buffer, variant: Variant): { readonly hasTtl: boolean; readonly errors: readonly string[] } {
+function hasTtlIn(buffer: Buffer, variant: Variant): boolean {
+  const outer = payloadsAt(buffer, 2);
   const wrappers =
     variant === 'delta'
-      ? payloadsAt(buffer, 2)
-      : payloadsAt(buffer, 2)
-          .filter(any => textOf(fieldsOf(any), 1) === wrapperType)
-          .flatMap(any => payloadsAt(any, 2));
-  const hasTtl = wrappers.some(wrapper => payloadsOf(fieldsOf(wrapper), 6).length > 0);
-  const errors = payloadsAt(buffer, variant === 'delta' ? 9 : 7, 1).map(name => textOf(fieldsOf(name), 1));
-  return { hasTtl, errors };
+      ? outer
+      : outer.filter(any => textOf(fieldsOf(any), 1) === wrapperType).flatMap(any => payloadsAt(any, 2));
+  return wrappers.some(wrapper => payloadsOf(fieldsOf(wrapper), 6).length > 0);
 }

@@ -1,5 +1,6 @@
 import {
   bytes,
+  duration,
   fieldsOf,
   message,
   nested,
@@ -35,6 +36,8 @@ export interface TestResource {
   /** Value of the Any. */
   readonly body: Buffer;
   readonly anyType?: string;
+  /** In ms; in SotW it wraps the resource. An empty body makes it a heartbeat then. */
+  readonly ttlMs?: number;
   /** Delta only. */
   readonly aliases?: readonly string[];
 }
@@ -98,9 +101,21 @@ export function decodeTestRequest(buffer: Buffer, variant: Variant): Required<Om
   };
 }
 
+const wrapperType = 'type.googleapis.com/envoy.service.discovery.v3.Resource';
+
 export function encodeTestResponse(response: TestResponse, variant: Variant, controlPlane = ''): Buffer {
-  const any = (resource: TestResource, number: number) =>
+  const plain = (resource: TestResource, number: number) =>
     nested(number, text(1, resource.anyType ?? response.typeUrl), bytes(2, resource.body));
+  // A resource without a body: with a TTL a heartbeat, with aliases a name that there is nothing of.
+  const wrapper = (one: TestResource) => [
+    text(1, one.version),
+    ...(one.body.length > 0 ? [plain(one, 2)] : []),
+    text(3, one.name),
+    texts(4, one.aliases ?? []),
+    ...(one.ttlMs === undefined ? [] : [duration(6, one.ttlMs)]),
+  ];
+  const any = (one: TestResource) =>
+    one.ttlMs === undefined ? plain(one, 2) : nested(2, text(1, wrapperType), bytes(2, message(...wrapper(one))));
   const { version, nonce, typeUrl, resources, removed, errors: failures = [] } = response;
   const errors = failures.map(one =>
     nested(
@@ -111,18 +126,9 @@ export function encodeTestResponse(response: TestResponse, variant: Variant, con
   );
   const identifier = nested(variant === 'sotw' ? 6 : 7, text(1, controlPlane));
   if (variant === 'sotw') {
-    return message(
-      text(1, version),
-      ...resources.map(one => any(one, 2)),
-      text(4, typeUrl),
-      text(5, nonce),
-      identifier,
-      ...errors,
-    );
+    return message(text(1, version), ...resources.map(any), text(4, typeUrl), text(5, nonce), identifier, ...errors);
   }
-  const wrapped = resources.map(one =>
-    nested(2, text(1, one.version), any(one, 2), text(3, one.name), texts(4, one.aliases ?? [])),
-  );
+  const wrapped = resources.map(one => nested(2, ...wrapper(one)));
   return message(
     text(1, version),
     ...wrapped,

@@ -160,7 +160,8 @@ describe('aliases', () => {
     });
     assert.deepEqual(namesOf(client.only(virtualHostType)), ['route/real']);
     harness.respond(virtualHostType, { removed: ['route/real'] });
-    assert.deepEqual(client.only(virtualHostType).removed, ['route/real']);
+    // Whoever asks by one of them next has to be told the same.
+    assert.deepEqual(client.only(virtualHostType).removed, ['route/real', 'route/a']);
   });
 
   test('R18: two aliases of one resource are answered by it once, and an alias that comes later is answered then', () => {
@@ -187,6 +188,20 @@ describe('aliases', () => {
     assert.deepEqual(harness.asked(virtualHostType).at(-1)?.names.includes('route/x'), true);
     harness.respond(virtualHostType, { removed: ['route/x'] });
     assert.deepEqual(second.only(virtualHostType).removed, ['route/x']);
+  });
+
+  test('R18: that there is nothing behind an alias is passed on to who asked by it, until there is something', () => {
+    const harness = new CoreHarness();
+    const [asking, other] = [harness.client('delta'), harness.client('sotw')];
+    for (const client of [asking, other]) client.send({ typeUrl: virtualHostType, names: ['route/a'] });
+    const nothing = { name: 'route/nothing', version: 'none', body: Buffer.alloc(0), aliases: ['route/a'] };
+    harness.respond(virtualHostType, { resources: [nothing] });
+    const [told] = asking.only(virtualHostType).resources;
+    assert.deepEqual([told?.name, told?.body.length, told?.aliases], ['route/nothing', 0, ['route/a']]);
+    assert.deepEqual(other.take(virtualHostType).flatMap(namesOf), [], 'SotW has no word for it');
+    harness.respond(virtualHostType, { resources: [host], removed: ['route/nothing'] });
+    const news = asking.only(virtualHostType);
+    assert.deepEqual([namesOf(news), news.removed], [['route/real'], ['route/nothing']]);
   });
 
   test('R18: what is accepted by who asked for it by an alias is good', () => {

@@ -151,6 +151,23 @@ describe('serving', () => {
     assert.deepEqual(namesOf(client.only(endpointType)), ['ghost'], 'R19: the subscription goes on');
   });
 
+  test('R25: a SotW answer of heartbeats is no list, so nothing is gone by it', () => {
+    const harness = new CoreHarness({ variant: 'sotw' });
+    const client = harness.client('delta');
+    client.send({ typeUrl: clusterType });
+    const [lasting, passing] = resources(clusterType, ['lasting', 'passing']);
+    assert.ok(lasting && passing);
+    harness.respond(clusterType, { resources: [lasting, { ...passing, ttlMs: 2_000 }] });
+    assert.deepEqual(namesOf(client.only(clusterType)), ['lasting', 'passing']);
+    for (let at = 0; at < 3; at++) {
+      harness.advance(1_500);
+      harness.respond(clusterType, { resources: [{ ...passing, ttlMs: 2_000, body: Buffer.alloc(0) }] });
+    }
+    assert.deepEqual(client.take(clusterType), []);
+    harness.advance(2_500);
+    assert.deepEqual(client.only(clusterType).removed, ['passing']);
+  });
+
   test('R114 R25: a TTL stays upstream, and a heartbeat is no content', () => {
     const harness = new CoreHarness();
     const client = harness.client('delta');
