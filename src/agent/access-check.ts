@@ -1,7 +1,23 @@
 import { formatAddress, isLocalOnly } from '../xds/address.ts';
-import { localListeners } from './core-settings.ts';
+import { allowListOf, localListeners } from './core-settings.ts';
 import { listenerName } from './listener-settings.ts';
 import { flagOf, type Settings } from './settings.ts';
+
+/** What an operator should know before it surprises: settings of access that are right, but open more than they seem to. */
+export function accessWarnings(settings: Settings): string[] {
+  const listeners = localListeners(settings);
+  const { nodeSharing } = settings;
+  if (nodeSharing === 'shared') {
+    const whom = settings.nodeShareBy ? 'nodes that are equal in nodeShareBy' : 'all nodes';
+    return [`${whom} share one configuration, Secrets included (setting nodeSharing)`];
+  }
+  if (nodeSharing !== 'stream-per-node' || allowListOf(settings).bindsAll(listeners.map(listenerName))) return [];
+  const open = listeners.filter(({ allow }) => allow.length === 0).map(listenerName);
+  return [
+    `on ${open.join(', ')} a client may say any node id and gets that node's configuration, Secrets included: ` +
+      'give each listener allow rules (setting listeners)',
+  ];
+}
 
 /** What is wrong with the settings of access when they are seen together. A setting whose own value is wrong is passed over. */
 export function checkAccess(settings: Settings, given: ReadonlySet<keyof Settings>): string[] {

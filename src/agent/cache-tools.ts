@@ -77,7 +77,7 @@ async function withDisk<T>(
       isLost = true;
     },
   };
-  const disk = await openDisk(settings, place.cacheDir, await readSealer(settings), watch);
+  const disk = await openDisk(settings, place.cacheDir, await readSealer(settings), Number.MAX_SAFE_INTEGER, watch);
   let result: T;
   try {
     result = use(disk);

@@ -26,7 +26,7 @@ export function localListeners(settings: Settings): readonly ListenerSettings[] 
 }
 
 /** Whether several identities are served apart from each other. */
-export function hasManyViews(settings: Settings): boolean {
+export function hasManyViews(settings: Pick<Settings, 'nodeSharing' | 'nodeShareBy'>): boolean {
   return settings.nodeSharing === 'stream-per-node' || settings.nodeShareBy !== undefined;
 }
 

@@ -93,6 +93,17 @@ export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | unde
   yield gauge('disk_bytes', 'Size of the disk cache.', cache.bytes, []);
 }
 
+/** Gauges of what the nodes of one agent share. @param bodies undefined where there is one node, which has its own */
+export function* sharingGauges(
+  connections: number,
+  bodies: { readonly bodies: number; readonly bytes: number } | undefined,
+): Generator<MetricSample> {
+  yield gauge('upstream_connections', 'Connections to control planes.', connections, []);
+  if (!bodies) return;
+  yield gauge('bodies', 'Different resource bodies that all nodes together hold.', bodies.bodies, []);
+  yield gauge('body_bytes', 'Their size; cache_bytes counts each node that has them.', bodies.bytes, []);
+}
+
 function addTo(
   sums: Map<string, Sums>,
   { typeUrl, store, interest, freshness, heldRemovals }: TypeView,

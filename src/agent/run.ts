@@ -10,13 +10,14 @@ import { UpstreamChannels } from '../upstream/channel.ts';
 import { ConnectionPool } from '../upstream/connection-pool.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
+import { accessWarnings } from './access-check.ts';
 import { createControl } from './control.ts';
 import { Core } from './core.ts';
 import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
 import { Counters } from './counters.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect, Note } from './events.ts';
-import { gauges, inspect, type ProcessState, resourcesOf } from './inspect.ts';
+import { gauges, inspect, type ProcessState, resourcesOf, sharingGauges } from './inspect.ts';
 import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop } from './loop.ts';
@@ -47,6 +48,7 @@ export interface RunningAgent {
  */
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
+  for (const warning of accessWarnings(settings)) log.warn({}, warning);
   const counters = new Counters();
   // Before there is a core, nothing is held that would have to be written once more.
   let onLost = (): void => {};
@@ -153,6 +155,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     *metrics() {
       yield* counters.samples();
       yield* gauges(core, Date.now(), cache());
+      yield* sharingGauges(connections.size, pool?.census());
     },
   };
   const { readyGraceMs } = settings;
@@ -201,6 +204,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     loop.stop();
     process.off('uncaughtExceptionMonitor', onCrash);
     await storage.close();
+    idleViews.close();
     log.info({}, 'stopped');
     stop(exitCodes.ok);
   };

@@ -9,9 +9,11 @@ import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { matchKeyOf, type NodeIdentity, readNode, viewKeyOf } from '../xds/node.ts';
 import type { ViewKey } from '../xds/types.ts';
 import type { CacheSettings } from './cache-settings.ts';
+import { hasManyViews } from './core-settings.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { StoredViews } from './reception.ts';
 import { loadSeed, type Seed, type SeedNote } from './seed.ts';
+import type { Settings } from './settings.ts';
 
 /** What is kept outside the process, for one agent. */
 export interface Storage extends StoredViews {
@@ -36,6 +38,12 @@ export interface Storage extends StoredViews {
   close(): Promise<void>;
 }
 
+/** What decides how many nodes the disk has to remember. */
+export type NodeSettings = Pick<Settings, 'nodeSharing' | 'nodeShareBy' | 'nodesMax'>;
+
+/** Views on disk where one node is served: it may have had other metadata, or another name. */
+const fewViewsMax = 16;
+
 /** Who is told what becomes of the disk cache. */
 export interface StorageWatch {
   readonly note: (note: DiskNote) => void;
@@ -54,12 +62,13 @@ export function ownDirectory(cacheDir: string): string {
  * @throws AgentError with exit code 3 when the file is another process's, another program's or of a newer format
  */
 export async function openStorage(
-  settings: CacheSettings,
+  settings: CacheSettings & NodeSettings,
   watch: StorageWatch & { readonly seedNote: (note: SeedNote) => void },
 ): Promise<Storage> {
   const { cacheDir, cacheMatch } = settings;
+  const viewsMax = hasManyViews(settings) ? Math.max(fewViewsMax, settings.nodesMax) : fewViewsMax;
   const sealer = await readSealer(settings);
-  const disk = cacheDir === undefined ? undefined : await openDisk(settings, cacheDir, sealer, watch);
+  const disk = cacheDir === undefined ? undefined : await openDisk(settings, cacheDir, sealer, viewsMax, watch);
   let seed: Seed | undefined;
 
   const isOwn = (node: Buffer, identity: NodeIdentity): boolean => {
@@ -99,11 +108,12 @@ export async function openStorage(
   };
 }
 
-/** Opens the cache file. Errors as {@link openStorage}. */
+/** Opens the cache file. @param viewsMax most views kept. Errors as {@link openStorage}. */
 export async function openDisk(
   settings: CacheSettings,
   cacheDir: string,
   sealer: RowSealer | undefined,
+  viewsMax: number,
   watch: StorageWatch,
 ): Promise<DiskStore> {
   try {
@@ -111,6 +121,7 @@ export async function openDisk(
       directory: ownDirectory(cacheDir),
       lockWaitMs: settings.cacheLockWaitMs,
       bytesMax: settings.cacheBytesMax,
+      viewsMax,
       protector: createProtector(settings.secrets, sealer),
       ...watch,
       wallMs: Date.now,

@@ -20,7 +20,6 @@ const retryMs = 5_000;
 const quietMs = 2_000;
 /** The WAL is brought into the file at this size at the latest, in bytes. */
 const walBytesMax = 16 * 1024 * 1024;
-const viewsMax = 16;
 /** Resources whose being withheld is told one by one. */
 const withheldNotesMax = 1_000;
 
@@ -30,6 +29,8 @@ export interface DiskOptions extends OpenOptions {
   readonly directory: string;
   /** Largest file, in bytes. */
   readonly bytesMax: number;
+  /** Most views kept, those used last. */
+  readonly viewsMax: number;
   readonly protector: RowProtector;
   /** The file was begun anew while it was in use: whoever writes has to write everything once more, each view before what is in it. */
   readonly onLost: () => void;
@@ -266,7 +267,7 @@ export class DiskStore {
     burst.at = end;
     if (end < burst.changes.length) return false;
     this.#tables.finish(this.#options.wallMs());
-    this.#tables.dropOldViews(viewsMax);
+    this.#tables.dropOldViews(this.#options.viewsMax);
     if (burst.bytesMax !== undefined && this.#tables.liveBytes() > burst.bytesMax) {
       const { bytesMax } = this.#options;
       throw new Error(`the cache has ${this.size()} bytes, and ${bytesMax} are allowed (setting cache.bytesMax)`);

@@ -11,9 +11,10 @@ type IdentityListener = Parameters<experimental.CertificateProvider['addIdentity
 export function serverCredentialsOf(files: TlsFiles): ServerCredentials {
   const provider = new FollowingProvider(files);
   if (files.current.ca) return experimental.createCertificateProviderServerCredentials(provider, provider, true);
-  // Its types forget that null asks for no client certificate; the code looks for it.
+  // Its types forget that null asks for no client certificate, and have the two providers the wrong way round: the first one is that of the
+  // server's own certificate.
   const none = null as unknown as experimental.CertificateProvider;
-  return experimental.createCertificateProviderServerCredentials(none, provider, false);
+  return experimental.createCertificateProviderServerCredentials(provider, none, false);
 }
 
 /** Hands {@link TlsFiles} to grpc-js. Its own file watcher forgets a good certificate when one read fails. */
@@ -42,8 +43,9 @@ class FollowingProvider implements experimental.CertificateProvider {
   }
 
   #follow(listener: unknown, tell: (material: TlsMaterial) => void): void {
-    tell(this.#files.current);
     this.#ends.set(listener, this.#files.onChange(tell));
+    // Not at once: the server that this is for is made known to the credentials only after.
+    queueMicrotask(() => tell(this.#files.current));
   }
 
   #leave(listener: unknown): void {

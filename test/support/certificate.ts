@@ -13,25 +13,55 @@ const sequence = (...parts: readonly Uint8Array[]): Buffer => der(0x30, ...parts
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
 const extension = (hex: string, value: Buffer): Buffer => sequence(oid(hex), der(0x04, value));
 
-/** A certificate for `localhost` and 127.0.0.1 that signs itself, valid from 2020 to 2049, with its key, both PEM. */
-export function selfSignedCertificate(): { readonly cert: string; readonly key: string } {
+/** A certificate and its key, both PEM. */
+export interface Identity {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What a certificate says besides that. */
+interface Claims {
+  readonly common: string;
+  /** URIs among its alternative names, such as `spiffe://…`. */
+  readonly uris?: readonly string[];
+  /** Whether it is also for `localhost` and 127.0.0.1. */
+  readonly isServer?: boolean;
+}
+
+/** A certificate for `localhost` and 127.0.0.1 that signs itself, valid from 2020 to 2049. */
+export function selfSignedCertificate(): Identity {
+  return make({ common: 'localhost', isServer: true }, undefined);
+}
+
+/** A client's certificate, signed by one that {@link selfSignedCertificate} made. */
+export function clientCertificate(issuer: Identity, common: string, uris: readonly string[]): Identity {
+  return make({ common, uris }, issuer);
+}
+
+let serial = 0;
+
+function make({ common, uris = [], isServer = false }: Claims, issuer: Identity | undefined): Identity {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const algorithm = sequence(oid('2a8648ce3d040302')); // ecdsa-with-SHA256
-  const name = sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from('localhost')))));
+  const named = (text: string): Buffer => sequence(der(0x31, sequence(oid('550403'), der(0x0c, Buffer.from(text)))));
   const time = (text: string): Buffer => der(0x17, Buffer.from(text));
-  const names = sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])));
-  const authority = sequence(der(0x01, Buffer.from([0xff])));
+  const names = sequence(
+    ...(isServer ? [der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1]))] : []),
+    ...uris.map(uri => der(0x86, Buffer.from(uri))),
+  );
+  const authority = sequence(...(issuer ? [] : [der(0x01, Buffer.from([0xff]))]));
+  serial = (serial % 127) + 1;
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))), // version 3
-    der(0x02, Buffer.from([1])), // serial number
+    der(0x02, Buffer.from([1, serial])),
     algorithm,
-    name,
+    named(issuer ? 'localhost' : common),
     sequence(time('200101000000Z'), time('491231235959Z')),
-    name,
+    named(common),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, sequence(extension('551d11', names), extension('551d13', authority))),
   );
-  const signature = der(0x03, Buffer.from([0]), sign('sha256', body, privateKey));
+  const signature = der(0x03, Buffer.from([0]), sign('sha256', body, issuer ? issuer.key : privateKey));
   const base64 = sequence(body, algorithm, signature).toString('base64').replace(/.{64}/g, '$&\n');
   return {
     cert: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,

@@ -75,6 +75,7 @@ export async function openDisk(directory: string, options: Partial<DiskOptions> 
     directory,
     lockWaitMs: 0,
     bytesMax: 1 << 30,
+    viewsMax: 16,
     protector: createProtector('memory', undefined),
     note: note => notes.push(note),
     onLost: () => {},

@@ -1,5 +1,12 @@
 import type { TestContext } from 'node:test';
-import { type ClientDuplexStream, credentials, Client as GrpcClient, Metadata, type StatusObject } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  credentials,
+  Client as GrpcClient,
+  Metadata,
+  type StatusObject,
+} from '@grpc/grpc-js';
 import { waitFor } from '../../src/demo/processes.ts';
 import type { Variant } from '../../src/xds/types.ts';
 import { decodeTestResponse, encodeTestRequest, type TestRequest, type TestResponse } from './messages.ts';
@@ -19,6 +26,10 @@ const asIs = (buffer: Buffer): Buffer => buffer;
 export interface RawClientOptions {
   /** gRPC path other than that of ADS. */
   readonly method?: string;
+  /** How it connects; plain by default. */
+  readonly credentials?: ChannelCredentials;
+  /** Bearer token. */
+  readonly token?: string;
   /** Whether responses are acknowledged by themselves. Default true. */
   readonly acks?: boolean;
   /** Whether responses are decoded into the inbox, and acknowledged. Default true; without, only their arrival is noted. */
@@ -41,14 +52,16 @@ export class RawClient {
 
   constructor(context: TestContext, address: string, variant: Variant, options: RawClientOptions = {}) {
     this.#variant = variant;
-    this.#client = new GrpcClient(address, credentials.createInsecure(), {
+    this.#client = new GrpcClient(address, options.credentials ?? credentials.createInsecure(), {
       'grpc.max_receive_message_length': responseBytesMax,
       // Two clients of one process would else share a connection.
       'grpc.use_local_subchannel_pool': 1,
       // Without it a large response takes one round trip for every 64 KiB.
       'grpc-node.flow_control_window': 16 * 1024 * 1024,
     });
-    this.#call = this.#client.makeBidiStreamRequest(options.method ?? methods[variant], asIs, asIs, new Metadata());
+    const metadata = new Metadata();
+    if (options.token !== undefined) metadata.set('authorization', `Bearer ${options.token}`);
+    this.#call = this.#client.makeBidiStreamRequest(options.method ?? methods[variant], asIs, asIs, metadata);
     // The status event follows in every case and carries the same.
     this.#call.on('error', () => {});
     this.#call.on('status', status => {

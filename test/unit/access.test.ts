@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { accessWarnings, checkAccess } from '../../src/agent/access-check.ts';
+import { AllowList, type AllowRule } from '../../src/agent/allow-list.ts';
+import { resolveSettings } from '../../src/agent/config.ts';
+import { listeners } from '../../src/agent/listener-settings.ts';
+import { PeerLimits } from '../../src/agent/peer-limits.ts';
+import type { Settings } from '../../src/agent/settings.ts';
+import { namesOfCertificate } from '../../src/local-ads/certificate-names.ts';
+import { grpcCode } from '../../src/xds/types.ts';
+
+/** Whether a client with these names may be this node. */
+function mayBe(rules: readonly AllowRule[], names: readonly string[], id: string): boolean {
+  const list = new AllowList([{ listener: 'l', rules }]);
+  return list.refusal({ listener: 'l', names }, id) === undefined;
+}
+
+function settingsOf(flags: Readonly<Record<string, string>>): Settings {
+  const given = { '--upstream': 'cp:1', ...flags };
+  const resolved = resolveSettings({ flags: new Map(Object.entries(given)), environment: new Map(), file: undefined });
+  assert.ok('settings' in resolved, 'problems' in resolved ? resolved.problems.join('; ') : '');
+  return resolved.settings;
+}
+
+function problemsOf(flags: Readonly<Record<string, string>>): string {
+  const given = { '--upstream': 'cp:1', ...flags };
+  const resolved = resolveSettings({ flags: new Map(Object.entries(given)), environment: new Map(), file: undefined });
+  return 'problems' in resolved ? resolved.problems.join('; ') : '';
+}
+
+describe('allow list', () => {
+  test('R123: without rules every id is allowed, with rules only what they say', () => {
+    assert.equal(mayBe([], [], 'anything'), true);
+    assert.equal(mayBe([{ name: undefined, ids: ['a', 'b-*'] }], [], 'a'), true);
+    assert.equal(mayBe([{ name: undefined, ids: ['a', 'b-*'] }], [], 'b-7'), true);
+    for (const id of ['', 'aa', 'b', 'xb-7'])
+      assert.equal(mayBe([{ name: undefined, ids: ['a', 'b-*'] }], [], id), false, id);
+  });
+
+  test('R123: a rule with a name needs that name, and fills in what its stars stood for', () => {
+    const rules = [{ name: 'spiffe://cluster.local/ns/*/sa/*', ids: ['sidecar~*~$2-*.$1~*'] }];
+    const cart = 'spiffe://cluster.local/ns/shop/sa/cart';
+    assert.equal(mayBe(rules, [cart], 'sidecar~10.0.0.1~cart-7.shop~shop.svc'), true);
+    assert.equal(mayBe(rules, ['dns:other', cart], 'sidecar~10.0.0.1~cart-7.shop~shop.svc'), true);
+    assert.equal(mayBe(rules, [cart], 'sidecar~10.0.0.1~pay-7.shop~shop.svc'), false);
+    assert.equal(mayBe(rules, [], 'sidecar~10.0.0.1~cart-7.shop~shop.svc'), false);
+    // A star of a name stops at a slash, so nobody gets another namespace by a name with more parts.
+    assert.equal(mayBe(rules, ['spiffe://cluster.local/ns/a/b/sa/cart'], 'sidecar~1~cart-7.a~x'), false);
+    assert.equal(mayBe(rules, [`${cart}/more`], 'sidecar~1~cart-7.shop~x'), false);
+    assert.equal(mayBe(rules, [`x${cart}`], 'sidecar~1~cart-7.shop~x'), false);
+  });
+
+  test('R123: what is filled in is no pattern, whatever a client is called', () => {
+    const rules = [{ name: 'spiffe://x/*', ids: ['$1'] }];
+    assert.equal(mayBe(rules, ['spiffe://x/*'], 'anything'), false);
+    assert.equal(mayBe(rules, ['spiffe://x/*'], '*'), true);
+    assert.equal(mayBe(rules, ['spiffe://x/a.c'], 'abc'), false);
+    assert.equal(mayBe([{ name: 'a.c', ids: ['id'] }], ['abc'], 'id'), false);
+  });
+
+  test('R123: a long name or id matches nothing, and takes no time', () => {
+    const startMs = performance.now();
+    const pattern = Array.from({ length: 12 }, () => 'a*').join('');
+    assert.equal(mayBe([{ name: undefined, ids: [pattern] }], [], `${'a'.repeat(1_000)}b`), true);
+    assert.equal(mayBe([{ name: undefined, ids: [`${pattern}c`] }], [], 'a'.repeat(1_024)), false);
+    assert.equal(mayBe([{ name: undefined, ids: ['*'] }], [], 'a'.repeat(1_025)), false);
+    assert.equal(mayBe([{ name: '*', ids: ['*'] }], ['a'.repeat(1_025)], 'a'), false);
+    assert.ok(performance.now() - startMs < 1_000);
+  });
+
+  test('R123: the refusal names the id, the listener, what was proven, and the setting', () => {
+    const list = new AllowList([{ listener: 'unix:/a', rules: [{ name: undefined, ids: ['a'] }] }]);
+    const refused = list.refusal({ listener: 'unix:/a', names: ['spiffe://x/y'] }, 'b');
+    assert.equal(refused?.code, grpcCode.permissionDenied);
+    assert.match(
+      refused?.message ?? '',
+      /node\.id 'b' may not be used on unix:\/a .*'spiffe:\/\/x\/y'.*\(setting listeners\)/,
+    );
+    assert.match(list.refusal({ listener: 'unix:/a', names: [] }, 'b')?.message ?? '', /has proven nothing/);
+  });
+});
+
+describe('names of a certificate', () => {
+  test('R123: each kind has its own form, and a quoted value is no other name', () => {
+    const subjectaltname =
+      'URI:spiffe://cluster.local/ns/a/sa/b, DNS:web, IP Address:10.0.0.1, email:x@y, DNS:"quoted, URI:spiffe://cluster.local/ns/root/sa/root"';
+    assert.deepEqual(namesOfCertificate({ subjectaltname, subject: { CN: 'me' } }), [
+      'spiffe://cluster.local/ns/a/sa/b',
+      'dns:web',
+      'ip:10.0.0.1',
+      'email:x@y',
+      'dns:quoted, URI:spiffe://cluster.local/ns/root/sa/root',
+      'cn:me',
+    ]);
+  });
+
+  test('R123: what has no scheme is no URI, and there is an end to names', () => {
+    assert.deepEqual(
+      namesOfCertificate({ subjectaltname: 'URI:dns:web, URI:pod:shop/cart, othername:<unsupported>' }),
+      [],
+    );
+    assert.deepEqual(namesOfCertificate({}), []);
+    assert.deepEqual(namesOfCertificate({ subject: { CN: ['a', 'b'] } }), ['cn:a', 'cn:b']);
+    const many = Array.from({ length: 1_000 }, (_, at) => `DNS:d${at}`).join(', ');
+    assert.ok(namesOfCertificate({ subjectaltname: many }).length <= 64);
+  });
+});
+
+describe('listeners', () => {
+  const error = (text: string): string => {
+    const parsed = listeners(text);
+    return 'error' in parsed ? parsed.error : '';
+  };
+
+  test('one object or a list, with all its parts', () => {
+    const parsed = listeners(
+      '{"address":"unix:/a","allow":[{"ids":["a"]}]},{"address":"127.0.0.1:0","tls":{"cert":"c","key":"k","clientCa":"ca"},"tokenReview":true}',
+    );
+    assert.ok('value' in parsed);
+    assert.deepEqual(
+      parsed.value.map(({ tls, tokenReview, allow }) => [tls, tokenReview, allow]),
+      [
+        [undefined, false, [{ name: undefined, ids: ['a'] }]],
+        [{ cert: 'c', key: 'k', ca: 'ca' }, true, []],
+      ],
+    );
+  });
+
+  test('what is wrong is said with the place, all of it', () => {
+    assert.match(error('nonsense'), /no list of JSON objects/);
+    assert.match(error('{"adress":"unix:/a"}'), /listener 1: adress is none of address, tls, tokenReview, allow/);
+    assert.match(error('{"address":"unix:/a","allow":[]}'), /allow must be a list of 1 to/);
+    assert.match(error('{"address":"unix:/a","allow":[{"name":"x"}]}'), /needs ids/);
+    assert.match(
+      error('{"address":"unix:/a"},{"address":"127.0.0.1:1","tls":{"cert":"c"}}'),
+      /listener 2: key is missing/,
+    );
+    assert.match(error('{"address":"unix:/a","tokenReview":1}'), /true or false/);
+    for (const odd of ['[1]', 'null', '[null]', '{"address":7}']) assert.notEqual(error(odd), '', odd);
+  });
+
+  test('R124: an address that others can reach needs TLS and proof of the client', () => {
+    const tls = '"tls":{"cert":"c","key":"k"}';
+    assert.match(problemsOf({ '--listeners': '{"address":"0.0.0.0:1"}' }), /can be reached from outside/);
+    assert.match(problemsOf({ '--listeners': `{"address":"0.0.0.0:1",${tls}}` }), /can be reached from outside/);
+    assert.equal(problemsOf({ '--listeners': `{"address":"0.0.0.0:1",${tls},"tokenReview":true}` }), '');
+    const mutual = '"tls":{"cert":"c","key":"k","clientCa":"ca"}';
+    assert.equal(problemsOf({ '--listeners': `{"address":"0.0.0.0:1",${mutual}}` }), '');
+    assert.match(
+      problemsOf({ '--listeners': '{"address":"127.0.0.1:1","tokenReview":true}' }),
+      /could be read by others/,
+    );
+    assert.match(
+      problemsOf({ '--listeners': '{"address":"127.0.0.1:1","allow":[{"name":"x","ids":["a"]}]}' }),
+      /no client can prove/,
+    );
+    assert.match(problemsOf({ '--listeners': '{"address":"unix:/a"},{"address":"unix:/a"}' }), /listened on twice/);
+    assert.match(problemsOf({ '--listen-tls-cert': 'c' }), /--listen-tls-cert needs --listen-tls-key/);
+    assert.match(problemsOf({ '--node-sharing': 'stream-per-node', '--node-id': 'a' }), /set one of them/);
+    assert.match(problemsOf({ '--node-share-by': 'cluster' }), /needs --node-sharing shared/);
+    assert.deepEqual(checkAccess(settingsOf({}), new Set()), []);
+  });
+
+  test('R123 R124: what opens more than it seems is said at start', () => {
+    assert.deepEqual(accessWarnings(settingsOf({})), []);
+    assert.match(
+      accessWarnings(settingsOf({ '--node-sharing': 'shared' })).join(),
+      /^all nodes share .*Secrets included/,
+    );
+    const byCluster = settingsOf({ '--node-sharing': 'shared', '--node-share-by': 'cluster' });
+    assert.match(accessWarnings(byCluster).join(), /^nodes that are equal in nodeShareBy share/);
+    const open = settingsOf({ '--node-sharing': 'stream-per-node' });
+    assert.match(
+      accessWarnings(open).join(),
+      /on 127\.0\.0\.1:15910 a client may say any node id .*\(setting listeners\)/,
+    );
+    const bound = '{"address":"unix:/a","allow":[{"ids":["a"]}]}';
+    const separate = { '--node-sharing': 'stream-per-node' };
+    assert.deepEqual(accessWarnings(settingsOf({ ...separate, '--listeners': bound })), []);
+    const half = settingsOf({ ...separate, '--listeners': `${bound},{"address":"unix:/b"}` });
+    assert.match(accessWarnings(half).join(), /^on unix:\/b a client/);
+  });
+});
+
+describe('limits of a peer', () => {
+  const limits = { clientStreamsPerPeerMax: 3, requestsPerSecondMax: 10, requestBurstMax: 100 };
+
+  test('R123: so many streams at once, each peer for itself', () => {
+    const peers = new PeerLimits(limits);
+    for (const _ of [1, 2, 3]) assert.equal(peers.opened('a', 0), undefined);
+    const refused = peers.opened('a', 0);
+    assert.equal(refused?.code, grpcCode.resourceExhausted);
+    assert.match(refused?.message ?? '', /3 streams open already \(setting clientStreamsPerPeerMax\)/);
+    assert.equal(peers.opened('b', 0), undefined);
+    peers.closed('a', 0);
+    assert.equal(peers.opened('a', 0), undefined);
+  });
+
+  test('R123: a burst, then so many requests a second, and a reconnect does not renew it', () => {
+    const peers = new PeerLimits(limits);
+    peers.opened('a', 0); // Counts as ten.
+    for (let at = 0; at < 90; at++) assert.equal(peers.asked('a', 0), undefined, `request ${at}`);
+    const refused = peers.asked('a', 0);
+    assert.equal(refused?.code, grpcCode.resourceExhausted);
+    assert.match(refused?.message ?? '', /10 requests a second \(settings requestsPerSecondMax, requestBurstMax\)/);
+    peers.closed('a', 0);
+    assert.ok(peers.opened('a', 0), 'it has used up its allowance');
+    assert.ok(peers.opened('a', 999), 'nine requests are no stream');
+    assert.equal(peers.opened('a', 1_000), undefined);
+    assert.ok(peers.asked('a', 1_000));
+    assert.equal(peers.asked('a', 1_100), undefined);
+    assert.equal(peers.opened('b', 0), undefined);
+  });
+
+  test('R123: accounts of peers that are gone do not grow without end, and a debt is not forgotten for it', () => {
+    const peers = new PeerLimits(limits);
+    peers.opened('debtor', 0);
+    while (!peers.asked('debtor', 0));
+    peers.closed('debtor', 0);
+    for (let at = 0; at < 5_000; at++) {
+      peers.opened(`peer-${at}`, 0);
+      peers.closed(`peer-${at}`, 0);
+      if (at === 500) assert.ok(peers.opened('debtor', 0));
+    }
+    assert.equal(peers.opened('debtor', 60_000), undefined);
+  });
+});
