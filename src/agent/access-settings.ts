@@ -1,7 +1,7 @@
 import type { MatchField } from '../xds/node.ts';
 import { matchFields } from './cache-settings.ts';
 import { type ListenerSettings, listeners } from './listener-settings.ts';
-import { duration, nonEmpty, oneOf, type SettingGroup, type SettingRow, wholeNumber } from './setting-values.ts';
+import { duration, nonEmpty, oneOf, type SettingGroup, type SettingRow, size, wholeNumber } from './setting-values.ts';
 import type { TokenReviewSettings } from './token-review.ts';
 
 /** Everything that can be set about who may come, as which node, and how much of it. */
@@ -19,6 +19,8 @@ export interface AccessSettings extends TokenReviewSettings {
   readonly clientStreamsPerPeerMax: number;
   readonly requestsPerSecondMax: number;
   readonly requestBurstMax: number;
+  readonly sideStreamsMax: number;
+  readonly statusBytesMax: number;
 }
 
 type Row<T> = SettingRow<T> & { readonly group: SettingGroup };
@@ -102,6 +104,15 @@ export const accessRows: Rows = {
     '50000',
     10_000_000,
   ),
+  sideStreamsMax: count('Streams of health, reflection, load reports and client status together.', '256', 100_000),
+  statusBytesMax: {
+    group: 'Limits',
+    placeholder: 'SIZE',
+    help: 'Largest answer of the client status service (CSDS).',
+    when: '',
+    fallback: '64MiB',
+    parse: size,
+  },
 };
 
 function time(group: SettingGroup, help: string, fallback: string): Row<number> {

@@ -25,6 +25,7 @@ const helpOf = {
   guard_alarms_total: 'Lists that shrank suspiciously right after a connect.',
   resources_expired_total: 'Resources that outlived their TTL.',
   types_restored_total: 'Types restored from disk or seed.',
+  lrs_reports_dropped_total: 'Load reports of clients that the control plane could not be given.',
   disk_failures_total: 'Times that the disk cache became unwritable.',
   disk_set_aside_total: 'Cache files set aside as damaged.',
   disk_rows_missing_total: 'Stored resources that could not be restored.',
@@ -89,6 +90,11 @@ export class Counters {
       default:
         break;
     }
+  }
+
+  /** Load reports were dropped. */
+  droppedReports(count: number): void {
+    this.#add('lrs_reports_dropped_total', undefined, count);
   }
 
   observeDisk(note: DiskNote): void {

@@ -24,6 +24,25 @@ export function readyVerdict(report: AgentReport, settings: ReadinessSettings): 
   return remarks.length === 0 ? verdict : { ...verdict, reason: `${verdict.reason}; ${remarks.join('; ')}` };
 }
 
+/** What can be seen of a core without a report of everything. */
+interface Serving {
+  readonly isDraining: boolean;
+  views(): Iterable<{
+    readonly types: ReadonlyMap<unknown, { readonly store: { readonly isKnown: boolean; readonly size: number } }>;
+    sessions(): Iterable<{ readonly isOpen: boolean }>;
+  }>;
+}
+
+/** Whether configuration can be had here (R127): from the control plane, or from what is held in an outage. */
+export function isServing(core: Serving): boolean {
+  if (core.isDraining) return false;
+  for (const view of core.views()) {
+    for (const { isOpen } of view.sessions()) if (isOpen) return true;
+    for (const { store } of view.types.values()) if (store.isKnown || store.size > 0) return true;
+  }
+  return false;
+}
+
 /** What does not make the agent useless but has to be known. */
 function remarksOn(report: AgentReport): string[] {
   const remarks: string[] = [];

@@ -25,6 +25,7 @@ import { describe } from './notes.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { SeedNote } from './seed.ts';
 import type { Settings } from './settings.ts';
+import { sideServices } from './side-services.ts';
 import { openStorage, ownDirectory } from './storage.ts';
 import { describeDisk, describeSeed } from './storage-notes.ts';
 import { describeTls } from './tls-notes.ts';
@@ -61,7 +62,8 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   onLost = () => loop.post({ kind: 'disk_lost' });
   const connections = new ConnectionPool(settings);
   const upstream = new UpstreamChannels(connections, loop.post);
-  const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls, []);
+  const sides = sideServices(settings, core, connections, counters);
+  const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls, sides.services);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {
@@ -199,6 +201,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     log.info({}, `stopping: ${reason}`);
     loop.post({ kind: 'drain_requested' });
     upstream.closeAll();
+    sides.close();
     await local.stop(settings.drainTimeoutMs);
     await admin.close();
     loop.stop();

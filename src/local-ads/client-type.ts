@@ -3,6 +3,7 @@ import type { TypeStore } from '../cache/store.ts';
 import type { ResourceFailure } from '../xds/discovery.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
+import { dueFailure } from './due-failure.ts';
 import { LeftOut } from './left-out.ts';
 import { type MessageParts, MessageWriter } from './message-writer.ts';
 import { NameForms } from './name-forms.ts';
@@ -69,8 +70,16 @@ export class ClientType {
     return this.#sentRevision;
   }
 
-  get nonces(): Pick<NonceBook, 'hasSent' | 'ackedVersion' | 'isAnswerAwaited' | 'lastError' | 'status'> {
+  get nonces(): Pick<
+    NonceBook,
+    'hasSent' | 'ackedVersion' | 'isAnswerAwaited' | 'isAwaitedAt' | 'lastError' | 'status'
+  > {
     return this.#nonces;
+  }
+
+  /** Whether the client rejected the newest content of a name that it was sent. */
+  hasRefused(name: string): boolean {
+    return this.#refused.has(name);
   }
 
   /** Whether all that was asked for has been answered, as far as it can be. */
@@ -295,7 +304,8 @@ export class ClientType {
     const removed = new Set<string>();
     const errors: ResourceFailure[] = [];
     for (const name of names) {
-      if (this.#addFailure(name, errors) && !this.#mayAddRemoval(name)) {
+      // Where upstream said that it does not exist, that is told as a removal besides (R119).
+      if (this.#addFailure(name, errors) && store.absences.reason(name) !== 'upstream') {
         this.#disown(name);
         continue;
       }
@@ -336,25 +346,12 @@ export class ClientType {
     return this.#message({ entries: [...entries], removed: [...removed], errors });
   }
 
-  /**
-   * Adds what upstream said of a name instead of a resource, if it is news: to a client that named it, and never beside a resource (R24, R119).
-   *
-   * @returns whether that is all there is to tell of the name
-   */
+  /** Adds what upstream said of a name instead of a resource, if it is news. Returns whether that is all there is to tell of the name. */
   #addFailure(name: string, errors: ResourceFailure[]): boolean {
-    const failure = this.#source.store.failures.get(name);
-    if (!failure || !this.subscription.names.has(name)) return false;
-    const isOwed = this.#owed.has(name);
-    if (!isOwed && failure.revision <= this.#sentRevision) return false;
-    for (const entry of this.#source.store.served.behind(name))
-      if (isOwed || entry.revision > this.#sentRevision) return false;
-    errors.push({ name, status: failure.status });
-    return true;
-  }
-
-  /** Whether a name that is told as an error may be told as removed besides: where upstream said that it does not exist (R119). */
-  #mayAddRemoval(name: string): boolean {
-    return this.#source.store.absences.reason(name) === 'upstream';
+    const isNamed = this.subscription.names.has(name);
+    const due = isNamed && dueFailure(this.#source.store, name, this.#owed.has(name) ? -1 : this.#sentRevision);
+    if (due) errors.push(due);
+    return due !== undefined && due !== false;
   }
 
   /** Delta: whether the client has to be told that a name without entry is gone. */

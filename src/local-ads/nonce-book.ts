@@ -73,6 +73,14 @@ export class NonceBook {
     return this.#unanswered.size > 0;
   }
 
+  /** Whether the client has been sent what changed at this revision and has not answered. */
+  isAwaitedAt(revision: number): boolean {
+    for (const { fromRevision, toRevision } of this.#unanswered.values()) {
+      if (fromRevision < revision && revision <= toRevision) return true;
+    }
+    return false;
+  }
+
   get status(): 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED' {
     if (this.#isNewestRefused) return 'REJECTED';
     if (!this.hasSent) return this.#ackedVersion === '' ? 'NOT SENT' : 'SYNCED';

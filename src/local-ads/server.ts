@@ -6,6 +6,7 @@ import {
   type ServerInterceptor,
   type ServiceDefinition,
   status,
+  type UntypedHandleCall,
 } from '@grpc/grpc-js';
 import { TlsFiles, type TlsNote, type TlsPaths } from '../net/tls-files.ts';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
@@ -13,8 +14,9 @@ import { type Address, formatAddress } from '../xds/address.ts';
 import type { RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import { namesOfCertificate } from './certificate-names.ts';
 import type { Peer } from './peer.ts';
+import { fetchMethods, noFetch, refuseUnary } from './refused-services.ts';
 import { discoveryServices } from './services.ts';
-import type { AnyCall, SideService } from './side-service.ts';
+import { type AnyCall, bytesService, type SideService } from './side-service.ts';
 import { serverCredentialsOf } from './tls-credentials.ts';
 
 /** What happens on client streams; each belongs to the stream whose number it carries. */
@@ -130,7 +132,7 @@ export class LocalServer {
     });
     for (const service of discoveryServices) {
       const definition: Record<string, unknown> = {};
-      const handlers: Record<string, (call: Call) => void> = {};
+      const handlers: Record<string, UntypedHandleCall> = {};
       for (const { name: method, variant } of service.methods) {
         definition[method] = {
           path: `/${service.name}/${method}`,
@@ -141,7 +143,12 @@ export class LocalServer {
           responseSerialize: asIs,
           responseDeserialize: asIs,
         };
-        handlers[method] = call => this.#called(call, listener, name, { variant, fixedType: service.typeUrl });
+        handlers[method] = (call: Call) => this.#called(call, listener, name, { variant, fixedType: service.typeUrl });
+      }
+      const fetch = fetchMethods().get(service.name);
+      if (fetch !== undefined) {
+        Object.assign(definition, bytesService(service.name, { [fetch]: 'unary' }));
+        handlers[fetch] = refuseUnary(noFetch);
       }
       server.addService(definition as ServiceDefinition, handlers); // The record is built from complete definitions.
     }

@@ -8,6 +8,9 @@ import type {
 import type { RpcStatus } from '../xds/types.ts';
 import type { Peer } from './peer.ts';
 
+/** A call that streams both ways. */
+export type DuplexCall = ServerDuplexStream<Buffer, Buffer>;
+
 /** A call of any shape, messages as bytes. */
 export type AnyCall =
   | ServerUnaryCall<Buffer, Buffer>
@@ -16,6 +19,28 @@ export type AnyCall =
 
 /** Tells who calls, or why that cannot be said: the status to end the call with. Never rejects. */
 export type WhoCalls = (call: AnyCall) => Promise<Peer | RpcStatus>;
+
+/** What kind of call a method is. */
+export type CallShape = 'unary' | 'server-stream' | 'bidi';
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+
+/** The definition of a service whose messages stay bytes. @param name full name, such as `grpc.health.v1.Health` */
+export function bytesService(name: string, methods: Readonly<Record<string, CallShape>>): ServiceDefinition {
+  const definition: Record<string, ServiceDefinition[string]> = {};
+  for (const [method, shape] of Object.entries(methods)) {
+    definition[method] = {
+      path: `/${name}/${method}`,
+      requestStream: shape === 'bidi',
+      responseStream: shape !== 'unary',
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    };
+  }
+  return definition;
+}
 
 /** A gRPC service of the local endpoint besides discovery. */
 export interface SideService {

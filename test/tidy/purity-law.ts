@@ -10,10 +10,10 @@ const pureFolders = ['xds', 'cache', 'upstream', 'local-ads', 'admin', 'agent', 
 const shells: readonly string[] = [
   'src/cache/{disk,disk-file,disk-load,disk-open,disk-tables,secrets,seed-bundle,row-protector,restricted,idle}.ts',
   'src/upstream/{channel,connection-pool,credentials}.ts',
-  'src/local-ads/{server,tls-credentials,csds,load-stats,health,health-discovery,reflection}.ts',
+  'src/local-ads/{server,tls-credentials,csds,health,reflection}.ts',
   'src/net/**',
   'src/admin/{server,client,dashboard}.ts',
-  'src/agent/{cache-tools,control,loop,log,run,seed,seed-fetch,storage,token-review}.ts',
+  'src/agent/{cache-tools,control,load-stats,loop,log,run,side-services,seed,seed-fetch,storage,token-review}.ts',
   'src/kube/webhook.ts',
 ];
 

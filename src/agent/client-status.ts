@@ -1,0 +1,105 @@
+import type { Entry } from '../cache/entry.ts';
+import type { ClientType } from '../local-ads/client-type.ts';
+import type { Peer } from '../local-ads/peer.ts';
+import { secretType } from '../xds/type-urls.ts';
+import type { RpcStatus, TypeUrl } from '../xds/types.ts';
+import {
+  type ClientConfig,
+  clientStatus,
+  configStatus,
+  type ResourceStatus,
+  type StatusRequest,
+} from '../xds/wire-status.ts';
+import type { Client } from './client.ts';
+
+/** What is needed to tell the state of the clients. */
+export interface StatusSource {
+  clients(): Iterable<Client>;
+  /** Why a peer may not be this node, if so: it may not see what that node is given either. */
+  readonly refusal: (peer: Peer, nodeId: string) => RpcStatus | undefined;
+  /** Whether a body is or holds a key: it is never shown. */
+  readonly isSensitive: (typeUrl: TypeUrl, entry: Entry) => boolean;
+}
+
+/** Every client that the peer may know of and asked about, resource by resource (R128). Nothing is held in memory at once. */
+export function* clientConfigs(source: StatusSource, peer: Peer, request: StatusRequest): Generator<ClientConfig> {
+  const isShown = (typeUrl: TypeUrl, entry: Entry): boolean =>
+    !request.excludesBodies && entry.any.length > 0 && !source.isSensitive(typeUrl, entry);
+  for (const { identity, stream, view } of source.clients()) {
+    if (!identity || !view || !request.isAsked(identity.id) || source.refusal(peer, identity.id)) continue;
+    const { id: nodeId, cluster: nodeCluster, userAgentName, userAgentVersion } = identity;
+    const types = [...stream.types()];
+    yield {
+      nodeId,
+      nodeCluster,
+      userAgentName,
+      userAgentVersion,
+      *resources() {
+        for (const type of types) yield* resourcesOf(type, stream.variant === 'sotw', isShown);
+      },
+    };
+  }
+}
+
+function* resourcesOf(
+  type: ClientType,
+  isSotw: boolean,
+  isShown: StatusSource['isSensitive'],
+): Generator<ResourceStatus> {
+  const { store, subscription, typeUrl } = type;
+  const listVersion = isSotw ? store.versionInfo() : '';
+  const seen = new Set<Entry>();
+  const told = function* (entries: Iterable<Entry>): Generator<ResourceStatus> {
+    for (const entry of entries) {
+      if (seen.has(entry)) continue;
+      seen.add(entry);
+      yield statusOf(type, entry, isSotw ? listVersion : entry.clientVersion, isShown(typeUrl, entry));
+    }
+  };
+  if (subscription.isWildcard) yield* told(store.entries());
+  for (const name of subscription.names) {
+    yield* told(store.served.behind(name));
+    if (!store.served.behind(name).next().done) continue;
+    const failure = store.failures.get(name);
+    const isAbsent = store.absences.has(name);
+    const { requested, doesNotExist, receivedError } = clientStatus;
+    yield {
+      typeUrl,
+      name,
+      version: '',
+      any: undefined,
+      updatedWallMs: undefined,
+      config: configStatus.notSent,
+      client: failure ? receivedError : isAbsent ? doesNotExist : requested,
+      error: failure && `the control plane answered ${failure.status.code}: ${failure.status.message}`,
+    };
+  }
+}
+
+function statusOf(type: ClientType, entry: Entry, version: string, isShown: boolean): ResourceStatus {
+  const { typeUrl, store } = type;
+  const [config, client] = wordOn(type, entry);
+  const isRefused = config === configStatus.error;
+  return {
+    typeUrl,
+    name: entry.name,
+    version,
+    any: isShown ? entry.any : undefined,
+    updatedWallMs: store.updatedWallMs,
+    config,
+    client,
+    error: isRefused ? wordsOf(type) : undefined,
+  };
+}
+
+function wordOn(type: ClientType, { name, revision }: Entry): readonly [config: number, client: number] {
+  if (type.hasRefused(name)) return [configStatus.error, clientStatus.nacked];
+  if (!type.nonces.hasSent && type.nonces.ackedVersion === '') return [configStatus.notSent, clientStatus.requested];
+  const isOld = revision > type.level || type.nonces.isAwaitedAt(revision);
+  return isOld ? [configStatus.stale, clientStatus.requested] : [configStatus.synced, clientStatus.acked];
+}
+
+/** A client's words on a secret may quote it. */
+function wordsOf({ typeUrl, nonces }: ClientType): string {
+  return typeUrl === secretType ? '(text withheld: it may quote a secret)' : (nonces.lastError ?? '');
+}

@@ -1,0 +1,70 @@
+import type { Entry } from '../cache/entry.ts';
+import { sensitivityOf } from '../cache/secrets.ts';
+import { statusService } from '../local-ads/csds.ts';
+import { healthService } from '../local-ads/health.ts';
+import type { Peer } from '../local-ads/peer.ts';
+import { reflectionServices } from '../local-ads/reflection.ts';
+import { refusedServices } from '../local-ads/refused-services.ts';
+import { discoveryServices } from '../local-ads/services.ts';
+import { SideCalls } from '../local-ads/side-calls.ts';
+import type { SideService } from '../local-ads/side-service.ts';
+import { Backoff } from '../upstream/backoff.ts';
+import type { ConnectionPool } from '../upstream/connection-pool.ts';
+import { formatAddress } from '../xds/address.ts';
+import type { RpcStatus, TypeUrl } from '../xds/types.ts';
+import { clientConfigs } from './client-status.ts';
+import type { Core } from './core.ts';
+import { allowListOf } from './core-settings.ts';
+import type { Counters } from './counters.ts';
+import { loadStatsService } from './load-stats.ts';
+import { isServing } from './readiness.ts';
+import type { Settings } from './settings.ts';
+
+/** The services of the local endpoint besides discovery. */
+export interface SideServices {
+  readonly services: readonly SideService[];
+  /** Ends their open calls: the agent is shutting down. */
+  close(): void;
+}
+
+/** Puts the services beside discovery together (ADR 0021). */
+export function sideServices(
+  settings: Settings,
+  core: Core,
+  connections: ConnectionPool,
+  counters: Counters,
+): SideServices {
+  const calls = new SideCalls(settings.sideStreamsMax);
+  const { upstream, reconnectBaseMs, reconnectMaxMs } = settings;
+  const addresses = upstream.map(formatAddress);
+  const allowed = allowListOf(settings);
+  const loadStats = loadStatsService(
+    {
+      open: (attempt, path, listener) => connections.open(addresses[attempt % addresses.length] ?? '', path, listener),
+      refusal: (peer, nodeId) => allowed.refusal(peer, nodeId),
+      newBackoff: () => new Backoff(reconnectBaseMs, reconnectMaxMs, Math.random),
+      dropped: reports => counters.droppedReports(reports),
+    },
+    calls,
+  );
+  const status = statusService(
+    {
+      statusBytesMax: settings.statusBytesMax,
+      clients: (peer, request) => {
+        const refusal = (one: Peer, nodeId: string): RpcStatus | undefined => allowed.refusal(one, nodeId);
+        const isSensitive = (typeUrl: TypeUrl, entry: Entry): boolean => sensitivityOf(typeUrl, entry) !== undefined;
+        return clientConfigs({ clients: () => core.clients(), refusal, isSensitive }, peer, request);
+      },
+    },
+    calls,
+  );
+  const services = new Set(discoveryServices.map(({ name }) => name));
+  const graceEndMs = performance.now() + settings.readyGraceMs;
+  // As for readiness: whoever waits for health before it starts its Envoy would else wait for ever, since nothing is asked for before.
+  const isIdle = (): boolean => performance.now() >= graceEndMs && core.clients().next().done === true;
+  const health = healthService({ isServing: () => isServing(core) || (!core.isDraining && isIdle()), services }, calls);
+  return {
+    services: [health, ...reflectionServices(calls), status, loadStats, ...refusedServices()],
+    close: () => calls.closeAll(),
+  };
+}
