@@ -4,6 +4,7 @@ import { type ClientSettings, ClientStream } from '../local-ads/client-stream.ts
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
 import { type NodeIdentity, readNode } from '../xds/node.ts';
+import { isReport } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type TypeUrl } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
@@ -178,6 +179,7 @@ export class Core {
       this.#cut(client, view.code, view.message, clock);
       return;
     }
+    if (isReport(request.typeUrl)) return;
     const { viewTypesMax } = this.#settings;
     if (view.types.size >= viewTypesMax) view.dropUnused(typeUrl => this.#clients.isAskedFor(view, typeUrl));
     if (!view.types.has(request.typeUrl) && view.types.size >= viewTypesMax) {

@@ -94,3 +94,11 @@ export type AuthorityGroup = `authorities at ${string}`;
 export function groupOf(typeUrl: TypeUrl): StreamGroup {
   return /^[^/]+\/v[^/]+\/[^/]+$/.test(typeUrl) ? 'mcp' : 'main';
 }
+
+/**
+ * Whether requests of a type are reports of the client, which ask for nothing and are never answered: Istio's HealthInformation. Taken for a
+ * subscription it would be asked for upstream, which tells istiod that the workload is healthy (istio-facts.md).
+ */
+export function isReport(typeUrl: TypeUrl): boolean {
+  return typeUrl === 'type.googleapis.com/istio.v1.HealthInformation';
+}

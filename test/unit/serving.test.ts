@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { bytes, type Field, message, nested, text, uint } from '../../src/demo/proto.ts';
 import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/type-urls.ts';
-import { grpcCode, type Variant } from '../../src/xds/types.ts';
+import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
 import { body, CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
 
 // What clients get, and what the control plane hears of them, on the pure core.
@@ -150,6 +150,26 @@ describe('serving', () => {
     harness.respond(endpointType, { resources: resources(endpointType, ['ghost']) });
     assert.deepEqual(namesOf(client.only(endpointType)), ['ghost'], 'R19: the subscription goes on');
   });
+
+  for (const variant of ['sotw', 'delta'] as const) {
+    test(`a report of Istio’s asks for nothing, is not relayed, and keeps nobody waiting (${variant})`, () => {
+      const harness = new CoreHarness();
+      const client = harness.client(variant);
+      const health = 'type.googleapis.com/istio.v1.HealthInformation' as TypeUrl;
+      client.send({ typeUrl: health, error: 'the workload is not well' });
+      client.send({ typeUrl: health });
+      harness.advance(60_000);
+      assert.deepEqual([client.inbox, client.closed, harness.upstream], [[], undefined, undefined]);
+      client.send({ typeUrl: clusterType });
+      harness.respond(clusterType, { resources: resources(clusterType, ['c']) });
+      harness.advance(150);
+      assert.deepEqual(namesOf(client.only(clusterType)), ['c']);
+      const complete = [...harness.core.clients()].flatMap(({ stream }) =>
+        [...stream.types()].map(one => one.isComplete),
+      );
+      assert.deepEqual(complete, [true]);
+    });
+  }
 
   test('R25: a SotW answer of heartbeats is no list, so nothing is gone by it', () => {
     const harness = new CoreHarness({ variant: 'sotw' });
