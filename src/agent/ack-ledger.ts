@@ -26,7 +26,11 @@ interface OpenResponse {
   /** How many there were at first, but for those that left without a word. */
   asked: number;
   readonly refusals: Refusal[];
+  /** Rejections of a list that still held what goes, by stream: they count if the word on the final list does not come in time. */
+  readonly objections: Map<number, Refusal>;
   readonly accepted: Set<number>;
+  /** Who has left since: its rejection is told, but nobody stands by it any more. */
+  readonly gone: Set<number>;
   /** Whether the first word was a rejection; undefined before it. */
   isFirstRefusal: boolean | undefined;
   /** A rejection that stands whatever the clients say: of content in it that is in quarantine. */
@@ -96,7 +100,9 @@ export class AckLedger {
       voters: all,
       asked: all.size,
       refusals: [],
+      objections: new Map(),
       accepted: new Set(),
+      gone: new Set(),
       isFirstRefusal: undefined,
       standing,
     });
@@ -111,10 +117,19 @@ export class AckLedger {
       // Who was sent nothing of it has no say in it.
       else if (!verdict.status && isLast && response.voters.has(streamId)) response.accepted.add(streamId);
       if (isTouched) response.isFirstRefusal ??= verdict.status !== undefined;
+      if (isTouched) response.objections.delete(streamId);
       if (isLast) response.voters.delete(streamId);
     }
     // Who refused and then accepts what is current refuses nothing any more.
     if (!verdict.status && this.#refused && verdict.toRevision >= this.#refused.toRevision) this.#relent(streamId);
+  }
+
+  /** A client rejected a list that still held what upstream has removed. The word on the next one, without it, counts in its place (R86). */
+  objected(streamId: number, nodeId: string, { fromRevision, toRevision, status }: Verdict): void {
+    for (const { objections, ...response } of this.#open) {
+      const isTouched = toRevision > response.fromRevision && fromRevision < response.toRevision;
+      if (status && isTouched) objections.set(streamId, { streamId, nodeId, status });
+    }
   }
 
   /** The response already ACKed that a late refusal is about, if it is still the newest. */
@@ -127,7 +142,10 @@ export class AckLedger {
 
   /** A client left: nobody waits for its word. */
   left(streamId: number): void {
-    for (const response of this.#open) if (response.voters.delete(streamId)) response.asked--;
+    for (const response of this.#open) {
+      response.gone.add(streamId);
+      if (response.voters.delete(streamId)) response.asked--;
+    }
     this.#relent(streamId);
   }
 
@@ -152,12 +170,15 @@ export class AckLedger {
     while (this.#open[0] && (this.#open[0].deadlineMs <= nowMs || isDecided(this.#mode, this.#open[0]))) {
       const [response] = this.#open.splice(0, 1);
       if (!response) break;
+      // Their time is over, so this is the last word there is.
+      for (const objection of response.objections.values()) response.refusals.push(objection);
       const status = isRefused(this.#mode, response) ? quote(response.refusals) : response.standing;
       const { nonce, fromRevision, toRevision } = response;
       this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
       if (status && isRefused(this.#mode, response)) {
-        const refusers = new Set(response.refusals.map(refusal => refusal.streamId));
-        this.#refused = { status, toRevision, names: new Set(response.names), refusers };
+        const refusers = new Set([...refusersOf(response.refusals)].filter(streamId => !response.gone.has(streamId)));
+        const names = new Set(response.names);
+        this.#refused = refusers.size > 0 ? { status, toRevision, names, refusers } : undefined;
       }
       decisions.push({ nonce, status });
     }

@@ -3,7 +3,7 @@ import type { ClientEvent } from '../local-ads/server.ts';
 import type { ChannelEvent } from '../upstream/channel.ts';
 import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
 import type { StreamGroup } from '../xds/type-urls.ts';
-import type { TypeUrl, Variant, ViewKey } from '../xds/types.ts';
+import type { Nonce, TypeUrl, Variant, ViewKey } from '../xds/types.ts';
 
 /** Everything that can happen to the core: past tense, a closed union. Events of streams that ended are passed over. */
 export type CoreEvent =
@@ -78,6 +78,7 @@ export type Note =
   | {
       readonly kind: 'upstream_answered';
       readonly typeUrl: TypeUrl;
+      readonly nonce: Nonce;
       readonly verdict: 'ack' | 'nack';
       readonly reason: string | undefined;
     }

@@ -51,7 +51,10 @@ export class Hearing {
       this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
       // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
       // routes that have to come before the removal (R86).
-      if (verdict.isProvisional) return false;
+      if (verdict.isProvisional) {
+        for (const { ledger } of type.feeds) ledger.objected(streamId, nodeId, verdict);
+        return false;
+      }
       // Where one client does not speak for all, its late word does not either.
       const isHeeded = this.#settings.ack === 'clients' || this.#settings.ack === 'receipt';
       const words = { ...status, message: `node ${nodeId}: ${status.message}` };
@@ -113,7 +116,9 @@ export class Hearing {
     const { store, typeUrl } = type;
     const told = stream.type(typeUrl);
     const { revision } = store;
-    const { fromRevision, toRevision, epoch } = verdict;
+    const { toRevision, epoch } = verdict;
+    // A whole list is accepted with all that is in it, also what came before.
+    const fromRevision = told?.isList ? -1 : verdict.fromRevision;
     const accepted = store.standing.accept(fromRevision, toRevision, epoch, name => told?.covers(name) ?? false);
     touchDisk(type, accepted);
     return store.revision !== revision;

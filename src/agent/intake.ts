@@ -137,8 +137,9 @@ export class Intake {
     if (!interest.isWildcard || !seen || (store.isKnown && session.status.variant === 'sotw')) return;
     const wasKnown = store.isKnown;
     const held = [...store.entries()].map(entry => entry.name);
+    // A name that a client asked for may exist beside the wildcard; one that only lingers, as after a restart, was asked for and not answered.
     const gone = [...held, ...store.quarantined.keys()].filter(
-      name => !seen.has(name) && !interest.has(name) && this.#belongs(type.main, name),
+      name => !seen.has(name) && !interest.isNamed(name) && this.#belongs(type.main, name),
     );
     const fromRevision = store.revision;
     if (!this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs))

@@ -283,6 +283,7 @@ export class View {
     this.#notes.push({
       kind: 'upstream_answered',
       typeUrl: type.typeUrl,
+      nonce,
       verdict: status ? 'nack' : 'ack',
       reason: status?.message,
     });

@@ -57,7 +57,7 @@ export class ClientType {
     this.#sentRevision = source.store.revision;
     this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
     this.#writer = new MessageWriter(typeUrl, variant, source, this.#nonces, this.forms, controlPlane);
-    this.#refused = new RefusedChanges(source.store, this.#isList);
+    this.#refused = new RefusedChanges(source.store, this.isList);
     this.#leftOut = new LeftOut(source.store);
   }
 
@@ -172,7 +172,7 @@ export class ClientType {
 
   /** When a waiting removal may go out, on the monotonic clock in ms; Infinity without one. */
   nextReleaseMs(): number {
-    if (this.#removals.isEmpty || (this.#isList && !this.#isAnswerable())) return Infinity;
+    if (this.#removals.isEmpty || (this.isList && !this.#isAnswerable())) return Infinity;
     return this.#removals.nextReleaseMs();
   }
 
@@ -186,7 +186,7 @@ export class ClientType {
     const isLevel = this.#sentRevision === this.#source.store.revision;
     if (isLevel && this.#owed.size === 0 && !this.#owesWildcard && !this.#brought) return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
-    return this.#isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
+    return this.isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
   }
 
   /** Builds the message with the removals whose wait is over. */
@@ -201,7 +201,7 @@ export class ClientType {
   }
 
   /** Whether every message is the whole list. */
-  get #isList(): boolean {
+  get isList(): boolean {
     return this.#variant === 'sotw' && this.traits.isFullState;
   }
 

@@ -99,6 +99,27 @@ describe('the ledger of verdicts', () => {
     }
   });
 
+  test('R130: a rejection by who has left is told, and nobody stands by it', () => {
+    const ledger = opened(1, 2);
+    ledger.vote(1, 'a', word(0, 1, 'no'));
+    ledger.left(1);
+    ledger.vote(2, 'b', word(0, 1));
+    assert.equal(ledger.take(0)[0]?.status?.message, 'node a: no');
+    assert.equal(ledger.refusalAt(1, ['x']), undefined);
+  });
+
+  test('R98 R86: a rejection of a list that still held what goes counts if the word on the final one does not come', () => {
+    for (const final of ['none', 'accepts', 'rejects'] as const) {
+      const ledger = opened(1);
+      ledger.objected(1, 'a', word(0, 1, 'early'));
+      assert.deepEqual(ledger.take(0), [], 'the word on the final list is awaited');
+      if (final !== 'none') ledger.vote(1, 'a', word(0, 1, final === 'rejects' ? 'late' : undefined));
+      const [decision] = ledger.take(waitMs);
+      const words = { none: 'node a: early', accepts: undefined, rejects: 'node a: late' }[final];
+      assert.equal(decision?.status?.message, words, final);
+    }
+  });
+
   test('R131: nothing is said on a new stream about the old one, but refused content is known again', () => {
     const ledger = opened(1);
     ledger.vote(1, 'a', word(0, 1, 'no'));

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { describe as describeNote } from '../../src/agent/notes.ts';
 import { clusterType, secretType } from '../../src/xds/type-urls.ts';
+import type { Nonce } from '../../src/xds/types.ts';
 
 const nack = { kind: 'client_nack', streamId: 1, nodeId: 'node' } as const;
 
@@ -12,7 +13,13 @@ describe('log lines', () => {
     assert.match(long.message, /^client rejected CDS: xxx/);
     for (const note of [
       { ...nack, typeUrl: secretType, message: 'hunter2' },
-      { kind: 'upstream_answered', typeUrl: secretType, verdict: 'nack', reason: 'hunter2' } as const,
+      {
+        kind: 'upstream_answered',
+        typeUrl: secretType,
+        nonce: 'n' as Nonce,
+        verdict: 'nack',
+        reason: 'hunter2',
+      } as const,
     ]) {
       assert.doesNotMatch(JSON.stringify(describeNote(note)), /hunter2/);
     }
