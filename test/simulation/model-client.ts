@@ -40,8 +40,8 @@ export class ModelClient {
   messages = 0;
   /** Every name this client was told to be gone. */
   readonly removals: { readonly typeUrl: TypeUrl; readonly name: string }[] = [];
-  /** Serials of resources that this client rejected. */
-  readonly rejected = new Set<number>();
+  /** Serials that it rejected with its last answer; empty when it accepted. */
+  refused: readonly number[] = [];
 
   constructor(nodeId: string, manner: ClientManner) {
     this.nodeId = nodeId;
@@ -108,8 +108,8 @@ export class ModelClient {
     for (const name of response.removed) this.removals.push({ typeUrl, name });
 
     const refused = isPicky ? [...incoming.values()].filter(one => one.isPoison) : [];
+    this.refused = refused.map(one => one.serial);
     if (refused.length > 0) {
-      for (const { serial } of refused) this.rejected.add(serial);
       return [this.#answer(typeUrl, `rejects ${refused.map(one => one.name).join(', ')}`)];
     }
     this.#apply(typeUrl, state, incoming, response.removed);

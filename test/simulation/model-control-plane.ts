@@ -39,14 +39,14 @@ interface TypeState {
 /** One stream at the control plane: checks each request by the rules and answers in its manner. */
 export class ModelStream {
   readonly variant: Variant;
-  readonly #plane: ModelControlPlane;
+  readonly plane: ModelControlPlane;
   readonly #types = new Map<TypeUrl, TypeState>();
   #requests = 0;
   #nonces = 0;
   readonly #open = new Map<string, { readonly typeUrl: TypeUrl; readonly serials: readonly number[] }>();
 
   constructor(plane: ModelControlPlane, variant: Variant) {
-    this.#plane = plane;
+    this.plane = plane;
     this.variant = variant;
   }
 
@@ -88,7 +88,7 @@ export class ModelStream {
     }
     assert.equal(answered.typeUrl, typeUrl, 'R3: a nonce belongs to one type');
     this.#open.delete(nonce);
-    this.#plane.verdicts.push({ serials: answered.serials, isAck: error === undefined });
+    this.plane.verdicts.push({ serials: answered.serials, isAck: error === undefined });
   }
 
   #delta(typeUrl: TypeUrl, known: TypeState | undefined, request: ReturnType<typeof decodeTestRequest>): Buffer[] {
@@ -131,7 +131,7 @@ export class ModelStream {
   #flush(typeUrl: TypeUrl, state: TypeState, asked: ReadonlySet<string> = new Set()): Buffer[] {
     if (this.variant === 'sotw') return this.#flushSotw(typeUrl, state);
     if (state.awaited !== '') return [];
-    const current = this.#plane.resources(typeUrl);
+    const current = this.plane.resources(typeUrl);
     const resources: TestResource[] = [];
     const removed: string[] = [];
     for (const [name, held] of current) {
@@ -139,19 +139,19 @@ export class ModelStream {
       const sent = state.sent.get(name);
       // An empty version never equals anything, as with Istio, which sends all again.
       if (sent !== undefined && sent === held.version && held.version !== '') continue;
-      if (sent !== undefined && held.version === '' && this.#plane.wasSent(this, typeUrl, name, held)) continue;
+      if (sent !== undefined && held.version === '' && this.plane.wasSent(this, typeUrl, name, held)) continue;
       resources.push({ name, version: held.version, body: held.body });
     }
     for (const name of state.sent.keys()) if (!current.has(name)) removed.push(name);
-    if (this.#plane.manner.tellsMissing) {
+    if (this.plane.manner.tellsMissing) {
       for (const name of asked) if (name !== '*' && !current.has(name) && !removed.includes(name)) removed.push(name);
     }
     const isFirstEmpty = asked.has('*') && current.size === 0;
     if (resources.length + removed.length === 0 && !isFirstEmpty) return [];
     for (const one of resources) state.sent.set(one.name, one.version);
     for (const name of removed) state.sent.delete(name);
-    this.#plane.noteSent(this, typeUrl, resources);
-    const isSplit = this.#plane.manner.splits && asked.has('*') && resources.length > 1;
+    this.plane.noteSent(this, typeUrl, resources);
+    const isSplit = this.plane.manner.splits && asked.has('*') && resources.length > 1;
     const half = isSplit ? Math.ceil(resources.length / 2) : resources.length;
     const messages = [this.#respond(typeUrl, state, resources.slice(0, half), removed)];
     if (isSplit) messages.push(this.#respond(typeUrl, state, resources.slice(half), []));
@@ -175,8 +175,8 @@ export class ModelStream {
     const hasNew = request.names.some(name => !before.has(name)) || (state.isWildcard && !wasWildcard);
     const isRefused = request.error !== undefined;
     if (hasNew) state.isDirty = true;
-    if (isRefused && this.#plane.manner.resendsRefused) {
-      this.#plane.resends++;
+    if (isRefused && this.plane.manner.resendsRefused) {
+      this.plane.resends++;
       state.sentVersion = '';
     }
     if (hasNew) state.sentVersion = '';
@@ -184,11 +184,11 @@ export class ModelStream {
   }
 
   #flushSotw(typeUrl: TypeUrl, state: TypeState): Buffer[] {
-    const version = this.#plane.version(typeUrl);
+    const version = this.plane.version(typeUrl);
     if (state.awaited !== '' || state.sentVersion === version) return [];
     if (!state.isWildcard && state.names.size === 0) return [];
     const resources: TestResource[] = [];
-    for (const [name, held] of this.#plane.resources(typeUrl)) {
+    for (const [name, held] of this.plane.resources(typeUrl)) {
       if (state.isWildcard || state.names.has(name)) resources.push({ name, version: '', body: held.body });
     }
     // A request for names that do not exist is answered with silence.
@@ -208,9 +208,9 @@ export class ModelStream {
     this.#newest.set(typeUrl, nonce);
     state.awaited = nonce;
     state.isDirty = false;
-    const serials = resources.map(one => this.#plane.serialOf(typeUrl, one.name));
+    const serials = resources.map(one => this.plane.serialOf(typeUrl, one.name));
     this.#open.set(nonce, { typeUrl, serials });
-    const version = this.#plane.version(typeUrl);
+    const version = this.plane.version(typeUrl);
     return encodeTestResponse({ typeUrl, version, nonce, resources, removed }, this.variant, 'model');
   }
 }
@@ -231,6 +231,8 @@ function newState(): TypeState {
 export class ModelControlPlane {
   readonly manner: Manner;
   readonly verdicts: { readonly serials: readonly number[]; readonly isAck: boolean }[] = [];
+  /** Serials of everything that it ever had: nobody else's clients may see one of them (R67). */
+  readonly serials = new Set<number>();
   /** `type name` of everything that was ever removed. */
   readonly removed = new Set<string>();
   resends = 0;
@@ -256,6 +258,7 @@ export class ModelControlPlane {
   }
 
   set(typeUrl: TypeUrl, name: string, resource: SimResource): void {
+    this.serials.add(resource.serial);
     const body = encodeSim(typeUrl, name, resource);
     const version = this.manner.hasEmptyVersions ? '' : String(resource.serial);
     this.#resources.get(typeUrl)?.set(name, { resource, version, body });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { AckMode } from '../../src/agent/ack-ledger.ts';
 import { AllowList } from '../../src/agent/allow-list.ts';
 import { Authorities } from '../../src/agent/authorities.ts';
 import { Core, type CoreSettings } from '../../src/agent/core.ts';
@@ -7,16 +8,17 @@ import { describe } from '../../src/agent/notes.ts';
 import { BodyPool } from '../../src/cache/body-pool.ts';
 import type { Entry } from '../../src/cache/entry.ts';
 import type { IdleTier } from '../../src/cache/idle-tier.ts';
-import { matchKeyOf, type NodeIdentity } from '../../src/xds/node.ts';
+import { matchKeyOf, type NodeIdentity, readNode } from '../../src/xds/node.ts';
 import { traitsOf } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
 import { memoryViews } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
-import { decodeTestRequest, decodeTestResponse } from '../support/messages.ts';
+import { decodeTestRequest, decodeTestResponse, encodeNode } from '../support/messages.ts';
 import { SeededRandom } from '../support/random.ts';
 import type { ModelClient } from './model-client.ts';
 import { type Manner, ModelControlPlane, ModelStream } from './model-control-plane.ts';
 import { decodeSim, simTypes } from './resources.ts';
+import { VerdictWatch } from './verdict-watch.ts';
 
 /** Settings of the simulated agent: those of production, with a linger short enough to end within a run. */
 const settings: CoreSettings = {
@@ -68,6 +70,18 @@ const settings: CoreSettings = {
   grpcUnansweredTimeoutMs: 5_000,
 };
 
+/** How a run differs from the usual one. */
+export interface WorldOptions {
+  readonly manner: Manner;
+  readonly isLogging: boolean;
+  readonly hasDisk: boolean;
+  readonly ack: AckMode;
+  /** Nodes that are served apart, each with a control plane's state of its own; undefined where all share one. */
+  readonly nodes: readonly string[] | undefined;
+  /** Most nodes and most streams of one node at once; a client past them is sent away and comes again. */
+  readonly limits: { readonly nodes: number; readonly streams: number } | undefined;
+}
+
 /** Ticks allowed at one moment: more is a deadline that does not go away. */
 const ticksMax = 50;
 
@@ -80,6 +94,8 @@ interface Scheduled {
 interface ClientLink {
   readonly client: ModelClient;
   streamId: number | undefined;
+  /** It does not come again. */
+  isGone: boolean;
   /** The last message to it is still on its way. */
   isWriting: boolean;
   /** How long its writes take at most: a slow reader makes the agent wait. */
@@ -89,22 +105,27 @@ interface ClientLink {
 /** The agent's core among model control planes and clients, on a virtual clock, all from one seed. */
 export class World {
   readonly random: SeededRandom;
-  readonly plane: ModelControlPlane;
+  /** What the control plane has, by node; one for all where they share. */
+  readonly planes: ReadonlyMap<string, ModelControlPlane>;
   core: Core;
   /** Names that were on their way to the disk when an agent died. */
   readonly rolledBack = new Set<string>();
   /** What has reached the disk; undefined for an agent without one. */
   disk: MemoryDisk | undefined;
   readonly links: ClientLink[] = [];
+  /** Times that a client was sent away for a limit. */
+  refusals = 0;
   readonly log: string[] = [];
-  readonly isLogging: boolean;
   nowMs = 0;
   isPlaneUp = true;
   /** Delay of upstream messages, per message at most. */
   upstreamDelayMs = 15;
   readonly #queue: Scheduled[] = [];
   #order = 0;
-  readonly #streams = new Map<number, ModelStream>();
+  readonly #options: WorldOptions;
+  readonly #verdicts: VerdictWatch;
+  /** Open streams; whose it is shows the first request. */
+  readonly #streams = new Map<number, { readonly variant: Variant; model: ModelStream | undefined }>();
   readonly #pipes = new Map<string, number>();
   readonly #coreRandom: SeededRandom;
   /** Agents that died. */
@@ -112,13 +133,21 @@ export class World {
   #ticksNow = 0;
   #isReady = false;
 
-  constructor(seed: number, manner: Manner, isLogging: boolean, hasDisk: boolean) {
-    this.isLogging = isLogging;
+  constructor(seed: number, options: WorldOptions) {
+    this.#options = options;
+    this.#verdicts = new VerdictWatch(options.ack);
     this.random = new SeededRandom(seed);
-    this.plane = new ModelControlPlane(manner);
+    this.planes = new Map((options.nodes ?? ['']).map(node => [node, new ModelControlPlane(options.manner)]));
     this.#coreRandom = new SeededRandom(seed ^ 0x5eed);
-    this.disk = hasDisk ? new MemoryDisk() : undefined;
+    this.disk = options.hasDisk ? new MemoryDisk() : undefined;
     this.core = this.#newCore();
+  }
+
+  /** What the control plane has for a node. */
+  planeOf(nodeId: string): ModelControlPlane {
+    const plane = this.planes.get(this.#options.nodes ? nodeId : '');
+    assert.ok(plane, `there is a node ${nodeId}`);
+    return plane;
   }
 
   /**
@@ -129,11 +158,14 @@ export class World {
    */
   crash(isDiskLost: boolean, isTorn: boolean): void {
     if (!isDiskLost && this.disk) {
-      for (const typeUrl of simTypes) {
-        const written = new Set(this.disk.names(typeUrl));
-        for (const name of this.plane.resources(typeUrl).keys()) {
-          // What the write-behind had not written yet: a SotW client that got it is given a list without it (at most 2 s older).
-          if (!written.has(name)) this.rolledBack.add(`${typeUrl} ${name}`);
+      for (const [node, plane] of this.planes) {
+        const view = this.#options.nodes ? this.disk.find(matchKeyOfNode(node)) : this.disk.newest();
+        for (const typeUrl of simTypes) {
+          const written = new Set(view ? this.disk.names(typeUrl, view) : []);
+          for (const name of plane.resources(typeUrl).keys()) {
+            // What the write-behind had not written yet: a SotW client that got it is given a list without it (at most 2 s older).
+            if (!written.has(name)) this.rolledBack.add(`${node} ${typeUrl} ${name}`);
+          }
         }
       }
     }
@@ -164,8 +196,15 @@ export class World {
   #newCore(): Core {
     const find = (identity: NodeIdentity) => this.disk?.find(matchKeyOf(identity, settings.cacheMatch));
     const isStoring = this.disk !== undefined;
+    const { ack, nodes, limits } = this.#options;
     return new Core(
-      { ...settings, isStoring },
+      {
+        ...settings,
+        isStoring,
+        ack,
+        ...(nodes && { nodeSharing: 'stream-per-node' }),
+        ...(limits && { nodesMax: limits.nodes, clientStreamsPerPeerMax: limits.streams }),
+      },
       { idle: forgetfulTier(this.random), idleViews: memoryViews(), bodies: new BodyPool() },
       { find },
       this.#coreRandom.next,
@@ -210,14 +249,31 @@ export class World {
   post(event: CoreEvent): void {
     const clock = { monotonicMs: this.nowMs, wallMs: 1_700_000_000_000 + this.nowMs };
     for (const effect of this.core.handle(event, clock)) this.#perform(effect);
-    assert.ok(this.openStreams <= 1, 'one upstream stream, however many clients');
+    assert.ok(this.openStreams <= this.planes.size, 'one upstream stream for each node, however many clients');
   }
 
   addClient(client: ModelClient): ClientLink {
-    const link: ClientLink = { client, streamId: undefined, isWriting: false, writeMs: 5 };
+    const link: ClientLink = { client, streamId: undefined, isGone: false, isWriting: false, writeMs: 5 };
     this.links.push(link);
     this.connect(link);
     return link;
+  }
+
+  /** Has those go for good that a limit would send away again and again, so that the others can come to rest. */
+  sendHomeExcess(): void {
+    const { limits } = this.#options;
+    if (!limits) return;
+    const streams = new Map<string, number>();
+    for (const link of this.links) {
+      const { nodeId } = link.client;
+      const count = streams.get(nodeId) ?? 0;
+      const isRoom = streams.has(nodeId) || streams.size < limits.nodes;
+      if (isRoom && count < limits.streams) streams.set(nodeId, count + 1);
+      else {
+        link.isGone = true;
+        this.disconnect(link);
+      }
+    }
   }
 
   connect(link: ClientLink): void {
@@ -244,13 +300,15 @@ export class World {
     this.post({ kind: 'client_closed', streamId });
   }
 
-  /** Sends the control plane's news of these types, in order, with small pauses. */
-  push(types: readonly TypeUrl[]): void {
+  /** Sends a control plane's news of these types, in order, with small pauses. */
+  push(plane: ModelControlPlane, types: readonly TypeUrl[]): void {
     let pause = 0;
     for (const typeUrl of types) {
       pause += this.random.below(8);
       this.after(pause, () => {
-        for (const [streamId, stream] of this.#streams) this.#toAgent(streamId, stream.push(typeUrl));
+        for (const [streamId, { model }] of this.#streams) {
+          if (model?.plane === plane) this.#toAgent(streamId, model.push(typeUrl));
+        }
       });
     }
   }
@@ -276,10 +334,10 @@ export class World {
           if (generation !== this.#generation) return;
           if (!this.isPlaneUp) {
             this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
-          } else if (this.plane.manner.isSotwOnly && variant === 'delta') {
+          } else if (this.#options.manner.isSotwOnly && variant === 'delta') {
             this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unimplemented, message: 'no such method' });
           } else {
-            this.#streams.set(streamId, new ModelStream(this.plane, variant));
+            this.#streams.set(streamId, { variant, model: undefined });
             this.post({ kind: 'upstream_opened', streamId });
           }
         });
@@ -287,12 +345,16 @@ export class World {
       }
       case 'send_upstream': {
         const { streamId, bytes } = effect;
+        const sentOn = this.#streams.get(streamId);
+        if (sentOn) this.#verdicts.request(streamId, bytes, sentOn.variant);
         this.#inOrder(`up ${streamId}`, this.upstreamDelayMs, () => {
           const stream = this.#streams.get(streamId);
           if (!stream) return;
           this.post({ kind: 'upstream_writable', streamId });
           this.#say(`plane received ${said(bytes, stream.variant)}`);
-          if (this.#streams.has(streamId)) this.#toAgent(streamId, stream.request(bytes));
+          if (!this.#streams.has(streamId)) return;
+          stream.model ??= new ModelStream(this.planeOf(nodeIdIn(bytes, stream.variant)), stream.variant);
+          this.#toAgent(streamId, stream.model.request(bytes));
         });
         break;
       }
@@ -303,8 +365,8 @@ export class World {
         this.#toClient(effect.streamId, effect.bytes);
         break;
       case 'close_client':
-        // No model client breaks a rule or stops reading for long, so none may be sent away; upstream's loss is no reason either.
-        throw new Error(`stream ${effect.streamId} was closed: ${effect.code} ${effect.message}`);
+        this.#sentAway(effect.streamId, effect.code, effect.message);
+        break;
       case 'write_disk': {
         const { disk } = this;
         const generation = this.#generation;
@@ -314,11 +376,28 @@ export class World {
         break;
       }
       case 'note': {
-        const line = describe(effect.note);
+        const { note } = effect;
+        if (note.kind === 'upstream_answered') this.#verdicts.decided(note.typeUrl, note.nonce);
+        const line = describe(note);
         if (line) this.#say(`${line.level} ${line.message} ${JSON.stringify(line.fields)}`);
         break;
       }
     }
+  }
+
+  /** No model client breaks a rule or stops reading for long, so none may be sent away but for a limit; upstream's loss is no reason either. */
+  #sentAway(streamId: number, code: number, message: string): void {
+    const isLimit = this.#options.limits !== undefined && code === grpcCode.resourceExhausted;
+    if (!isLimit) throw new Error(`stream ${streamId} was closed: ${code} ${message}`);
+    assert.match(message, /\(setting (nodesMax|clientStreamsPerPeerMax)\)/, 'a limit is named');
+    const link = this.links.find(one => one.streamId === streamId);
+    if (!link) return;
+    link.streamId = undefined;
+    this.refusals++;
+    this.#say(`${link.client.nodeId} is sent away: ${message}`);
+    this.after(500 + this.random.below(2_000), () => {
+      if (!link.isGone) this.connect(link);
+    });
   }
 
   #toAgent(streamId: number, messages: readonly Buffer[]): void {
@@ -328,6 +407,7 @@ export class World {
         const stream = this.#streams.get(streamId);
         if (!stream) return;
         this.#say(`agent received ${summary(bytes, stream.variant)}`);
+        this.#verdicts.response(streamId, bytes, stream.variant);
         this.post({ kind: 'upstream_response', streamId, bytes });
       });
     }
@@ -342,21 +422,34 @@ export class World {
     this.#inOrder(`client ${streamId}`, link.writeMs, () => {
       if (link.streamId !== streamId) return;
       link.isWriting = false;
+      this.#assertOwn(link.client, bytes);
       const requests = link.client.receive(bytes);
+      const { refused } = link.client;
       this.#say(`${link.client.nodeId} received ${summary(bytes, link.client.manner.variant)}`);
       for (const request of requests)
         this.#say(`${link.client.nodeId} says ${said(request, link.client.manner.variant)}`);
-      this.#fromClient(link, requests);
+      this.#fromClient(link, requests, refused);
       this.post({ kind: 'client_writable', streamId });
     });
   }
 
-  #fromClient(link: ClientLink, requests: readonly Buffer[]): void {
+  /** No client sees what another node was given, be it the same name (R67). */
+  #assertOwn({ nodeId, manner }: ModelClient, bytes: Buffer): void {
+    const { serials } = this.planeOf(nodeId);
+    for (const one of decodeTestResponse(bytes, manner.variant).resources) {
+      assert.ok(serials.has(decodeSim(one.body).serial), `R67: ${nodeId} was sent '${one.name}' of another node`);
+    }
+  }
+
+  /** @param refused serials that the last of the requests rejects */
+  #fromClient(link: ClientLink, requests: readonly Buffer[], refused: readonly number[] = []): void {
     const { streamId } = link;
     if (streamId === undefined) return;
     for (const bytes of requests) {
       this.#inOrder(`from ${streamId}`, 10, () => {
-        if (link.streamId === streamId) this.post({ kind: 'client_request', streamId, bytes });
+        if (link.streamId !== streamId) return;
+        if (bytes === requests.at(-1)) this.#verdicts.rejected(refused);
+        this.post({ kind: 'client_request', streamId, bytes });
       });
     }
   }
@@ -370,7 +463,7 @@ export class World {
   }
 
   #say(text: string): void {
-    if (!this.isLogging) return;
+    if (!this.#options.isLogging) return;
     this.log.push(`${this.nowMs} ${text}`);
     if (this.log.length > 20_000) this.log.splice(0, 10_000);
   }
@@ -382,7 +475,9 @@ export class World {
       if (streamId === undefined) continue;
       for (const typeUrl of simTypes) {
         const names = client.names(typeUrl);
-        const wanted = [...this.plane.resources(typeUrl)].filter(([name]) => names === undefined || names.has(name));
+        const wanted = [...this.planeOf(client.nodeId).resources(typeUrl)].filter(
+          ([name]) => names === undefined || names.has(name),
+        );
         const expected = Object.fromEntries(wanted.map(([name, { resource }]) => [name, resource.serial]).sort());
         const held = [...client.held(typeUrl)].filter(([name]) => names === undefined || names.has(name));
         const actual = Object.fromEntries(held.map(([name, { serial }]) => [name, serial]).sort());
@@ -391,6 +486,16 @@ export class World {
       assert.deepEqual([...client.warming], [], `${client.nodeId} is left with warming clusters (R29)`);
     }
   }
+}
+
+function matchKeyOfNode(nodeId: string): string {
+  const identity = readNode(encodeNode(nodeId));
+  assert.ok(!('error' in identity));
+  return matchKeyOf(identity, settings.cacheMatch);
+}
+
+function nodeIdIn(bytes: Buffer, variant: Variant): string {
+  return decodeTestRequest(bytes, variant).nodeId ?? '';
 }
 
 function short(typeUrl: string): string {

@@ -58,9 +58,9 @@ export class MemoryDisk {
     return this.#best(rows => rows.matchKey === matchKey);
   }
 
-  /** Contents of a type by name, as text of the version: what the newest view would be restored with. */
-  names(typeUrl: TypeUrl): string[] {
-    const type = this.newest()?.types.find(one => one.typeUrl === typeUrl);
+  /** Names of a type that a view would be restored with; by default the newest one. */
+  names(typeUrl: TypeUrl, view = this.newest()): string[] {
+    const type = view?.types.find(one => one.typeUrl === typeUrl);
     return (type?.resources ?? []).map(resource => resource.name).sort();
   }
 
