@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
 import { documentOf, machineLine } from './document.ts';
+import { identitiesTable, measureIdentities } from './identities.ts';
 import { type LabFigures, measureWithLab } from './lab.ts';
 import { measure } from './measured-run.ts';
+import { measureNeighbours, neighboursTable } from './neighbours.ts';
 import { type BenchOptions, benchHelp, readOptions } from './options.ts';
 import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
-import { figureTable, labTable, short, textOf } from './table.ts';
+import { figureTable, labTable, short, type Table, textOf } from './table.ts';
 import type { Measured } from './targets.ts';
 
 /** Longest build of the bundle, in ms. */
@@ -150,6 +152,24 @@ function write(measured: Measured, options: BenchOptions, now: Date): void {
   writeFileSync(join(options.out, 'performance.svg'), plotOf(measured.rows));
 }
 
+/** Runs one of the other scenarios and prints its figures. Its failures are thrown. */
+async function runScenario(options: BenchOptions, bundle: string): Promise<number> {
+  const { scenario, updates, changed, repetitions } = options;
+  const [clients = 0, resources = 0] = [options.clients[0], options.resources[0]];
+  const size = { clients, resources, updates, changed, repetitions };
+  const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+  const print = <Figures>(figures: Figures, tableOf: (figures: Figures) => Table): void => {
+    const now = machineLine(new Date());
+    if (options.output === 'json') {
+      process.stdout.write(`${JSON.stringify({ machine: now, scenario, size, ...figures }, null, 2)}\n`);
+    } else process.stdout.write(`${now}\n\n${textOf(tableOf(figures))}`);
+  };
+  if (scenario === 'identities') {
+    print(await measureIdentities({ ...size, nodes: clients }, bundle, tell), identitiesTable);
+  } else print(await measureNeighbours(size, bundle, tell), neighboursTable);
+  return 0;
+}
+
 /**
  * The program.
  *
@@ -176,7 +196,9 @@ export async function runBench(args: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   const folder = makeFolder();
   try {
-    const measured = await measureAll(options, await build(folder));
+    const bundle = await build(folder);
+    if (options.scenario !== 'propagation') return await runScenario(options, bundle);
+    const measured = await measureAll(options, bundle);
     write(measured, options, new Date());
     const failures = [...measured.rows, ...measured.lab].flatMap(row => row.failures);
     const ownFailures = measured.rows.flatMap(row => row.failures);

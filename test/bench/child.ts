@@ -70,12 +70,14 @@ export class Child<Command extends Message, Report extends Message> {
   /**
    * Waits for the next report of a kind.
    *
+   * @param passesOver whether reports of other kinds are passed over, but for failures
    * @throws Error when the program reports a failure, ends, or reports something else
    */
-  async report<Kind extends Report['kind']>(kind: Kind): Promise<Extract<Report, { kind: Kind }>> {
+  async report<Kind extends Report['kind']>(kind: Kind, passesOver = false): Promise<Extract<Report, { kind: Kind }>> {
     for (;;) {
       const report = this.#reports.shift();
       if (report?.kind === kind) return report as Extract<Report, { kind: Kind }>;
+      if (report !== undefined && passesOver && report.kind !== 'failed') continue;
       if (report !== undefined) throw new Error(`${this.#label}: ${JSON.stringify(report).slice(0, 500)}`);
       if (this.#ending !== undefined) throw new Error(`${this.#label} ${this.#ending}: ${this.#errors.trim()}`);
       await new Promise<void>(resolve => {

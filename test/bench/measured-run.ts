@@ -104,7 +104,7 @@ async function measureSteps(
   stops: Stop[],
 ): Promise<RunFigures> {
   const upstreamVariant = upstreamVariantOf(subject, variant);
-  const controlPlaneConfig: ControlPlaneConfig = { resources, variants: [upstreamVariant] };
+  const controlPlaneConfig: ControlPlaneConfig = { resources, variants: [upstreamVariant], own: 0 };
   const controlPlane = new Child<ControlPlaneCommand, ControlPlaneReport>(
     'the control plane',
     'lean-control-plane.ts',
@@ -113,7 +113,10 @@ async function measureSteps(
   stops.push(() => controlPlane.kill());
   const { port } = await controlPlane.report('listening');
   const middle = await startMiddle(subject, bundle, `127.0.0.1:${port}`, upstreamVariant, stops);
-  const swarmConfig: SwarmConfig = { target: middle.target, clients, resources, changed, variant };
+  const swarmConfig: SwarmConfig = {
+    ...{ target: middle.target, clients, firstNode: 0, reached: clients },
+    ...{ resources, changed, variant },
+  };
   const swarm = new Child<SwarmCommand, SwarmReport>('the clients', 'client-swarm.ts', swarmConfig);
   stops.push(() => swarm.kill());
   await swarm.report('ready');
@@ -134,7 +137,7 @@ async function measureSteps(
   const startMs = performance.now();
   let made = 0;
   while (made < updates && (made < updatesMin || performance.now() - startMs < updatesMsMax)) {
-    controlPlane.send({ kind: 'update', changed });
+    controlPlane.send({ kind: 'update', changed, node: 0 });
     const { stampUs } = await controlPlane.report('updated');
     const update = await swarm.report('updated');
     if (update.stampUs !== stampUs) throw new Error('the clients report another update than the newest');

@@ -1,8 +1,12 @@
 import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/demo/envelopes.ts';
 
+/** What is measured: the way of an update, many identities, or bad neighbours. */
+export type Scenario = 'propagation' | 'identities' | 'neighbours';
+
 /** What the user asked for. */
 export interface BenchOptions {
+  readonly scenario: Scenario;
   readonly clients: readonly number[];
   readonly resources: readonly number[];
   readonly variants: readonly Variant[];
@@ -24,11 +28,14 @@ export const benchHelp = `npm run bench -- [OPTIONS]
 Measures clients straight at a control plane, through a bare grpc-js byte relay, and through Weir (the bundle, built anew),
 in turn, with processes of their own. Takes about half an hour with the defaults; the figures are medians (least–greatest).
 
-  --clients N,…        numbers of clients [1,10,100]
-  --resources N,…      numbers of clusters, each with its endpoints [1000,10000]
+  --scenario NAME      propagation: the above; identities: a stream for each of many nodes, one of which changes all the time;
+                       neighbours: clients that stand still, reconnect without end, reject everything or send garbage beside
+                       many that behave [propagation]
+  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; neighbours 100]
+  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; neighbours 1000]
   --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
-  --repetitions N      runs of each, alternating [3]
-  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40]
+  --repetitions N      runs of each, alternating [3; in the other scenarios 5]
+  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 300]
   --changed N          clusters in an update [10]
   --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
   --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir
@@ -55,6 +62,20 @@ function variantsIn(value: string): readonly Variant[] {
   });
 }
 
+/** What differs between scenarios where the user names nothing. */
+const defaults: Readonly<
+  Record<Scenario, { readonly [flag in 'clients' | 'resources' | 'repetitions' | 'updates']: string }>
+> = {
+  propagation: { clients: '1,10,100', resources: '1000,10000', repetitions: '3', updates: '40' },
+  identities: { clients: '200', resources: '500', repetitions: '5', updates: '300' },
+  neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
+};
+
+function scenarioIn(value: string): Scenario {
+  if (value === 'propagation' || value === 'identities' || value === 'neighbours') return value;
+  throw new Error(`--scenario: ${JSON.stringify(value)} is none of propagation, identities and neighbours`);
+}
+
 /**
  * Reads the command line.
  *
@@ -66,11 +87,12 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      clients: { type: 'string', default: '1,10,100' },
-      resources: { type: 'string', default: '1000,10000' },
+      scenario: { type: 'string', default: 'propagation' },
+      clients: { type: 'string' },
+      resources: { type: 'string' },
       variants: { type: 'string', default: 'delta,sotw' },
-      repetitions: { type: 'string', default: '3' },
-      updates: { type: 'string', default: '40' },
+      repetitions: { type: 'string' },
+      updates: { type: 'string' },
       changed: { type: 'string', default: '10' },
       smoke: { type: 'boolean', default: false },
       lab: { type: 'string' },
@@ -88,16 +110,35 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   if (values.output !== 'text' && values.output !== 'json') {
     throw new Error(`--output: ${JSON.stringify(values.output)} is neither text nor json`);
   }
+  const scenario = scenarioIn(values.scenario);
   const isSmoke = values.smoke;
-  const resources = isSmoke ? [200] : countsIn('--resources', values.resources, 100_000);
+  const usual = defaults[scenario];
+  const given = {
+    clients: values.clients ?? usual.clients,
+    resources: values.resources ?? usual.resources,
+    repetitions: values.repetitions ?? usual.repetitions,
+    updates: values.updates ?? usual.updates,
+  };
+  const resources = isSmoke ? [200] : countsIn('--resources', given.resources, 100_000);
   const changed = one('--changed', values.changed, 1000);
   if (resources.some(count => count < changed)) throw new Error('--changed is more than there are resources');
+  const clients = isSmoke ? [scenario === 'propagation' ? 2 : 8] : countsIn('--clients', given.clients, 1000);
+  if (scenario !== 'propagation') {
+    if (values.out !== undefined || values.lab !== undefined) {
+      throw new Error(`--out and --lab belong to --scenario propagation, not to ${scenario}`);
+    }
+    if (clients.length > 1 || resources.length > 1) {
+      throw new Error(`--scenario ${scenario} has one number of --clients and of --resources`);
+    }
+    if ((clients[0] ?? 0) < 6) throw new Error(`--scenario ${scenario} needs 6 --clients or more`);
+  }
   return {
-    clients: isSmoke ? [2] : countsIn('--clients', values.clients, 1000),
+    scenario,
+    clients,
     resources,
     variants: variantsIn(values.variants),
-    repetitions: isSmoke ? 1 : one('--repetitions', values.repetitions, 100),
-    updates: isSmoke ? 5 : one('--updates', values.updates, 10_000),
+    repetitions: isSmoke ? 1 : one('--repetitions', given.repetitions, 100),
+    updates: isSmoke ? 5 : one('--updates', given.updates, 10_000),
     changed,
     isSmoke,
     lab: values.lab,

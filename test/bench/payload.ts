@@ -24,16 +24,21 @@ export function nowUs(): number {
 const digitsOf = (value: number): string => String(value).padStart(stampDigits, '0');
 const nameOf = (index: number): string => `c-${String(index).padStart(indexDigits, '0')}`;
 
-/** A body like those of xdslab without padding: an EDS cluster with a stamp in its metadata, or two endpoints. */
-function bodyOf(kind: Kind, index: number): Buffer {
+/**
+ * A body like those of xdslab without padding: an EDS cluster with a stamp in its metadata, or two endpoints.
+ *
+ * @param owner node whose own it is, which makes it differ from all others; 0 for what is everybody's
+ */
+function bodyOf(kind: Kind, index: number, owner: number): Buffer {
   const name = nameOf(index);
   if (kind === 'cluster') {
     const field = (key: string, value: string) => nested(1, text(1, key), nested(2, text(3, value)));
-    const fields = nested(2, field('pad', padding), field('stamp', noStamp));
+    const pad = owner === 0 ? padding : String(owner).padStart(padding.length, '0');
+    const fields = nested(2, field('pad', pad), field('stamp', noStamp));
     return Buffer.concat([encodeCluster(name), message(nested(25, nested(1, text(1, 'bench'), fields)))]);
   }
   // Ports from 16384 on have three bytes each.
-  const port = 20_000 + ((index * 7) % 40_000);
+  const port = 20_000 + ((index * 7 + owner * 2) % 40_000);
   const host = '127.0.0.1';
   return encodeEndpoints(name, [
     { host, port },
@@ -41,14 +46,21 @@ function bodyOf(kind: Kind, index: number): Buffer {
   ]);
 }
 
-function entryOf(kind: Kind, variant: Variant, index: number): Buffer {
-  const any = [text(1, typeUrls[kind]), bytes(2, bodyOf(kind, index))];
+/** The fields of the `Any`. */
+function anyOf(kind: Kind, index: number, owner: number) {
+  return [text(1, typeUrls[kind]), bytes(2, bodyOf(kind, index, owner))];
+}
+
+function entryOf(kind: Kind, variant: Variant, index: number, owner: number): Buffer {
+  const any = anyOf(kind, index, owner);
   if (variant === 'sotw') return message(nested(2, ...any));
   return message(nested(2, text(3, nameOf(index)), text(1, noStamp), nested(2, ...any)));
 }
 
 /** All resources of a type, encoded as a control plane sends them in one variant. */
 export class ResourceList {
+  /** Of each body alone, an encoded `Any`. */
+  readonly bodyBytes: number;
   readonly #kind: Kind;
   readonly #entryBytes: number;
   /** Where in an entry digits of a stamp stand: version and body in Delta, the body in SotW, nothing in endpoints. */
@@ -56,9 +68,17 @@ export class ResourceList {
   /** One entry after the other, changed in place; what leaves is a copy. */
   readonly #entries: Buffer;
 
-  constructor(kind: Kind, variant: Variant, count: number) {
-    const entries = Array.from({ length: count }, (_, index) => entryOf(kind, variant, index));
+  /**
+   * @param count resources
+   * @param own node whose own the last of them are, and how many
+   */
+  constructor(kind: Kind, variant: Variant, count: number, own = { owner: 0, count: 0 }) {
+    const shared = count - own.count;
+    const entries = Array.from({ length: count }, (_, index) =>
+      entryOf(kind, variant, index, index < shared ? 0 : own.owner),
+    );
     const first = entries[0] ?? Buffer.alloc(0);
+    this.bodyBytes = message(...anyOf(kind, 0, 0)).length;
     if (entries.some(entry => entry.length !== first.length)) throw new Error(`${kind}: entries differ in length`);
     this.#kind = kind;
     this.#entryBytes = first.length;
@@ -120,22 +140,35 @@ export interface BenchRequest extends Envelope {
   /** Indices of the resources named: all in SotW, the added ones in Delta. `*` is left out. */
   readonly indices: readonly number[];
   readonly isRejection: boolean;
+  /** The number that the node id ends with, undefined where the request brings no node. */
+  readonly node: number | undefined;
+}
+
+/** The number at the end of a node's id, its field 1; 0 without one. */
+function nodeNumberIn(buffer: Buffer, start: number, end: number): number {
+  let found = 0;
+  eachField(buffer, start, end, (number, from, to) => {
+    if (number === 1) found = Number(/\d*$/.exec(buffer.toString('latin1', from, to))?.[0]);
+  });
+  return found;
 }
 
 /** Reads a request. @throws Error when the bytes are no request for resources of the bench */
 export function readRequest(buffer: Buffer, variant: Variant): BenchRequest {
-  const [typeAt, nonceAt, errorAt] = variant === 'delta' ? [2, 6, 7] : [4, 5, 6];
+  const [nodeAt, typeAt, nonceAt, errorAt] = variant === 'delta' ? [1, 2, 6, 7] : [2, 4, 5, 6];
   let typeUrl = '';
   let nonce = '';
   let isRejection = false;
+  let node: number | undefined;
   const indices: number[] = [];
   eachField(buffer, 0, buffer.length, (number, from, to) => {
     if (number === typeAt) typeUrl = buffer.toString('latin1', from, to);
     else if (number === nonceAt) nonce = buffer.toString('latin1', from, to);
     else if (number === errorAt) isRejection = true;
+    else if (number === nodeAt) node = nodeNumberIn(buffer, from, to);
     else if (number === 3 && to - from > 1) indices.push(numberAtEnd(buffer, to, indexDigits));
   });
-  return { kind: kinds.get(typeUrl), typeUrl, nonce, indices, isRejection };
+  return { kind: kinds.get(typeUrl), typeUrl, nonce, indices, isRejection, node };
 }
 
 /** A response as a client of the bench reads it before its resources. */
