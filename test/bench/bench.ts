@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
 import { documentOf, machineLine } from './document.ts';
-import { identitiesTable, measureIdentities } from './identities.ts';
+import { identitiesFaults, identitiesTable, measureIdentities } from './identities.ts';
 import { type LabFigures, measureWithLab } from './lab.ts';
 import { measure } from './measured-run.ts';
 import { measureNeighbours, neighboursTable } from './neighbours.ts';
@@ -165,8 +165,13 @@ async function runScenario(options: BenchOptions, bundle: string): Promise<numbe
     } else process.stdout.write(`${now}\n\n${textOf(tableOf(figures))}`);
   };
   if (scenario === 'identities') {
-    print(await measureIdentities({ ...size, nodes: clients }, bundle, tell), identitiesTable);
-  } else print(await measureNeighbours(size, bundle, tell), neighboursTable);
+    const figures = await measureIdentities({ ...size, nodes: clients }, bundle, tell);
+    print(figures, identitiesTable);
+    const faults = identitiesFaults(figures, clients);
+    for (const fault of faults) process.stderr.write(`bench: ${fault}\n`);
+    return faults.length > 0 ? 1 : 0;
+  }
+  print(await measureNeighbours(size, bundle, tell), neighboursTable);
   return 0;
 }
 

@@ -35,7 +35,7 @@ in turn, with processes of their own. Takes about half an hour with the defaults
   --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; neighbours 1000]
   --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
   --repetitions N      runs of each, alternating [3; in the other scenarios 5]
-  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 300]
+  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600]
   --changed N          clusters in an update [10]
   --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
   --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir
@@ -43,8 +43,8 @@ in turn, with processes of their own. Takes about half an hour with the defaults
   --out DIR            also writes DIR/PERFORMANCE.md and DIR/performance.svg
   -h, --help           this text
 
-Exit code: 0; 1 if a run failed, a client did not end with the newest of everything, or the control plane saw more than one
-stream through Weir; 2 for a wrong option.
+Exit code: 0; 1 if a run failed, a client did not end with the newest of everything, or the control plane saw other streams
+than Weir should open; 2 for a wrong option.
 `;
 
 function countsIn(flag: string, value: string, max: number): readonly number[] {
@@ -67,7 +67,7 @@ const defaults: Readonly<
   Record<Scenario, { readonly [flag in 'clients' | 'resources' | 'repetitions' | 'updates']: string }>
 > = {
   propagation: { clients: '1,10,100', resources: '1000,10000', repetitions: '3', updates: '40' },
-  identities: { clients: '200', resources: '500', repetitions: '5', updates: '300' },
+  identities: { clients: '200', resources: '500', repetitions: '5', updates: '600' },
   neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
 };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { encodeRequest } from '../../src/demo/envelopes.ts';
+import { decodeResponse, encodeRequest } from '../../src/demo/envelopes.ts';
 import { typeUrls } from '../../src/demo/resources.ts';
 import { readOptions } from '../bench/options.ts';
 import { eachResource, namesField, ResourceList, readRequest, readResponse } from '../bench/payload.ts';
@@ -100,5 +100,28 @@ describe('the bench', () => {
       );
     }
     assert.equal(readOptions(['-h']), undefined);
+  });
+
+  test('the other scenarios have sizes of their own, and one each', () => {
+    const { clients, resources, updates } = readOptions(['--scenario', 'identities', '--updates', '7']) ?? {};
+    assert.deepEqual([clients, resources, updates], [[200], [500], 7]);
+    for (const wrong of [
+      ['--clients', '10,20'],
+      ['--out', 'docs'],
+      ['--clients', '2'],
+    ]) {
+      assert.throws(() => readOptions(['--scenario', 'neighbours', ...wrong]), /--(scenario|out)/);
+    }
+    assert.throws(() => readOptions(['--scenario', 'outage']), /none of propagation/);
+  });
+
+  test('what is one node’s own differs from that of the others, and nothing else does', () => {
+    const bodies = (owner: number) => {
+      const response = new ResourceList('cluster', 'delta', 10, { owner, count: 2 }).response(undefined, 1);
+      return decodeResponse(response, 'delta').resources.map(({ body }) => body.toString('hex'));
+    };
+    const [one, other] = [bodies(1), bodies(2)];
+    const differing = one.flatMap((body, index) => (body === other[index] ? [] : [index]));
+    assert.deepEqual(differing, [8, 9]);
   });
 });
