@@ -1,7 +1,7 @@
 import { digestOf } from '../xds/digest.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import { aliasesIn } from '../xds/resource-fields.ts';
-import { endpointNameOfCluster } from '../xds/resource-name.ts';
+import { endpointNameOfCluster, spellingIn } from '../xds/resource-name.ts';
 
 /** One cached resource. The body is never changed in place: other bytes make another value of `any`. */
 export class Entry {
@@ -54,6 +54,11 @@ export class Entry {
   get endpointName(): string | undefined {
     if (this.#endpointName === undefined) this.#endpointName = endpointNameOfCluster(this.any) ?? null;
     return this.#endpointName ?? undefined;
+  }
+
+  /** The name as its control plane spells it (R32). */
+  get spelling(): string {
+    return spellingIn(this.name, this.any);
   }
 
   /** The version a Delta client is told: upstream's, or the content's where upstream gives none (R90). */

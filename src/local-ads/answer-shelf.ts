@@ -14,7 +14,7 @@ export interface AnswerPlan {
   readonly entries: readonly Entry[];
   readonly removed: readonly string[];
   readonly errors: readonly ResourceFailure[];
-  /** Delta: the client's own spellings; undefined where they are the canonical ones. */
+  /** Delta: how this client is told names; undefined where all are in their canonical form. */
   readonly forms: NameForms | undefined;
 }
 

@@ -1,5 +1,6 @@
 import { endpointNamesOf } from '../cache/entry.ts';
-import { clusterType, endpointType, listenerType, routeType, traitsOf } from '../xds/type-urls.ts';
+import { collectionsOfAssignment } from '../xds/resource-name.ts';
+import { clusterType, endpointType, listenerType, memberType, routeType, traitsOf } from '../xds/type-urls.ts';
 import { grpcCode, type Nonce, type RpcStatus, type TypeUrl, type Variant } from '../xds/types.ts';
 import { decodeDeltaRequest, decodeSotwRequest, type RequestLimits } from '../xds/wire-request.ts';
 import { ClientType } from './client-type.ts';
@@ -193,7 +194,20 @@ export class ClientStream {
     }
     this.#pruneEarly();
     for (const name of message.endpoints) this.#warming.delete(name);
+    this.#warmMembers(message.endpoints);
     return message.bytes;
+  }
+
+  /** A cluster whose endpoints are a collection warms by members that come after them: seen of Envoy 1.40, which does not ask again (R29). */
+  #warmMembers(assignments: readonly string[]): void {
+    const members = this.#types.get(memberType);
+    if (!members) return;
+    for (const name of assignments) {
+      const entry = this.#types.get(endpointType)?.store.get(name);
+      for (const collection of entry ? collectionsOfAssignment(entry.any) : []) {
+        if (members.subscription.covers(collection)) members.owe(collection);
+      }
+    }
   }
 
   #warm(name: string, nowMs: number): void {
@@ -221,12 +235,12 @@ export class ClientStream {
 
 /** Two spellings of one name are one name (R32). */
 function inCanonicalForm(body: ClientRequest['body'], forms: NameForms): ClientRequest['body'] {
-  if (body.variant === 'sotw') return { ...body, resourceNames: forms.learn(body.resourceNames) };
-  const names = toCanonical([...body.versions.keys()]);
+  if (body.variant === 'sotw') return { ...body, resourceNames: forms.asked(body.resourceNames) };
+  const names = forms.held([...body.versions.keys()]);
   const values = [...body.versions.values()];
   return {
     ...body,
-    subscribe: forms.learn(body.subscribe),
+    subscribe: forms.asked(body.subscribe),
     unsubscribe: toCanonical(body.unsubscribe),
     versions: new Map(names.map((name, index) => [name, values[index] ?? ''])),
   };

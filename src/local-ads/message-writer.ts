@@ -59,6 +59,7 @@ export class MessageWriter {
       this.#variant === 'sotw'
         ? store.versionInfo([...kept, ...refused])
         : upstreamVersion || `r${toRevision.toString(36)}`;
+    if (this.#variant === 'delta') this.#forms.sent(entries);
     const bytes = shelf.encode({
       variant: this.#variant,
       header: { typeUrl: this.#typeUrl, versionInfo, nonce, controlPlane: this.#controlPlane() },
@@ -66,8 +67,9 @@ export class MessageWriter {
       entries: kept.length + refused.length > 0 ? [...entries, ...kept, ...refused] : entries,
       removed,
       errors,
-      forms: this.#forms.areAllCanonical ? undefined : this.#forms,
+      forms: this.#forms.isEmpty ? undefined : this.#forms,
     });
+    this.#forms.removed(removed);
     const names = changed.map(entry => entry.name);
     this.#nonces.sent(nonce, {
       fromRevision: parts.fromRevision ?? sentRevision,

@@ -1,38 +1,61 @@
-import { canonicalName } from '../xds/resource-name.ts';
+import type { Entry } from '../cache/entry.ts';
+import { canonicalName, hasSpellings } from '../xds/resource-name.ts';
 
-/** How a client spells the names that have several spellings: it is answered in its own (R32). */
+/** How names that could be spelled otherwise are spelled to one client: as it asked for them, else as the control plane does (R32). */
 export class NameForms {
+  /** The client's spellings of names that it subscribes. */
   readonly #asked = new Map<string, string>();
+  /** Spellings of what it holds, where they are not the canonical ones. It compares them byte for byte when one goes. */
+  readonly #held = new Map<string, string>();
+
+  get isEmpty(): boolean {
+    return this.#asked.size + this.#held.size === 0;
+  }
 
   /** The canonical forms of names that are subscribed. */
-  learn(names: readonly string[]): readonly string[] {
-    return toCanonical(names, (name, asked) => {
-      if (asked === name) this.#asked.delete(name);
-      else this.#asked.set(name, asked);
-    });
+  asked(names: readonly string[]): readonly string[] {
+    return toCanonical(names, (name, spelling) => this.#asked.set(name, spelling));
   }
 
-  /** The client's spelling of a canonical name. */
+  /** The canonical forms of names that the client says it holds. */
+  held(names: readonly string[]): readonly string[] {
+    return toCanonical(names, (name, spelling) => this.#held.set(name, spelling));
+  }
+
+  /** These are sent now. */
+  sent(entries: Iterable<Entry>): void {
+    for (const { name, spelling } of entries) {
+      if (spelling !== name) this.#held.set(name, spelling);
+      else if (this.#held.size > 0) this.#held.delete(name);
+    }
+  }
+
+  /** The spelling of a canonical name. */
   of(name: string): string {
-    return this.#asked.get(name) ?? name;
+    return this.#asked.get(name) ?? this.#held.get(name) ?? name;
   }
 
-  get areAllCanonical(): boolean {
-    return this.#asked.size === 0;
+  /** The client is told that these are gone. */
+  removed(names: readonly string[]): void {
+    if (this.#held.size > 0) for (const name of names) this.#held.delete(name);
   }
 
+  /** A name is not subscribed any more. */
   forget(name: string): void {
     this.#asked.delete(name);
   }
 }
 
-/** The canonical forms of names; the same array if they are in that form. */
-export function toCanonical(names: readonly string[], seen?: (name: string, asked: string) => void): readonly string[] {
+/** The canonical forms of names; the same array if they have no others. @param seen told of those that have */
+export function toCanonical(
+  names: readonly string[],
+  seen?: (name: string, spelling: string) => void,
+): readonly string[] {
   // Nearly nobody uses names of this kind, and lists of 10,000 names come with every ACK.
-  if (!names.some(name => name.startsWith('xdstp:'))) return names;
-  return names.map(asked => {
-    const name = canonicalName(asked);
-    seen?.(name, asked);
+  if (!names.some(hasSpellings)) return names;
+  return names.map(spelling => {
+    const name = canonicalName(spelling);
+    if (hasSpellings(spelling)) seen?.(name, spelling);
     return name;
   });
 }

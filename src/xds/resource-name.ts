@@ -5,6 +5,18 @@ const anyTypeOfMcp = 'type.googleapis.com/istio.mcp.v1alpha1.Resource';
 /** `Any.type_url` of a Resource wrapper inside a SotW response (rulebook 1.2). */
 export const anyTypeOfWrapper = 'type.googleapis.com/envoy.service.discovery.v3.Resource';
 
+/** Type URL and body of an encoded `google.protobuf.Any`. */
+export function readAny(any: Buffer): [string, TagWalk] {
+  const walk = new TagWalk(any);
+  let typeUrl = '';
+  let body = new TagWalk(any, any.length);
+  while (walk.next()) {
+    if (walk.field === 1) typeUrl = walk.text();
+    else if (walk.field === 2) body = walk.message();
+  }
+  return [typeUrl, body];
+}
+
 /**
  * Reads a resource's name from its body without descriptors: field 1 of every Envoy type, `metadata.name` of Istio's mesh
  * configuration (rulebook 1.2, 1.3).
@@ -46,7 +58,7 @@ export function opaqueName(readable: string | undefined, index: number, isTaken:
  * The name under which a cluster asks for its endpoints: `eds_cluster_config.service_name`, else the cluster's own name.
  *
  * @param any encoded `google.protobuf.Any` with an `envoy.config.cluster.v3.Cluster`
- * @returns undefined for a cluster that does not use EDS or cannot be read
+ * @returns in canonical form; undefined for a cluster that does not use EDS or cannot be read
  */
 export function endpointNameOfCluster(any: Buffer): string | undefined {
   try {
@@ -65,11 +77,39 @@ export function endpointNameOfCluster(any: Buffer): string | undefined {
           while (config.next()) if (config.field === 2 && config.wireType === 2) serviceName = config.text();
         }
       }
-      if (isEds) return serviceName || name;
+      if (isEds) return canonicalName(serviceName || name);
     }
     return undefined;
   } catch (error) {
     if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The collections from which an assignment of endpoints takes its members (LEDS): `leds_collection_name` of its localities.
+ *
+ * @param any encoded `google.protobuf.Any` with an `envoy.config.endpoint.v3.ClusterLoadAssignment`
+ * @returns in canonical form; none for an assignment that has its endpoints itself or cannot be read
+ */
+export function collectionsOfAssignment(any: Buffer): string[] {
+  const collections: string[] = [];
+  try {
+    const [, assignment] = readAny(any);
+    while (assignment.next()) {
+      if (assignment.field !== 2 || assignment.wireType !== 2) continue;
+      const locality = assignment.message();
+      while (locality.next()) {
+        if (locality.field !== 8 || locality.wireType !== 2) continue;
+        const config = locality.message();
+        while (config.next()) {
+          if (config.field === 2 && config.wireType === 2) collections.push(canonicalName(config.text()));
+        }
+      }
+    }
+    return collections;
+  } catch (error) {
+    if (error instanceof WireError) return [];
     throw error;
   }
 }
@@ -81,6 +121,11 @@ export function isUsableName(name: string | undefined, traits: TypeTraits): name
 
 const scheme = 'xdstp:';
 
+/** Whether a name may be spelled in several ways. */
+export function hasSpellings(name: string): boolean {
+  return name.startsWith(scheme) && name.includes('?');
+}
+
 /**
  * The form by which an `xdstp://` name is kept: its context parameters in the order of their keys, since two names that differ by that order alone
  * are one (R32). Any other name is itself.
@@ -91,6 +136,25 @@ export function canonicalName(name: string): string {
   if (query === undefined) return name;
   const sorted = query.split('&').sort();
   return `${base}?${sorted.join('&')}${rest}`;
+}
+
+/**
+ * How the control plane spells a name, as far as the body tells: the form that its client removes the resource by (Envoy 1.40 compares it with
+ * the name in the body of a Cluster, byte for byte).
+ *
+ * @param name in canonical form
+ * @param any encoded `google.protobuf.Any`
+ */
+export function spellingIn(name: string, any: Buffer): string {
+  if (!hasSpellings(name)) return name;
+  try {
+    const [typeUrl, body] = readAny(any);
+    const written = nameInBody(typeUrl, body);
+    return written !== undefined && canonicalName(written) === name ? written : name;
+  } catch (error) {
+    if (error instanceof WireError) return name;
+    throw error;
+  }
 }
 
 /** Whether a name stands for all members of a collection (R33). */

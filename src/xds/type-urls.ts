@@ -57,6 +57,8 @@ const traitsByUrl: ReadonlyMap<string, TypeTraits> = new Map([
 export const clusterType = `${prefix}envoy.config.cluster.v3.Cluster` as TypeUrl;
 /** URL of `envoy.config.endpoint.v3.ClusterLoadAssignment`. */
 export const endpointType = `${prefix}envoy.config.endpoint.v3.ClusterLoadAssignment` as TypeUrl;
+/** URL of `envoy.config.endpoint.v3.LbEndpoint`, the members of a collection of endpoints (LEDS). */
+export const memberType = `${prefix}envoy.config.endpoint.v3.LbEndpoint` as TypeUrl;
 /** URL of `envoy.config.listener.v3.Listener`. */
 export const listenerType = `${prefix}envoy.config.listener.v3.Listener` as TypeUrl;
 /** URL of `envoy.config.route.v3.RouteConfiguration`. */

@@ -1,6 +1,6 @@
 import type { Heartbeat, ResourceFailure, UpstreamResponse, WireResource } from './discovery.ts';
 import { aliasesIn } from './resource-fields.ts';
-import { anyTypeOfWrapper, canonicalName, isUsableName, nameInBody, opaqueName } from './resource-name.ts';
+import { anyTypeOfWrapper, canonicalName, isUsableName, nameInBody, opaqueName, readAny } from './resource-name.ts';
 import { TagWalk, WireError } from './tag-walk.ts';
 import { traitsOf } from './type-urls.ts';
 import type { Nonce, TypeUrl, Variant } from './types.ts';
@@ -227,16 +227,4 @@ function readDuration(walk: TagWalk): number | undefined {
     else if (walk.field === 2) nanos = walk.varint;
   }
   return seconds > ttlSecondsMax || nanos >= 1e9 ? undefined : seconds * 1000 + nanos / 1e6;
-}
-
-/** Type URL and body of an encoded `google.protobuf.Any`. */
-function readAny(any: Buffer): [string, TagWalk] {
-  const walk = new TagWalk(any);
-  let typeUrl = '';
-  let body = new TagWalk(any, any.length);
-  while (walk.next()) {
-    if (walk.field === 1) typeUrl = walk.text();
-    else if (walk.field === 2) body = walk.message();
-  }
-  return [typeUrl, body];
 }

@@ -39,8 +39,18 @@ const lbEndpoint = (address: HostPort): Field[] => [nested(1, nested(1, socketAd
 
 /** A static cluster with one endpoint. */
 export function staticCluster(name: string, address: HostPort, connectTimeoutMs = 1000): Buffer {
-  const assignment = [text(1, name), nested(2, nested(2, ...lbEndpoint(address)))];
-  return message(text(1, name), uint(2, 0), duration(4, connectTimeoutMs), nested(33, ...assignment));
+  return message(text(1, name), uint(2, 0), duration(4, connectTimeoutMs), bytes(33, endpointsOf(name, address)));
+}
+
+/** A cluster that takes its endpoints over ADS, or by an `xdstp://` name from the source of its authority. */
+export function edsCluster(name: string, connectTimeoutMs: number, serviceName?: string): Buffer {
+  const source = serviceName === undefined ? ads(1) : text(2, serviceName);
+  return message(text(1, name), uint(2, 3), nested(3, source), duration(4, connectTimeoutMs));
+}
+
+/** A `ClusterLoadAssignment` with one endpoint. */
+export function endpointsOf(clusterName: string, address: HostPort): Buffer {
+  return message(text(1, clusterName), nested(2, nested(2, ...lbEndpoint(address))));
 }
 
 /** `LbEndpoint`, a member of a LEDS collection. */

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { canonicalName, globOf, isGlob } from '../../src/xds/resource-name.ts';
-import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/type-urls.ts';
+import { clusterType, endpointType, listenerType, memberType, routeType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
 import { body, CoreHarness, namesOf, resources } from '../support/core-harness.ts';
 import type { TestResponse } from '../support/messages.ts';
+import { endpointsByCollection } from '../support/resource-bodies.ts';
 
 const collection = 'xdstp://auth/envoy.config.cluster.v3.Cluster/group/*?b=2&a=1';
 const canonicalCollection = 'xdstp://auth/envoy.config.cluster.v3.Cluster/group/*?a=1&b=2';
@@ -93,6 +94,51 @@ describe('xdstp names', () => {
     harness.respond(clusterType, { removed: [memberOf('x')] });
     harness.advance(200);
     assert.deepEqual(client.only(clusterType).removed, [memberOf('x')]);
+  });
+
+  test('R32 R35: a member is told in the spelling of the control plane, its end too, and to who comes back with it', () => {
+    const harness = new CoreHarness();
+    const [name, other] = ['x', 'y'].map(id => memberOf(id).replace('a=1&b=2', 'b=2&a=1'));
+    assert.ok(name && other);
+    const client = harness.client('delta');
+    client.send({ typeUrl: clusterType, names: [collection] });
+    harness.respond(clusterType, { resources: resources(clusterType, [name, other]) });
+    assert.deepEqual(namesOf(client.only(clusterType)), [name, other]);
+    const back = harness.client('delta');
+    back.send({ typeUrl: clusterType, names: [collection], initialVersions: new Map([[name, '1']]) });
+    assert.deepEqual(namesOf(back.only(clusterType)), [other]);
+    harness.respond(clusterType, { removed: [memberOf('x')] });
+    harness.advance(200);
+    assert.deepEqual(
+      [client, back].map(one => one.only(clusterType).removed),
+      [[name], [name]],
+    );
+    // Who asked for it by name is answered by that name.
+    const asker = harness.client('delta');
+    asker.send({ typeUrl: clusterType, names: [memberOf('y')] });
+    assert.deepEqual(namesOf(asker.only(clusterType)), [memberOf('y')]);
+  });
+
+  test('R87: the members of a collection of endpoints follow endpoints that follow a changed cluster', () => {
+    const harness = new CoreHarness();
+    const client = harness.client('delta');
+    const members = 'xdstp://auth/envoy.config.endpoint.v3.LbEndpoint/of/one/*';
+    const [a, b] = ['a', 'b'].map(id => members.replace('*', id));
+    assert.ok(a && b);
+    client.send({ typeUrl: clusterType });
+    harness.respond(clusterType, { resources: resources(clusterType, ['one']) });
+    client.send({ typeUrl: endpointType, names: ['one'] });
+    const assignment = { name: 'one', version: '1', body: endpointsByCollection('one', members) };
+    harness.respond(endpointType, { resources: [assignment] });
+    client.send({ typeUrl: memberType, names: [members] });
+    harness.respond(memberType, { resources: resources(memberType, [a, b]) });
+    client.inbox.splice(0);
+    harness.respond(clusterType, { resources: resources(clusterType, ['one'], 2) });
+    assert.deepEqual(
+      client.inbox.map(({ typeUrl }) => typeUrl),
+      [clusterType, endpointType, memberType],
+    );
+    assert.deepEqual(namesOf(client.only(memberType)), [a, b]);
   });
 
   test('R33 R35: who subscribes to a known collection gets all of it, also again after a reconnect without versions', () => {
