@@ -1,54 +1,14 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { ControlPlane } from '../../src/demo/control-plane.ts';
 import { makeFolder, pickFreePort, removeFolder, waitFor } from '../../src/demo/processes.ts';
 import { startWeir } from '../../src/demo/weir-process.ts';
 import { weirCommand } from '../support/envoy.ts';
-import { grpcWorld, serviceName, startGrpcBackend } from '../support/grpc-world.ts';
-import { LineProcess, textAt } from '../support/line-process.ts';
-import { buildPeers } from '../support/peers.ts';
+import { grpcKinds, reaches, startGrpcClient } from '../support/grpc-clients.ts';
+import { grpcWorld, startGrpcBackend } from '../support/grpc-world.ts';
+import { textAt } from '../support/line-process.ts';
 
 // Real gRPC clients, started with what `weir bootstrap grpc` prints, calling a real backend that they find through Weir.
-
-const peers = buildPeers();
-const jsClient = join(dirname(dirname(fileURLToPath(import.meta.url))), 'programs', 'grpc-js-client.ts');
-const target = `xds:///${serviceName}`;
-
-interface ClientKind {
-  readonly name: string;
-  readonly skip: string | false;
-  readonly command: readonly string[];
-}
-
-const kinds: readonly ClientKind[] = [
-  {
-    name: 'gRPC-Go',
-    skip: 'missing' in peers ? peers.missing : false,
-    command: 'program' in peers ? [peers.program, 'grpc-client', '--target', target] : [],
-  },
-  { name: 'grpc-js-xds', skip: false, command: [process.execPath, jsClient, target] },
-];
-
-/** What `weir bootstrap grpc` prints for the agent on this port. */
-function bootstrap(port: number): string {
-  const [node = '', ...script] = weirCommand;
-  const args = [...script, 'bootstrap', 'grpc', '--listen', `127.0.0.1:${port}`];
-  return spawnSync(node, args, { encoding: 'utf8', timeout: 30_000 }).stdout;
-}
-
-/** A client in a process of its own. */
-function start(t: TestContext, { name, command }: ClientKind, port: number): LineProcess {
-  return new LineProcess(t, name, command, { GRPC_XDS_BOOTSTRAP_CONFIG: bootstrap(port) });
-}
-
-/** Waits until the client's calls reach the backend on this port. */
-async function reaches(client: LineProcess, port: number): Promise<void> {
-  const isThere = (line: unknown) => (textAt(line, 'backend')?.endsWith(`:${port}`) ? true : undefined);
-  await client.line(`an answer of the backend on port ${port}`, isThere, client.lines.length);
-}
 
 /** How many client streams the agent has ended. */
 async function refusals(adminPort: number): Promise<number> {
@@ -73,7 +33,7 @@ async function rig(t: TestContext, backend: number) {
 }
 
 describe('gRPC clients through Weir', { concurrency: 1 }, () => {
-  for (const kind of kinds) {
+  for (const kind of grpcKinds) {
     const options = { skip: kind.skip };
 
     test(
@@ -82,12 +42,12 @@ describe('gRPC clients through Weir', { concurrency: 1 }, () => {
       async t => {
         const [one, two, three] = [await startGrpcBackend(t), await startGrpcBackend(t), await startGrpcBackend(t)];
         const { controlPlane, port, weir } = await rig(t, one);
-        const first = start(t, kind, weir.port);
+        const first = startGrpcClient(t, kind, weir.port);
         await reaches(first, one);
         controlPlane.publish(grpcWorld(two));
         await reaches(first, two);
         controlPlane.stop();
-        const second = start(t, kind, weir.port);
+        const second = startGrpcClient(t, kind, weir.port);
         await reaches(second, two);
         controlPlane.publish(grpcWorld(three));
         await controlPlane.start(port);
@@ -112,7 +72,7 @@ describe('gRPC clients through Weir', { concurrency: 1 }, () => {
         const backend = await startGrpcBackend(t);
         const { controlPlane, port, weir } = await rig(t, backend);
         controlPlane.stop();
-        const client = start(t, kind, weir.port);
+        const client = startGrpcClient(t, kind, weir.port);
         const isSentOff = async () => (await refusals(weir.adminPort)) > 1 || undefined;
         await waitFor('the agent to have sent it off twice', 20_000, isSentOff, [weir.process]);
         await controlPlane.start(port);
@@ -122,11 +82,11 @@ describe('gRPC clients through Weir', { concurrency: 1 }, () => {
   }
 
   test('both at once, over one upstream stream', {
-    skip: kinds.find(kind => kind.skip !== false)?.skip ?? false,
+    skip: grpcKinds.find(kind => kind.skip !== false)?.skip ?? false,
   }, async t => {
     const backend = await startGrpcBackend(t);
     const { controlPlane, weir } = await rig(t, backend);
-    const clients = kinds.map(kind => start(t, kind, weir.port));
+    const clients = grpcKinds.map(kind => startGrpcClient(t, kind, weir.port));
     for (const client of clients) await reaches(client, backend);
     assert.equal(controlPlane.stats().streamsOpened, 1);
   });
