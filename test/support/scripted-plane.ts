@@ -32,6 +32,14 @@ interface PlaneStream {
   readonly subscriptions: Map<string, Subscription>;
 }
 
+/** A stream of load reports, oldest request first. */
+export interface LoadStream {
+  readonly requests: Buffer[];
+}
+
+const lrsPath = '/envoy.service.load_stats.v3.LoadReportingService/StreamLoadStats';
+/** How often load is to be reported, in ms. */
+const loadIntervalMs = 100;
 const wrapperType = 'type.googleapis.com/envoy.service.discovery.v3.Resource';
 const fullState: ReadonlySet<string> = new Set([types.cluster, types.listener, types.scope]);
 const notFound = 5;
@@ -70,6 +78,8 @@ function isMember(glob: string, name: string): boolean {
 export class ScriptedPlane {
   /** Everything that was heard, oldest first. */
   readonly heard: HeardRequest[] = [];
+  /** Streams of load reports, oldest first. */
+  readonly loads: LoadStream[] = [];
   /** Names of which NOT_FOUND is said in `resource_errors`, by type. */
   readonly notFound = new Map<string, Set<string>>();
   /** Types whose missing names are answered with a resource without a body that has the name as alias, not with a removal. */
@@ -87,8 +97,16 @@ export class ScriptedPlane {
   async start(address = '127.0.0.1:0'): Promise<string> {
     const server = new Server({ 'grpc.max_send_message_length': -1, 'grpc.max_receive_message_length': -1 });
     server.addService(
-      { sotw: bytesMethod('sotw'), delta: bytesMethod('delta') },
-      { sotw: (call: Call) => this.#open(call, 'sotw'), delta: (call: Call) => this.#open(call, 'delta') },
+      {
+        sotw: bytesMethod('sotw'),
+        delta: bytesMethod('delta'),
+        load: { ...bytesMethod('sotw'), path: lrsPath },
+      },
+      {
+        sotw: (call: Call) => this.#open(call, 'sotw'),
+        delta: (call: Call) => this.#open(call, 'delta'),
+        load: (call: Call) => this.#openLoad(call),
+      },
     );
     this.#server = server;
     const port = await new Promise<number>((resolve, reject) => {
@@ -158,6 +176,18 @@ export class ScriptedPlane {
   /** Says of names, unasked, that they are not there: in `resource_errors`. */
   sayNotFound(typeUrl: string, ...names: readonly string[]): void {
     for (const stream of this.#streams) this.#send(stream, typeUrl, errorFields(stream.variant, names));
+  }
+
+  /** Wants the load of all clusters. */
+  #openLoad(call: Call): void {
+    const stream: LoadStream = { requests: [] };
+    this.loads.push(stream);
+    call.on('error', () => {}); // A cancelled call; its end says all.
+    call.on('data', (buffer: Buffer) => {
+      stream.requests.push(buffer);
+      if (stream.requests.length === 1) call.write(message(duration(2, loadIntervalMs), uint(4, 1)));
+    });
+    call.on('end', () => call.end());
   }
 
   #open(call: Call, variant: Variant): void {

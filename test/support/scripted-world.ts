@@ -54,8 +54,8 @@ export class ScriptedWorld implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Starts everything but Envoy. */
-  async start(): Promise<void> {
+  /** Starts everything but Envoy. @returns the address of the control plane */
+  async start(): Promise<string> {
     this.#backend = await startBackend('backend');
     const { variant, upstreamVariant = variant, flags = [], isDirect = false } = this.#options;
     const upstream = await this.plane.start();
@@ -70,6 +70,7 @@ export class ScriptedWorld implements AsyncDisposable {
     }
     this.#tap = new AdsTap(this.#weir === undefined ? upstream : `127.0.0.1:${this.#weir.port}`);
     this.#tapPort = await this.#tap.start();
+    return upstream;
   }
 
   get tap(): AdsTap {
