@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { clusterType, endpointType, listenerType, routeType, traitsOf } from '../../src/xds/type-urls.ts';
 import type { TypeUrl, Variant } from '../../src/xds/types.ts';
 import { decodeTestResponse, encodeTestRequest, type TestRequest } from '../support/messages.ts';
-import { decodeSim, type SimResource } from './resources.ts';
+import type { ModelControlPlane } from './model-control-plane.ts';
+import { decodeSim, type SimResource, simTypes } from './resources.ts';
 
 const childOf = new Map<TypeUrl, TypeUrl>([
   [clusterType, endpointType],
@@ -189,4 +190,18 @@ export class ModelClient {
     this.#types.set(typeUrl, state);
     return state;
   }
+}
+
+/** Compares what a client holds, of what it asked for, with what its control plane has. */
+export function assertHolds(client: ModelClient, plane: ModelControlPlane): void {
+  for (const typeUrl of simTypes) {
+    const names = client.names(typeUrl);
+    const isWanted = (name: string): boolean => names === undefined || names.has(name);
+    const wanted = [...plane.resources(typeUrl)].filter(([name]) => isWanted(name));
+    const expected = Object.fromEntries(wanted.map(([name, { resource }]) => [name, resource.serial]).sort());
+    const held = [...client.held(typeUrl)].filter(([name]) => isWanted(name));
+    const actual = Object.fromEntries(held.map(([name, { serial }]) => [name, serial]).sort());
+    assert.deepEqual(actual, expected, `${client.nodeId} (${client.manner.variant}) differs in ${typeUrl}`);
+  }
+  assert.deepEqual([...client.warming], [], `${client.nodeId} is left with warming clusters (R29)`);
 }

@@ -1,95 +1,25 @@
 import assert from 'node:assert/strict';
-import type { AckMode } from '../../src/agent/ack-ledger.ts';
-import { AllowList } from '../../src/agent/allow-list.ts';
-import { Authorities } from '../../src/agent/authorities.ts';
-import { Core, type CoreSettings } from '../../src/agent/core.ts';
+import { Core } from '../../src/agent/core.ts';
 import type { CoreEffect, CoreEvent } from '../../src/agent/events.ts';
 import { describe } from '../../src/agent/notes.ts';
 import { BodyPool } from '../../src/cache/body-pool.ts';
-import type { Entry } from '../../src/cache/entry.ts';
-import type { IdleTier } from '../../src/cache/idle-tier.ts';
-import { matchKeyOf, type NodeIdentity, readNode } from '../../src/xds/node.ts';
-import { traitsOf } from '../../src/xds/type-urls.ts';
+import { matchKeyOf, type NodeIdentity } from '../../src/xds/node.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
 import { memoryViews } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
-import { decodeTestRequest, decodeTestResponse, encodeNode } from '../support/messages.ts';
+import { decodeTestResponse } from '../support/messages.ts';
 import { SeededRandom } from '../support/random.ts';
-import type { ModelClient } from './model-client.ts';
-import { type Manner, ModelControlPlane, ModelStream } from './model-control-plane.ts';
+import { forgetfulTier } from './forgetful-tier.ts';
+import { assertHolds, type ModelClient } from './model-client.ts';
+import { ModelControlPlane, ModelStream } from './model-control-plane.ts';
 import { decodeSim, simTypes } from './resources.ts';
+import { matchKeyOfNode, settings, type WorldOptions } from './settings.ts';
+import { nodeIdIn, said, summary } from './transcript.ts';
 import { VerdictWatch } from './verdict-watch.ts';
-
-/** Settings of the simulated agent: those of production, with a linger short enough to end within a run. */
-const settings: CoreSettings = {
-  authorities: new Authorities(new Map()),
-  addresses: ['model:1'],
-  variant: 'auto',
-  reconnectBaseMs: 500,
-  reconnectMaxMs: 30_000,
-  viewBytesMax: 1 << 30,
-  resourcesMax: 10_000,
-  completeQuietMs: 100,
-  absentQuietMs: 200,
-  absentTimeoutMs: 15_000,
-  lingerMs: 5_000,
-  restoredLingerMs: 300_000,
-  isResuming: true,
-  isStoring: false,
-  cacheMatch: ['id', 'cluster', 'metadata'],
-  guard: 'warn',
-  guardGraceMs: 30_000,
-  guardWindowMs: 60_000,
-  guardPercent: 50,
-  maxAges: new Map(),
-  startup: 'prefer-cache',
-  startupGraceMs: 5_000,
-  namesMax: 1_000,
-  nameBytesMax: 256,
-  nodeBytesMax: 1 << 20,
-  typesMax: 8,
-  viewTypesMax: 256,
-  removalHoldMs: 100,
-  warmHoldMs: 1_000,
-  nodeSharing: 'shared',
-  shareBy: undefined,
-  allowList: new AllowList([]),
-  nodesMax: 16,
-  nodeLingerMs: 20_000,
-  clientStreamsPerPeerMax: 64,
-  requestsPerSecondMax: 500,
-  requestBurstMax: 20_000,
-  dropExtensions: false,
-  node: undefined,
-  ack: 'clients',
-  ackWaitMs: 1_000,
-  clientStreamsMax: 64,
-  responseBytesInFlightMax: 4_096,
-  clientProgressTimeoutMs: 30_000,
-  firstRequestTimeoutMs: 10_000,
-  grpcUnansweredTimeoutMs: 5_000,
-};
-
-/** How a run differs from the usual one. */
-export interface WorldOptions {
-  readonly manner: Manner;
-  readonly isLogging: boolean;
-  readonly hasDisk: boolean;
-  readonly ack: AckMode;
-  /** Nodes that are served apart, each with a control plane's state of its own; undefined where all share one. */
-  readonly nodes: readonly string[] | undefined;
-  /** Most nodes and most streams of one node at once; a client past them is sent away and comes again. */
-  readonly limits: { readonly nodes: number; readonly streams: number } | undefined;
-}
+import { VirtualClock } from './virtual-clock.ts';
 
 /** Ticks allowed at one moment: more is a deadline that does not go away. */
 const ticksMax = 50;
-
-interface Scheduled {
-  readonly atMs: number;
-  readonly order: number;
-  readonly act: () => void;
-}
 
 interface ClientLink {
   readonly client: ModelClient;
@@ -116,17 +46,14 @@ export class World {
   /** Times that a client was sent away for a limit. */
   refusals = 0;
   readonly log: string[] = [];
-  nowMs = 0;
   isPlaneUp = true;
   /** Delay of upstream messages, per message at most. */
   upstreamDelayMs = 15;
-  readonly #queue: Scheduled[] = [];
-  #order = 0;
+  readonly #clock: VirtualClock;
   readonly #options: WorldOptions;
   readonly #verdicts: VerdictWatch;
   /** Open streams; whose it is shows the first request. */
   readonly #streams = new Map<number, { readonly variant: Variant; model: ModelStream | undefined }>();
-  readonly #pipes = new Map<string, number>();
   readonly #coreRandom: SeededRandom;
   /** Agents that died. */
   #generation = 0;
@@ -137,6 +64,7 @@ export class World {
     this.#options = options;
     this.#verdicts = new VerdictWatch(options.ack);
     this.random = new SeededRandom(seed);
+    this.#clock = new VirtualClock(this.random);
     this.planes = new Map((options.nodes ?? ['']).map(node => [node, new ModelControlPlane(options.manner)]));
     this.#coreRandom = new SeededRandom(seed ^ 0x5eed);
     this.disk = options.hasDisk ? new MemoryDisk() : undefined;
@@ -216,34 +144,31 @@ export class World {
     return this.#streams.size;
   }
 
+  get nowMs(): number {
+    return this.#clock.nowMs;
+  }
+
   /** Runs everything that happens up to a moment. */
   runUntil(endMs: number): void {
     for (;;) {
-      const next = this.#queue[0];
-      const eventAt = next?.atMs ?? Infinity;
       const deadline = this.core.nextDeadlineMs();
-      const at = Math.min(eventAt, deadline);
+      const at = Math.min(this.#clock.nextMs, deadline);
       if (at > endMs) break;
       if (at > this.nowMs) this.#ticksNow = 0;
-      this.nowMs = Math.max(this.nowMs, at);
-      if (next && eventAt <= deadline) {
-        this.#queue.shift();
-        next.act();
-      } else {
+      if (this.#clock.nextMs <= deadline) this.#clock.runNext();
+      else {
+        this.#clock.advance(at);
         this.#ticksNow++;
         assert.ok(this.#ticksNow < ticksMax, 'the core asks for ticks without end at one moment');
         this.post({ kind: 'tick' });
       }
     }
-    this.nowMs = endMs;
+    this.#clock.advance(endMs);
   }
 
   /** Does something after a delay. */
   after(delayMs: number, act: () => void): void {
-    const scheduled = { atMs: this.nowMs + delayMs, order: this.#order++, act };
-    let index = this.#queue.length;
-    while (index > 0 && (this.#queue[index - 1]?.atMs ?? 0) > scheduled.atMs) index--;
-    this.#queue.splice(index, 0, scheduled);
+    this.#clock.after(delayMs, act);
   }
 
   post(event: CoreEvent): void {
@@ -347,7 +272,7 @@ export class World {
         const { streamId, bytes } = effect;
         const sentOn = this.#streams.get(streamId);
         if (sentOn) this.#verdicts.request(streamId, bytes, sentOn.variant);
-        this.#inOrder(`up ${streamId}`, this.upstreamDelayMs, () => {
+        this.#clock.inOrder(`up ${streamId}`, this.upstreamDelayMs, () => {
           const stream = this.#streams.get(streamId);
           if (!stream) return;
           this.post({ kind: 'upstream_writable', streamId });
@@ -370,7 +295,7 @@ export class World {
       case 'write_disk': {
         const { disk } = this;
         const generation = this.#generation;
-        this.#inOrder('disk', 300, () => {
+        this.#clock.inOrder('disk', 300, () => {
           if (generation === this.#generation) disk?.write(effect.changes);
         });
         break;
@@ -403,7 +328,7 @@ export class World {
   #toAgent(streamId: number, messages: readonly Buffer[]): void {
     for (const [index, bytes] of messages.entries()) {
       // The parts of one answer leave together, so they arrive close to each other.
-      this.#inOrder(`down ${streamId}`, index === 0 ? this.upstreamDelayMs : 0, () => {
+      this.#clock.inOrder(`down ${streamId}`, index === 0 ? this.upstreamDelayMs : 0, () => {
         const stream = this.#streams.get(streamId);
         if (!stream) return;
         this.#say(`agent received ${summary(bytes, stream.variant)}`);
@@ -419,7 +344,7 @@ export class World {
     assert.ok(!link.isWriting, 'R122: one message in flight per stream');
     link.isWriting = true;
     this.#isReady = true;
-    this.#inOrder(`client ${streamId}`, link.writeMs, () => {
+    this.#clock.inOrder(`client ${streamId}`, link.writeMs, () => {
       if (link.streamId !== streamId) return;
       link.isWriting = false;
       this.#assertOwn(link.client, bytes);
@@ -446,20 +371,12 @@ export class World {
     const { streamId } = link;
     if (streamId === undefined) return;
     for (const bytes of requests) {
-      this.#inOrder(`from ${streamId}`, 10, () => {
+      this.#clock.inOrder(`from ${streamId}`, 10, () => {
         if (link.streamId !== streamId) return;
         if (bytes === requests.at(-1)) this.#verdicts.rejected(refused);
         this.post({ kind: 'client_request', streamId, bytes });
       });
     }
-  }
-
-  /** A pipe keeps the order of what goes through it. */
-  #inOrder(pipe: string, delayMsMax: number, act: () => void): void {
-    const earliest = this.#pipes.get(pipe) ?? 0;
-    const at = Math.max(earliest + this.random.below(20), this.nowMs + this.random.below(delayMsMax + 1));
-    this.#pipes.set(pipe, at);
-    this.after(at - this.nowMs, act);
   }
 
   #say(text: string): void {
@@ -472,64 +389,7 @@ export class World {
   assertConverged(): void {
     assert.ok(this.#isReady || this.links.length === 0, 'nobody was ever sent anything');
     for (const { client, streamId } of this.links) {
-      if (streamId === undefined) continue;
-      for (const typeUrl of simTypes) {
-        const names = client.names(typeUrl);
-        const wanted = [...this.planeOf(client.nodeId).resources(typeUrl)].filter(
-          ([name]) => names === undefined || names.has(name),
-        );
-        const expected = Object.fromEntries(wanted.map(([name, { resource }]) => [name, resource.serial]).sort());
-        const held = [...client.held(typeUrl)].filter(([name]) => names === undefined || names.has(name));
-        const actual = Object.fromEntries(held.map(([name, { serial }]) => [name, serial]).sort());
-        assert.deepEqual(actual, expected, `${client.nodeId} (${client.manner.variant}) differs in ${typeUrl}`);
-      }
-      assert.deepEqual([...client.warming], [], `${client.nodeId} is left with warming clusters (R29)`);
+      if (streamId !== undefined) assertHolds(client, this.planeOf(client.nodeId));
     }
   }
-}
-
-function matchKeyOfNode(nodeId: string): string {
-  const identity = readNode(encodeNode(nodeId));
-  assert.ok(!('error' in identity));
-  return matchKeyOf(identity, settings.cacheMatch);
-}
-
-function nodeIdIn(bytes: Buffer, variant: Variant): string {
-  return decodeTestRequest(bytes, variant).nodeId ?? '';
-}
-
-function short(typeUrl: string): string {
-  return traitsOf(typeUrl as TypeUrl).shortName;
-}
-
-function summary(bytes: Buffer, variant: Variant): string {
-  const { typeUrl, nonce, version, resources, removed } = decodeTestResponse(bytes, variant);
-  const names = resources.map(one => `${one.name}@${decodeSim(one.body).serial}`).join(' ');
-  return `${short(typeUrl)} ${nonce} ${version} [${names}] removed [${removed.join(' ')}]`;
-}
-
-function said(bytes: Buffer, variant: Variant): string {
-  const { typeUrl, nonce, names, unsubscribe, initialVersions, error } = decodeTestRequest(bytes, variant);
-  const held = [...initialVersions].map(([name, version]) => `${name}@${version}`).join(' ');
-  return `${short(typeUrl)} ${error === undefined ? '' : 'NACK '}${nonce} +[${names.join(' ')}] -[${unsubscribe.join(' ')}] held [${held}]`;
-}
-
-/** An idle tier that loses one entry in eight: a loss may cost a refetch, never correctness. */
-function forgetfulTier(random: SeededRandom): IdleTier {
-  const entries = new Map<string, Entry>();
-  return {
-    put(key, entry) {
-      // Kept or not, it says that it was.
-      if (!random.chance(0.125)) entries.set(key, entry);
-      else entries.delete(key);
-      return true;
-    },
-    get: key => entries.get(key),
-    delete(key) {
-      entries.delete(key);
-    },
-    get size() {
-      return entries.size;
-    },
-  };
 }
