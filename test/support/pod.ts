@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
+import { makeFolder, waitFor } from '../../src/demo/processes.ts';
 import type { TypeUrl, Variant } from '../../src/xds/types.ts';
 import { startTestAgent, type TestAgent } from './agent.ts';
 import type { TestResource } from './messages.ts';
@@ -13,6 +13,7 @@ export const waitMs = 10_000;
 
 /** An agent with a cache, which can end and start again, and a control plane on one port. */
 export class Pod {
+  /** Goes with the test process: the agent, which ends after hooks of this place, would make it anew. */
   readonly folder = makeFolder();
   readonly controlPlane: RawControlPlane;
   readonly #context: TestContext;
@@ -26,7 +27,6 @@ export class Pod {
     this.#context = context;
     this.#flags = flags;
     this.controlPlane = new RawControlPlane(context);
-    context.after(() => removeFolder(this.folder));
   }
 
   get agent(): TestAgent {
