@@ -1,5 +1,5 @@
 import type { Entry } from '../cache/entry.ts';
-import { canonicalName, hasSpellings } from '../xds/resource-name.ts';
+import { canonicalName, globOf, hasSpellings, isGlob } from '../xds/resource-name.ts';
 
 /** How names that could be spelled otherwise are spelled to one client: as it asked for them, else as the control plane does (R32). */
 export class NameForms {
@@ -40,9 +40,12 @@ export class NameForms {
     if (this.#held.size > 0) for (const name of names) this.#held.delete(name);
   }
 
-  /** A name is not subscribed any more. */
+  /** A name is not subscribed any more, nor are its members if it is a collection's. */
   forget(name: string): void {
     this.#asked.delete(name);
+    if (this.#held.size === 0) return;
+    this.#held.delete(name);
+    if (isGlob(name)) for (const member of this.#held.keys()) if (globOf(member) === name) this.#held.delete(member);
   }
 }
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Entry } from '../../src/cache/entry.ts';
+import { bytes, message, text } from '../../src/demo/proto.ts';
+import { NameForms } from '../../src/local-ads/name-forms.ts';
 import { canonicalName, globOf, isGlob } from '../../src/xds/resource-name.ts';
 import { clusterType, endpointType, listenerType, memberType, routeType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
@@ -117,6 +120,25 @@ describe('xdstp names', () => {
     const asker = harness.client('delta');
     asker.send({ typeUrl: clusterType, names: [memberOf('y')] });
     assert.deepEqual(namesOf(asker.only(clusterType)), [memberOf('y')]);
+  });
+
+  test('R32: spellings are remembered of what a client holds or asks for, and of nothing else', () => {
+    const forms = new NameForms();
+    const spelled = ['x', 'y'].map(id => memberOf(id).replace('a=1&b=2', 'b=2&a=1'));
+    const entries = spelled.map(name => {
+      const any = message(text(1, clusterType), bytes(2, message(text(1, name))));
+      return new Entry({ name: canonicalName(name), version: '1', any, extra: undefined }, any, 1, 1);
+    });
+    forms.asked(['plain', collection]);
+    forms.sent(entries);
+    assert.deepEqual(
+      [memberOf('x'), canonicalCollection, 'plain'].map(name => forms.of(name)),
+      [spelled[0], collection, 'plain'],
+    );
+    forms.removed([memberOf('x')]);
+    assert.equal(forms.of(memberOf('x')), memberOf('x'));
+    forms.forget(canonicalCollection);
+    assert.ok(forms.isEmpty, 'with a collection its members are forgotten');
   });
 
   test('R87: the members of a collection of endpoints follow endpoints that follow a changed cluster', () => {
