@@ -14,8 +14,10 @@ export class ServedSet {
 
   /** The resource of this name, or with this alias (R18). */
   find(name: string): Entry | undefined {
+    const found = this.entries.get(name);
+    if (found) return found;
     const behind = this.#otherNames.behind(name);
-    return this.entries.get(name) ?? (behind === undefined ? undefined : this.entries.get(behind));
+    return behind === undefined ? undefined : this.entries.get(behind);
   }
 
   /** What there is to send to somebody who asked for this name: the resource of it, or the members of the collection (R33). */

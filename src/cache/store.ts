@@ -332,7 +332,7 @@ export class TypeStore {
     entry.good = held?.isAccepted ? held : held?.good;
     this.#hold(entry);
     this.#stamp(name);
-    for (const alias of entry.aliases) this.#stamp(alias);
+    if (entry.aliases.length > 0) for (const alias of entry.aliases) this.#stamp(alias);
   }
 
   /** The wrapper of an equal content may have other aliases, which somebody may be waiting for (R18). */
@@ -353,7 +353,7 @@ export class TypeStore {
   #hold(entry: Entry): void {
     this.served.put(entry);
     this.#appeared(entry.name);
-    for (const alias of entry.aliases) this.#appeared(alias);
+    if (entry.aliases.length > 0) for (const alias of entry.aliases) this.#appeared(alias);
     const glob = globOf(entry.name);
     if (glob !== undefined) this.#appeared(glob);
     this.standing.held(entry);

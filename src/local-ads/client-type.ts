@@ -311,7 +311,7 @@ export class ClientType {
       }
       const members = store.served.membersOf(name);
       // The loop comes to them, too. What they were asked by has been answered then (R33).
-      for (const member of members) names.add(member);
+      if (members.size > 0) for (const member of members) names.add(member);
       const entry = store.served.find(name);
       const brought = this.#brought?.get(entry?.name ?? name);
       if (entry || members.size > 0) this.#disown(name);

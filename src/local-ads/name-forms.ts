@@ -24,9 +24,11 @@ export class NameForms {
 
   /** These are sent now. */
   sent(entries: Iterable<Entry>): void {
-    for (const { name, spelling } of entries) {
+    for (const entry of entries) {
+      if (!hasSpellings(entry.name)) continue;
+      const { name, spelling } = entry;
       if (spelling !== name) this.#held.set(name, spelling);
-      else if (this.#held.size > 0) this.#held.delete(name);
+      else this.#held.delete(name);
     }
   }
 

@@ -7,7 +7,7 @@ export function* asideNames({ resources, failures }: UpstreamResponse): Generato
   for (const { name, extra } of resources) {
     const glob = globOf(name);
     if (glob !== undefined) yield glob;
-    yield* aliasesIn(extra);
+    if (extra !== undefined) yield* aliasesIn(extra);
   }
   for (const { name } of failures) yield name;
 }
