@@ -47,6 +47,11 @@ export function coreSettings(settings: Settings): CoreSettings {
   return {
     addresses: settings.upstream.map(formatAddress),
     authorities: authoritiesOf(settings),
+    isSingleStream: settings.upstreamStreams === 'single',
+    failoverAfterMs: settings.failoverAfterMs,
+    stagingTimeoutMs: settings.stagingTimeoutMs,
+    recycleMs: settings.upstreamRecycleMs,
+    startJitterMs: settings.startJitterMs,
     variant: settings.upstreamVariant,
     reconnectBaseMs: settings.reconnectBaseMs,
     reconnectMaxMs: settings.reconnectMaxMs,

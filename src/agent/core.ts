@@ -14,8 +14,9 @@ import { Hearing, type HearingSettings } from './hearing.ts';
 import { IdentityPolicy } from './identity.ts';
 import type { Change } from './intake.ts';
 import { Reception, type ReceptionSettings, type StoredViews } from './reception.ts';
+import type { ViewTiers } from './type-factory.ts';
 import { verdictsDueMs } from './type-view.ts';
-import { View, type ViewSettings, type ViewTiers } from './view.ts';
+import { View, type ViewSettings } from './view.ts';
 import { type MakeView, ViewTable, type ViewTableSettings } from './view-table.ts';
 
 /** Everything the core is told once. */
@@ -260,7 +261,7 @@ export class Core {
     if (!view || !session) return;
     switch (event.kind) {
       case 'upstream_opened':
-        session.opened(event.streamId, clock.monotonicMs, clock.wallMs);
+        view.opened(session, event.streamId, clock);
         break;
       case 'upstream_writable':
         session.writable(event.streamId);
@@ -299,6 +300,7 @@ export class Core {
   /** Brings the view's upstream streams on after an event. */
   #advance(view: View, clock: Clock): void {
     this.#views.carryOut(view, view.advance(clock));
+    for (const change of view.takeChanges()) this.#changed(view, change, clock);
     for (const { typeUrl } of view.takeTouched()) this.#flushType(view, typeUrl, clock);
     this.#write(view.takeDiskChanges(clock));
     for (const note of view.takeNotes()) this.#note(note);

@@ -61,7 +61,13 @@ export type Note =
   | { readonly kind: 'secrets_over_tcp'; readonly listener: string }
   /** Nobody uses it any more: its upstream streams end, and what it has is put away. */
   | { readonly kind: 'view_idle'; readonly viewKey: ViewKey }
-  | { readonly kind: 'upstream'; readonly group: StreamGroup; readonly note: SessionNote }
+  | {
+      readonly kind: 'upstream';
+      readonly group: StreamGroup;
+      readonly note: SessionNote;
+      /** It is of a server that is tried beside the one in use. */
+      readonly isTrial: boolean;
+    }
   | {
       readonly kind: 'response_applied';
       readonly typeUrl: TypeUrl;
@@ -82,7 +88,13 @@ export type Note =
       readonly verdict: 'ack' | 'nack';
       readonly reason: string | undefined;
     }
-  | { readonly kind: 'type_isolated'; readonly typeUrl: TypeUrl; readonly reason: string }
+  | {
+      readonly kind: 'type_isolated';
+      readonly typeUrl: TypeUrl;
+      readonly reason: string;
+      /** It is not asked for any more: the upstream allows one stream only. */
+      readonly isMuted: boolean;
+    }
   | { readonly kind: 'type_complete'; readonly typeUrl: TypeUrl; readonly resources: number }
   | {
       readonly kind: 'names_missing';

@@ -60,7 +60,7 @@ export class Hearing {
       const words = { ...status, message: `node ${nodeId}: ${status.message}` };
       for (const { ledger, session } of isHeeded ? type.feeds : []) {
         const late = ledger.lateTarget(verdict);
-        if (late !== undefined) session.refuseLate(type.typeUrl, late, words);
+        if (late !== undefined) session.types.refuseLate(type.typeUrl, late, words);
       }
       this.#accuse(client, view, type, verdict, status, clock);
     } else isContentBack = this.#accept(client, type, verdict);

@@ -1,13 +1,15 @@
 import { missingIn } from '../cache/applied.ts';
 import type { Entry } from '../cache/entry.ts';
 import type { Received } from '../upstream/session-events.ts';
-import type { ResourceFailure } from '../xds/discovery.ts';
+import { invariant } from '../xds/assert.ts';
+import type { ResourceFailure, WireResource } from '../xds/discovery.ts';
 import { globOf } from '../xds/resource-name.ts';
 import { type Clock, grpcCode, type Nonce } from '../xds/types.ts';
 import type { Authorities } from './authorities.ts';
 import type { Note } from './events.ts';
+import type { Feed } from './feed.ts';
 import { type GuardSettings, judge } from './guard.ts';
-import { type Feed, isWrittenByName, placement, stateOf, type TypeView, touchDisk, verdictKey } from './type-view.ts';
+import { isWrittenByName, placement, stateOf, type TypeView, touchDisk, verdictKey } from './type-view.ts';
 
 /** A response that the view has taken in: what changed, for whoever has to be told. */
 export interface Change {
@@ -71,7 +73,11 @@ export class Intake {
     store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
-    if (feed === type.main) type.upstreamVersion = response.versionInfo;
+    if (feed === type.main) {
+      type.upstreamVersion = response.versionInfo;
+      type.server = feed.session.address;
+    }
+    type.newestNonce = response.nonce;
     this.#write(type, verdictKey(feed, response.nonce), applied.fromRevision, applied.quiet, wasKnown);
     touchDisk(type, beating);
     this.#note({
@@ -85,6 +91,59 @@ export class Intake {
       bytes: response.bytes,
     });
     return { type, feed, nonce: response.nonce, fromRevision: applied.fromRevision, names };
+  }
+
+  /**
+   * Serves what another server has said in place of what is served (R109). What it has not spoken of stays: clients that follow it will not ask for
+   * that any more, and whoever does is told when it speaks.
+   */
+  takeOver(type: TypeView, feed: Feed, staged: TypeView, clock: Clock): Change {
+    const { store, interest } = type;
+    const now = clock.monotonicMs;
+    const fromRevision = store.revision;
+    const resources = [...staged.store.entries()].flatMap(entry => wireResourceOf(staged, entry, now));
+    const names = resources.map(resource => resource.name);
+    const isWhole = staged.store.isKnown;
+    const gone: string[] = [];
+    const forgotten: string[] = [];
+    for (const name of missingIn(store, resources)) {
+      if (!this.#belongs(feed, name)) continue;
+      const isClear = isWhole || isSettledIn(staged, store.get(name), name);
+      if (!isClear) continue;
+      const reason = staged.store.absences.reason(name);
+      const mayTell = isWhole || reason === 'upstream' || store.traits.mayInferRemoval || globOf(name) !== undefined;
+      (mayTell ? gone : forgotten).push(name);
+    }
+    const isHeld = this.#isHeldBack(type, feed, names, gone, isWhole, now);
+    // What nobody reads at the moment is the other server's as well.
+    for (const { name } of [...store.parked()]) if (this.#belongs(feed, name)) store.forgetIdle(name);
+    for (const name of forgotten) store.forget(name);
+    const bytes = staged.store.served.bytes;
+    const applied = store.apply(resources, isHeld ? [] : gone, resource => placement(type, resource), bytes, now);
+    for (const name of interest.names()) {
+      const reason = staged.store.absences.reason(name);
+      if (reason !== undefined && reason !== 'timeout') store.setAbsent(name, reason);
+      const failure = staged.store.failures.get(name);
+      if (failure) store.fail({ name, status: failure.status });
+    }
+    const wasKnown = store.isKnown;
+    if (isWhole && feed === type.main) this.#markKnown(type);
+    store.updatedWallMs = clock.wallMs;
+    type.freshness.confirmedWallMs = clock.wallMs;
+    type.freshness.provenance = 'upstream';
+    if (feed === type.main) {
+      type.upstreamVersion = staged.upstreamVersion;
+      type.server = staged.server;
+    }
+    type.disk?.add(
+      undefined,
+      forgotten.map(name => [name, undefined]),
+      undefined,
+    );
+    this.#write(type, undefined, fromRevision, applied.quiet, wasKnown);
+    const { newestNonce: nonce } = staged;
+    invariant(nonce !== undefined, 'a server that was heard has sent a response');
+    return { type, feed, nonce, fromRevision, names };
   }
 
   #belongs({ group }: Feed, name: string): boolean {
@@ -132,7 +191,7 @@ export class Intake {
   complete(type: TypeView, nowMs: number): void {
     const { store, interest } = type;
     const { session } = type.main;
-    const seen = session.takeSeen(type.typeUrl);
+    const seen = session.types.takeSeen(type.typeUrl);
     // A SotW list is whole by itself.
     if (!interest.isWildcard || !seen || (store.isKnown && session.status.variant === 'sotw')) return;
     const wasKnown = store.isKnown;
@@ -235,4 +294,19 @@ export class Intake {
       disk.add(nonce, contents, stateOf(type));
     }
   }
+}
+
+/** A resource of a staged set as its server would send it now; none once its TTL is over (R113). */
+function wireResourceOf({ store }: TypeView, { name, version, any, extra }: Entry, nowMs: number): WireResource[] {
+  const endMs = store.deadlines.get(name);
+  if (endMs !== undefined && endMs <= nowMs) return [];
+  return [{ name, version, any, extra, ttlMs: endMs === undefined ? undefined : endMs - nowMs }];
+}
+
+/** Whether a server has made clear that it has nothing of a held name. The resource timer is a guess, which removes nothing. */
+function isSettledIn({ store }: TypeView, held: Entry | undefined, name: string): boolean {
+  if (store.absences.has(name)) return store.absences.reason(name) !== 'timeout';
+  const glob = globOf(name);
+  if (glob !== undefined && store.isSettled(glob)) return true;
+  return held?.aliases.some(alias => store.isSettled(alias)) ?? false;
 }

@@ -1,6 +1,7 @@
 import type { InterestChange } from '../cache/watch-map.ts';
 import type { Authorities } from './authorities.ts';
-import { type Feed, forgetOnDisk, isReachable, isWanted, type TypeView, wantedAgain } from './type-view.ts';
+import type { Feed } from './feed.ts';
+import { forgetOnDisk, isReachable, isWanted, type TypeView, wantedAgain } from './type-view.ts';
 
 /** What is needed to follow the clients' interest. */
 export interface InterestSettings {
@@ -28,7 +29,7 @@ export class InterestFlow {
     for (const name of gain.revived) {
       if (store.unpark(name) || store.traits.isFullState || interest.isWildcard) continue;
       // The idle tier may lose anything; upstream would stay silent on a name it has sent (rulebook 5).
-      this.#feedOf(type, name).session.refetch(type.typeUrl, name, nowMs);
+      this.#feedOf(type, name).session.types.refetch(type.typeUrl, name, nowMs);
     }
     // Nobody reads them now, so they need not stay in the served set. A full-state list stays whole while its linger lasts; and in an outage
     // nothing goes where it could be lost.
@@ -41,14 +42,17 @@ export class InterestFlow {
       for (const name of this.#namesOf(main, gain.fresh)) store.setAbsent(name, 'upstream');
     }
     for (const feed of gain.fresh.length > 0 || gain.isWildcardFresh ? type.feeds : []) {
-      feed.session.added(type.typeUrl, this.#namesOf(feed, gain.fresh), nowMs);
+      feed.lane.added(type.typeUrl, this.#namesOf(feed, gain.fresh), nowMs);
     }
     wantedAgain(type, nowMs, this.#settings.lingerMs);
   }
 
   /** Ends what has lingered long enough. */
   expire(type: TypeView, nowMs: number): void {
-    const { names, isWildcardEnded } = type.interest.expire(nowMs, type.main.session.canEndWildcard(type.typeUrl));
+    const { names, isWildcardEnded } = type.interest.expire(
+      nowMs,
+      type.main.session.types.canEndWildcard(type.typeUrl),
+    );
     this.#ended(type, names, isWildcardEnded, nowMs);
   }
 
@@ -63,7 +67,7 @@ export class InterestFlow {
     }
     forgetOnDisk(type, held, isWildcardEnded);
     for (const feed of names.length > 0 || isWildcardEnded ? type.feeds : []) {
-      feed.session.dropped(typeUrl, this.#namesOf(feed, names), isWildcardEnded && feed === main, nowMs);
+      feed.lane.dropped(typeUrl, this.#namesOf(feed, names), isWildcardEnded && feed === main, nowMs);
     }
   }
 

@@ -53,7 +53,7 @@ export function describe(note: Note): LogLine | undefined {
     case 'view_idle':
       return line('info', 'a node that nobody uses was put away', { view: note.viewKey });
     case 'upstream':
-      return describeSession(note.note, note.group);
+      return describeSession(note.note, note.group, note.isTrial);
     case 'response_applied': {
       const { kind: _, typeUrl, ...fields } = note;
       return line('debug', 'response applied', { type: traitsOf(typeUrl).shortName, ...fields });
@@ -73,7 +73,8 @@ export function describe(note: Note): LogLine | undefined {
     }
     case 'type_isolated': {
       const type = traitsOf(note.typeUrl).shortName;
-      return line('warn', `the control plane ends streams over ${type}, which gets one of its own`, {
+      const then = note.isMuted ? 'which is not asked for any more' : 'which gets one of its own';
+      return line('warn', `the control plane ends streams over ${type}, ${then}`, {
         type,
         reason: clip(note.reason, quotedMax),
       });
@@ -145,16 +146,27 @@ export function describe(note: Note): LogLine | undefined {
   }
 }
 
-function describeSession(note: SessionNote, group: string): LogLine {
+function describeSession(note: SessionNote, group: string, isTrial: boolean): LogLine {
   switch (note.kind) {
-    case 'stream_opening':
-      return line('info', 'connecting to the control plane', { address: note.address, variant: note.variant, group });
+    case 'stream_opening': {
+      const { address, variant } = note;
+      // While the primary is away another one is in use, and it is tried every few seconds.
+      if (isTrial) return line('debug', 'trying another control plane', { address, variant, group });
+      return line('info', 'connecting to the control plane', { address, variant, group });
+    }
     case 'stream_lost': {
-      const { code, message, retryInMs } = note;
-      // A stream that ends well is a control plane that balances its load or restarts: no reason to worry anybody.
-      const level = code === grpcCode.ok ? 'info' : 'warn';
+      const { code, message, retryInMs, isPlanned } = note;
       const said = clip(message, quotedMax) || 'no reason given';
+      if (isTrial) return line('debug', `another control plane's stream ended: ${said}`, { code, group });
+      // A stream that ends well is a control plane that balances its load or restarts: no reason to worry anybody.
+      const level = code === grpcCode.ok || isPlanned ? 'info' : 'warn';
       return line(level, `control plane's stream ended: ${said}`, { code, retryInMs, group });
+    }
+    case 'server_changed': {
+      const { from, to, open } = note;
+      const fields = { from, to, group, ...(open.length > 0 && { open }) };
+      const rest = open.length > 0 ? `; it has said nothing of ${open.join(', ')}` : '';
+      return line('warn', `the control plane at ${to} is in use now, in place of ${from}${rest}`, fields);
     }
     case 'stream_recycled':
       return line('info', `upstream stream opened anew ${note.reason}`, { group });

@@ -85,7 +85,15 @@ export function size(text: string): Parsed<number> {
 }
 
 /** Heading of a group of settings, in the order of the reference. */
-export type SettingGroup = 'Addresses' | 'Identity' | 'Cache' | 'Behaviour' | 'Limits' | 'Protocol timing' | 'Logs';
+export type SettingGroup =
+  | 'Control plane'
+  | 'Addresses'
+  | 'Identity'
+  | 'Cache'
+  | 'Behaviour'
+  | 'Limits'
+  | 'Protocol timing'
+  | 'Logs';
 
 /** One row of the settings table but for its key and its group. */
 export interface SettingRow<T> {

@@ -4,7 +4,6 @@ import type { AckMode } from './ack-ledger.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
 import {
   addresses,
-  authorities,
   duration,
   nonEmpty,
   oneOf,
@@ -13,12 +12,10 @@ import {
   size,
   wholeNumber,
 } from './setting-values.ts';
+import { type UpstreamSettings, upstreamRows } from './upstream-settings.ts';
 
 /** Everything that can be set, resolved. */
-export interface Settings extends CacheSettings, AccessSettings {
-  readonly upstream: readonly Address[];
-  readonly authorities: ReadonlyMap<string, readonly Address[]>;
-  readonly upstreamVariant: 'auto' | 'delta' | 'sotw';
+export interface Settings extends UpstreamSettings, CacheSettings, AccessSettings {
   readonly listen: readonly Address[];
   readonly socketMode: number;
   readonly admin: Address;
@@ -35,8 +32,6 @@ export interface Settings extends CacheSettings, AccessSettings {
   readonly lingerMs: number;
   readonly drainTimeoutMs: number;
   readonly readyGraceMs: number;
-  readonly reconnectBaseMs: number;
-  readonly reconnectMaxMs: number;
   readonly completeQuietMs: number;
   readonly absentQuietMs: number;
   readonly absentTimeoutMs: number;
@@ -70,28 +65,13 @@ export interface SettingSpec<K extends keyof Settings = keyof Settings> extends 
 }
 
 type Rows = {
-  readonly [K in Exclude<keyof Settings, keyof CacheSettings | keyof AccessSettings>]: Omit<SettingSpec<K>, 'key'>;
+  readonly [K in Exclude<keyof Settings, keyof UpstreamSettings | keyof CacheSettings | keyof AccessSettings>]: Omit<
+    SettingSpec<K>,
+    'key'
+  >;
 };
 
 const rows: Rows = {
-  upstream: {
-    group: 'Addresses',
-    placeholder: 'ADDR',
-    isList: true,
-    help: 'Control plane, host:port or unix:/path. Several are tried in turn.',
-    when: '',
-    fallback: undefined,
-    parse: addresses,
-  },
-  authorities: {
-    group: 'Addresses',
-    placeholder: 'NAME=ADDR',
-    isList: true,
-    help: 'Control plane for xdstp://NAME/… names, host:port or unix:/path. Several of one name are tried in turn.',
-    when: 'Names with an authority come from another control plane than the rest (gRFC A47).',
-    fallback: '',
-    parse: authorities,
-  },
   listen: {
     group: 'Addresses',
     placeholder: 'ADDR',
@@ -173,14 +153,6 @@ const rows: Rows = {
     fallback: 'keep',
     parse: oneOf('keep', 'drop'),
   },
-  upstreamVariant: {
-    group: 'Behaviour',
-    placeholder: 'auto|delta|sotw',
-    help: 'Variant spoken upstream. auto: Delta, or SotW if the server does not know Delta.',
-    when: '',
-    fallback: 'auto',
-    parse: oneOf('auto', 'delta', 'sotw'),
-  },
   ack: {
     group: 'Behaviour',
     placeholder: 'MODE',
@@ -205,8 +177,6 @@ const rows: Rows = {
     3_600_000,
     0,
   ),
-  reconnectBaseMs: millis('Behaviour', 'Upper bound of the first delay before connecting again.', '500ms', 60_000, 1),
-  reconnectMaxMs: millis('Behaviour', 'Upper bound of every delay before connecting again.', '30s', 3_600_000, 1),
   completeQuietMs: millis(
     'Protocol timing',
     'Least silence that ends a first Delta answer, which may come in parts.',
@@ -284,6 +254,7 @@ const rows: Rows = {
 
 /** The settings table, in the order of the documentation. */
 export const settingSpecs: readonly SettingSpec[] = [
+  ...Object.entries(upstreamRows),
   ...Object.entries(rows),
   ...Object.entries(accessRows),
   ...Object.entries(cacheRows).map(([key, row]) => [key, { group: 'Cache', ...row }] as const),

@@ -1,82 +1,100 @@
 import type { Random } from '../upstream/backoff.ts';
-import { Session } from '../upstream/session.ts';
-import type { SessionSettings } from '../upstream/session-state.ts';
+import type { Session } from '../upstream/session.ts';
 import type { AuthorityGroup, StreamGroup } from '../xds/type-urls.ts';
 import type { Authorities } from './authorities.ts';
+import { Lane, type LaneSettings, type Staging } from './lane.ts';
 
 /** Streams of a view; types that would need one more share the last. */
 const ownStreamsMax = 8;
 
-/** The upstream streams of one view, one for each stream group, all with the same node. */
-export class Streams {
+/** What the upstream streams of a view are made with. */
+export interface StreamsSettings extends LaneSettings {
+  /** Control planes besides the main one. */
+  readonly authorities: Authorities;
+  /** Everything goes over one stream: the upstream allows no second one. */
+  readonly isSingleStream: boolean;
+}
+
+/** The upstream streams of one view, a lane for each stream group, all with the same node. */
+export class Streams<T extends Staging = Staging> {
   /** Encoded Node that they carry. */
   node: Buffer;
-  readonly #settings: SessionSettings;
-  readonly #authorities: Authorities;
+  readonly #settings: StreamsSettings;
   readonly #newStreamId: () => number;
   readonly #random: Random;
-  readonly #sessions = new Map<StreamGroup, Session>();
+  readonly #newSet: (lane: Lane, session: Session) => T;
+  readonly #lanes = new Map<StreamGroup, Lane<T>>();
 
   constructor(
     node: Buffer,
-    settings: SessionSettings & { readonly authorities: Authorities },
+    settings: StreamsSettings,
     newStreamId: () => number,
     random: Random,
+    newSet: (lane: Lane, session: Session) => T,
   ) {
     this.node = node;
     this.#settings = settings;
-    this.#authorities = settings.authorities;
     this.#newStreamId = newStreamId;
     this.#random = random;
+    this.#newSet = newSet;
   }
 
-  [Symbol.iterator](): IterableIterator<Session> {
-    return this.#sessions.values();
+  lanes(): IterableIterator<Lane<T>> {
+    return this.#lanes.values();
   }
 
-  /** The stream of a group, made when first asked for. */
-  of(group: StreamGroup): Session {
-    return this.#sessions.get(group) ?? this.#make(group, this.#settings);
+  /** Every stream, those that are about to take another one's place included. */
+  *[Symbol.iterator](): Generator<Session> {
+    for (const lane of this.lanes()) yield* lane.sessions();
   }
 
-  /** The stream to the control plane of other authorities. */
-  ofAuthority(group: AuthorityGroup): Session {
-    const known = this.#sessions.get(group);
-    return known ?? this.#make(group, { ...this.#settings, addresses: this.#authorities.addressesOf(group) });
+  /** The lane of a group, made when first asked for. */
+  of(group: StreamGroup): Lane<T> {
+    const { isSingleStream } = this.#settings;
+    const known = isSingleStream ? 'main' : group;
+    return this.#lanes.get(known) ?? this.#make(known, this.#settings);
   }
 
-  /** A stream for a type over which a server ended the one that it shared. */
-  ownFor(typeUrl: string): Session {
-    return this.of(this.#sessions.size < ownStreamsMax ? `own ${typeUrl}` : 'own others');
+  /** The lane of the control plane of other authorities. */
+  ofAuthority(group: AuthorityGroup): Lane<T> {
+    const addresses = this.#settings.authorities.addressesOf(group);
+    return this.#lanes.get(group) ?? this.#make(group, { ...this.#settings, addresses });
   }
 
-  /** The session with the stream of this number. */
-  find(streamId: number): Session | undefined {
-    for (const session of this) if (session.streamId === streamId) return session;
+  /** A lane for a type over which a server ended the stream that it shared. */
+  ownFor(typeUrl: string): Lane<T> {
+    return this.of(this.#lanes.size < ownStreamsMax ? `own ${typeUrl}` : 'own others');
+  }
+
+  /** The lane and the session with the stream of this number. */
+  find(streamId: number): { readonly lane: Lane<T>; readonly session: Session } | undefined {
+    for (const lane of this.lanes()) {
+      for (const session of lane.sessions()) if (session.streamId === streamId) return { lane, session };
+    }
     return undefined;
   }
 
   /** They carry another node from now on. */
   introduce(node: Buffer): void {
     this.node = node;
-    for (const session of this) session.introduce(node);
+    for (const lane of this.lanes()) lane.introduce(node);
   }
 
   /** Upstream is asked for something and cannot be reached. */
   get isCutOff(): boolean {
-    for (const session of this) if (!session.isOpen && session.phase !== 'idle') return true;
+    for (const { active } of this.lanes()) if (!active.isOpen && active.phase !== 'idle') return true;
     return false;
   }
 
   nextDeadlineMs(): number {
     let deadline = Infinity;
-    for (const session of this) deadline = Math.min(deadline, session.nextDeadlineMs());
+    for (const lane of this.lanes()) deadline = Math.min(deadline, lane.nextDeadlineMs());
     return deadline;
   }
 
-  #make(group: StreamGroup, settings: SessionSettings): Session {
-    const session = new Session(group, settings, this.node, this.#newStreamId, this.#random);
-    this.#sessions.set(group, session);
-    return session;
+  #make(group: StreamGroup, settings: LaneSettings): Lane<T> {
+    const lane = new Lane(group, settings, () => this.node, this.#newStreamId, this.#random, this.#newSet);
+    this.#lanes.set(group, lane);
+    return lane;
   }
 }

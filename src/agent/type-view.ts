@@ -1,32 +1,16 @@
 import type { Placement } from '../cache/applied.ts';
-import type { TypeStore } from '../cache/store.ts';
 import type { StoredTypeState } from '../cache/stored.ts';
 import type { TypeInterest } from '../cache/watch-map.ts';
 import type { TypeSource } from '../local-ads/type-source.ts';
-import type { HeldState } from '../upstream/interest.ts';
-import { narrowHeld, narrowInterest } from '../upstream/narrowed.ts';
-import type { Session } from '../upstream/session.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import { aliasesIn } from '../xds/resource-fields.ts';
 import { globOf } from '../xds/resource-name.ts';
-import type { AuthorityGroup } from '../xds/type-urls.ts';
 import type { Nonce, TypeUrl } from '../xds/types.ts';
-import type { AckLedger } from './ack-ledger.ts';
-import type { Authorities } from './authorities.ts';
 import type { DiskLog } from './disk-log.ts';
+import type { Feed } from './feed.ts';
 import type { Freshness } from './freshness.ts';
 import type { HeldRemovals } from './guard.ts';
-import type { Room } from './room.ts';
 import type { Trials } from './trials.ts';
-
-/** What a type gets from one control plane. */
-export interface Feed {
-  /** Undefined for the main one. */
-  readonly group: AuthorityGroup | undefined;
-  /** The stream that carries it; another one once a server ended that one over this type. */
-  session: Session;
-  readonly ledger: AckLedger;
-}
 
 /** One resource type of a view, from the upstream subscription to what clients are given. */
 export interface TypeView extends TypeSource {
@@ -43,33 +27,14 @@ export interface TypeView extends TypeSource {
   readonly freshness: Freshness;
   /** Nothing is served of it before upstream has spoken, at most until then; monotonic in ms (startup `prefer-upstream`). */
   awaitedUntilMs: number | undefined;
+  /** Server that it came from, as configured; empty when that is not known. */
+  server: string;
+  /** Nonce of the newest response, whichever feed it came from. */
+  newestNonce: Nonce | undefined;
+  /** It is the set of another server, which is not served yet. */
+  readonly isStaged: boolean;
   /** When rows of names that nobody wants go from the disk, monotonic in ms; Infinity for not at all. */
   leftoversUntilMs: number;
-}
-
-/** Has the session of a feed ask for what is wanted of the type there. */
-export function connect(type: TypeView, { group, session }: Feed, authorities: Authorities, room: Room): void {
-  const { typeUrl, store, interest } = type;
-  const held: HeldState = {
-    has: name => store.heldVersion(name) !== undefined,
-    versions: () => heldVersions(store, interest),
-    get isComplete() {
-      return store.isKnown;
-    },
-    refusal: (resources, isWhole) =>
-      room.refusal(
-        store,
-        resources.filter(one => placement(type, one) !== 'ignore'),
-        isWhole,
-      ),
-  };
-  if (authorities.isEmpty) {
-    session.addType(typeUrl, interest, held);
-    return;
-  }
-  const belongs = (name: string): boolean => authorities.groupOf(name) === group;
-  const isForWildcard = group === undefined;
-  session.addType(typeUrl, narrowInterest(interest, belongs, isForWildcard), narrowHeld(held, belongs));
 }
 
 /** What the verdict on a response is known by: two control planes may use the same nonce. */
@@ -95,14 +60,16 @@ export function confirmedAtMs({ typeUrl, main, feeds }: TypeView): number {
   if (feeds.length === 1) return main.session.confirmedAtMs(typeUrl);
   let atMs = -Infinity;
   for (const { session } of feeds) {
-    if (session.isAsked(typeUrl)) atMs = Math.max(atMs, session.confirmedAtMs(typeUrl));
+    if (session.types.isWanted(typeUrl)) atMs = Math.max(atMs, session.confirmedAtMs(typeUrl));
   }
   return atMs === -Infinity ? Infinity : atMs;
 }
 
 /** Where a resource of upstream's belongs. */
-export function placement({ interest, store }: TypeView, { name, extra }: WireResource): Placement {
+export function placement({ interest, store, isStaged }: TypeView, { name, extra }: WireResource): Placement {
   if (interest.isWildcard || interest.isNamed(name)) return 'serve';
+  // Of a set that is to be whole nothing may lie where it could be lost.
+  if (isStaged && interest.has(name)) return 'serve';
   // What is asked for by another name stays with it: a collection without one of its members would be none.
   const glob = globOf(name);
   if (glob !== undefined && interest.has(glob)) return 'serve';
@@ -182,24 +149,6 @@ export function dropLeftovers(type: TypeView): void {
 }
 
 /** What the disk keeps of a type besides its resources. */
-export function stateOf({ store, freshness, upstreamVersion }: TypeView): StoredTypeState {
-  return { isKnown: store.isKnown, confirmedWallMs: freshness.confirmedWallMs, upstreamVersion };
-}
-
-/** Names and versions to resume from: everything held that the subscription covers, and nothing else (R107). */
-function* heldVersions(store: TypeStore, interest: TypeInterest): Generator<readonly [string, string]> {
-  if (interest.isWildcard && store.isKnown) {
-    for (const { name } of store.entries()) yield [name, store.heldVersion(name) ?? ''];
-    for (const [name, { entry }] of store.quarantined) if (!store.get(name)) yield [name, entry.version];
-    return;
-  }
-  for (const name of interest.names()) {
-    const members = store.served.membersOf(name);
-    // By an alias a server would not know it (R18).
-    const held = members.size > 0 ? members : [store.served.find(name)?.name ?? name];
-    for (const one of held) {
-      const version = store.heldVersion(one);
-      if (version !== undefined) yield [one, version];
-    }
-  }
+export function stateOf({ store, freshness, upstreamVersion, server }: TypeView): StoredTypeState {
+  return { isKnown: store.isKnown, confirmedWallMs: freshness.confirmedWallMs, upstreamVersion, server };
 }

@@ -1,51 +1,37 @@
-import type { Bodies } from '../cache/body-pool.ts';
-import type { IdleTier } from '../cache/idle-tier.ts';
-import { TypeStore } from '../cache/store.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
-import { type InterestChange, TypeInterest } from '../cache/watch-map.ts';
-import { AnswerShelf } from '../local-ads/answer-shelf.ts';
+import type { InterestChange } from '../cache/watch-map.ts';
 import type { Random } from '../upstream/backoff.ts';
 import type { Session } from '../upstream/session.ts';
 import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
-import type { SessionSettings } from '../upstream/session-state.ts';
-import { type AuthorityGroup, endpointType, groupOf, traitsOf } from '../xds/type-urls.ts';
-import type { Clock, Nonce, RpcStatus, TypeUrl, ViewKey } from '../xds/types.ts';
-import { AckLedger, type AckMode } from './ack-ledger.ts';
-import { DiskLog } from './disk-log.ts';
+import { type Clock, grpcCode, type Nonce, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import type { Note } from './events.ts';
-import { Freshness } from './freshness.ts';
+import type { Feed } from './feed.ts';
 import { type FreshnessSettings, FreshnessWatch } from './freshness-watch.ts';
-import { type GuardSettings, HeldRemovals } from './guard.ts';
+import type { GuardSettings } from './guard.ts';
 import { type Change, Intake } from './intake.ts';
 import { InterestFlow, type InterestSettings } from './interest-flow.ts';
-import { References } from './references.ts';
+import type { Lane } from './lane.ts';
 import { restoreType } from './restore.ts';
 import { Room, type RoomSettings } from './room.ts';
-import { Streams } from './streams.ts';
-import { Trials } from './trials.ts';
-import { connect, dropLeftovers, type Feed, isReachable, stateOf, type TypeView, verdictsDueMs } from './type-view.ts';
+import { SilenceReader } from './silence.ts';
+import { isHeard, StagedSet, type StagedType } from './staged-set.ts';
+import { Streams, type StreamsSettings } from './streams.ts';
+import { TypeFactory, type TypeSettings, type ViewTiers } from './type-factory.ts';
+import { dropLeftovers, isReachable, stateOf, type TypeView, verdictsDueMs } from './type-view.ts';
 
 /** What a view is made with. */
 export interface ViewSettings
-  extends SessionSettings,
+  extends StreamsSettings,
     GuardSettings,
     FreshnessSettings,
     InterestSettings,
+    TypeSettings,
     RoomSettings {
   /** How long what was restored is asked for upstream without a client. */
   readonly restoredLingerMs: number;
-  /** Most names of a type that linger without a subscriber. */
-  readonly namesMax: number;
   readonly viewTypesMax: number;
   readonly startup: 'prefer-cache' | 'prefer-upstream';
   readonly startupGraceMs: number;
-  readonly ack: AckMode;
-}
-
-/** What views share: neither of it lets one see what another has. */
-export interface ViewTiers {
-  readonly idle: IdleTier;
-  readonly bodies: Bodies;
 }
 
 /**
@@ -57,8 +43,8 @@ export class View {
   readonly types = new Map<TypeUrl, TypeView>();
   readonly #settings: ViewSettings;
   readonly #intake: Intake;
-  readonly #tiers: ViewTiers;
-  readonly #streams: Streams;
+  readonly #factory: TypeFactory;
+  readonly #streams: Streams<StagedSet>;
   readonly #notes: Note[] = [];
   readonly #watch: FreshnessWatch;
   readonly #interests: InterestFlow;
@@ -66,8 +52,9 @@ export class View {
   isUnused = false;
   /** Made of what was stored, for a client that has not come yet. */
   #isHint = false;
-  readonly #references = new References(this.types);
+  readonly #silence: SilenceReader;
   readonly #room: Room;
+  readonly #changes: Change[] = [];
 
   constructor(
     key: ViewKey,
@@ -79,12 +66,17 @@ export class View {
   ) {
     this.key = key;
     this.#settings = settings;
-    this.#tiers = tiers;
-    this.#streams = new Streams(node, settings, newStreamId, random);
-    this.#intake = new Intake(settings, note => this.#notes.push(note));
+    const note = (one: Note): void => {
+      this.#notes.push(one);
+    };
+    this.#streams = new Streams(node, settings, newStreamId, random, (lane, session) => this.#newSet(lane, session));
+    this.#intake = new Intake(settings, note);
+    this.#silence = new SilenceReader(this.types, this.#intake, note);
     this.#room = new Room(settings, this.types);
     this.#interests = new InterestFlow(settings);
-    this.#watch = new FreshnessWatch(settings, note => this.#notes.push(note));
+    this.#watch = new FreshnessWatch(settings, note);
+    const maxAgeOf = this.#watch.maxAgeOf.bind(this.#watch);
+    this.#factory = new TypeFactory(key, settings, tiers, this.#streams, this.#room, maxAgeOf);
   }
 
   /** Encoded Node that its upstream streams carry. */
@@ -115,6 +107,7 @@ export class View {
     for (const one of stored.types.slice(0, this.#settings.viewTypesMax)) {
       const type = this.type(one.typeUrl);
       this.#notes.push(restoreType(type, one, stored.provenance, untilMs, clock));
+      type.main.lane.restoredFrom(one.server);
       if (this.#settings.startup === 'prefer-upstream') {
         type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
       }
@@ -143,14 +136,18 @@ export class View {
 
   /** `control_plane.identifier` for clients (R125). */
   readonly controlPlane = (): string => {
-    const identifier = this.#streams.of('main').status.identifier;
+    const identifier = this.#streams.of('main').active.status.identifier;
     return identifier ? `weir/${identifier}` : 'weir';
   };
 
   /** Notes since the last call. */
   takeNotes(): Note[] {
-    for (const session of this.#streams) {
-      for (const note of session.takeNotes()) this.#notes.push({ kind: 'upstream', group: session.group, note });
+    for (const lane of this.#streams.lanes()) {
+      for (const session of lane.known()) {
+        const isTrial = session !== lane.active;
+        for (const note of session.takeNotes())
+          this.#notes.push({ kind: 'upstream', group: lane.group, note, isTrial });
+      }
     }
     return this.#notes.splice(0);
   }
@@ -159,35 +156,15 @@ export class View {
   type(typeUrl: TypeUrl): TypeView {
     const known = this.types.get(typeUrl);
     if (known) return known;
-    const store = new TypeStore(typeUrl, traitsOf(typeUrl), this.#tiers.idle, this.#tiers.bodies, this.key);
-    const interest = new TypeInterest(this.#settings.lingerMs, this.#settings.namesMax);
-    const { authorities, ack } = this.#settings;
-    const feed = (group: AuthorityGroup | undefined, session: Session): Feed => ({
-      group,
-      session,
-      ledger: new AckLedger(ack),
-    });
-    const main = feed(undefined, this.#streams.of(groupOf(typeUrl)));
-    const others = [...authorities.groups()].map(group => feed(group, this.#streams.ofAuthority(group)));
-    const type: TypeView = {
-      typeUrl,
-      store,
-      interest,
-      main,
-      feeds: [main, ...others],
-      trials: new Trials(),
-      heldRemovals: new HeldRemovals(),
-      disk: this.#settings.isStoring ? new DiskLog(this.key, store) : undefined,
-      freshness: new Freshness(this.#watch.maxAgeOf(typeUrl)),
-      awaitedUntilMs: undefined,
-      leftoversUntilMs: Infinity,
-      shelf: new AnswerShelf(store),
-      noncePrefix: `${this.types.size.toString(36)}-`,
-      upstreamVersion: '',
-    };
-    for (const one of type.feeds) connect(type, one, authorities, this.#room);
+    const type = this.#factory.make(typeUrl);
     this.types.set(typeUrl, type);
     return type;
+  }
+
+  /** Room for what another server of a lane says before it is served. */
+  #newSet(lane: Lane, session: Session): StagedSet {
+    const make = (typeUrl: TypeUrl): StagedType => this.#factory.makeStaged(this.type(typeUrl), lane, session);
+    return new StagedSet(session, make, this.#intake, note => this.#notes.push(note), lane.typeUrls());
   }
 
   /** Takes in what a client's request changed in its interest. */
@@ -200,7 +177,7 @@ export class View {
     for (const { typeUrl, interest, feeds } of [...this.types.values()]) {
       if (interest.isWildcard || interest.size > 0 || isAskedFor(typeUrl)) continue;
       this.types.delete(typeUrl);
-      for (const { session } of feeds) session.removeType(typeUrl);
+      for (const { lane } of feeds) lane.removeType(typeUrl);
     }
   }
 
@@ -218,18 +195,57 @@ export class View {
   advance(clock: Clock): UpstreamEffect[] {
     const all: UpstreamEffect[] = [];
     this.#watch.refresh(this.types.values(), clock);
-    for (const session of this.#streams) {
-      const effects = session.advance(clock.monotonicMs, clock.wallMs);
+    for (const lane of this.#streams.lanes()) {
+      const effects = lane.advance(clock);
       // The session itself ended its stream, in order to open another one.
-      if (effects.some(effect => effect.kind === 'close_upstream')) this.#lost(session);
+      const { streamId } = lane.active;
+      const isRenewed = effects.some(effect => effect.kind === 'open_upstream' && effect.streamId === streamId);
+      if (isRenewed) this.#lost(lane.active);
       all.push(...effects);
+      if (lane.isReadyToSwitch(clock.monotonicMs)) all.push(...this.#switchOver(lane, clock));
     }
     return all;
   }
 
+  /** The types whose content is another server's since the last call. */
+  takeChanges(): Change[] {
+    return this.#changes.splice(0);
+  }
+
+  /** Another server takes the place of the one in use: all types at one moment, and the clients hear of it in the order of R86. */
+  #switchOver(lane: Lane<StagedSet>, clock: Clock): UpstreamEffect[] {
+    const from = lane.active;
+    this.#lost(from);
+    const { set, effects } = lane.switchOver(clock);
+    const open: string[] = [];
+    for (const staged of set.types()) {
+      const type = this.types.get(staged.typeUrl);
+      const feed = type?.feeds.find(one => one.lane === lane);
+      if (!type || !feed) continue;
+      if (isHeard(staged)) this.#changes.push(this.#intake.takeOver(type, feed, staged, clock));
+      else if (from.types.isWanted(staged.typeUrl)) open.push(type.store.traits.shortName);
+      staged.store.dispose();
+    }
+    const note = { kind: 'server_changed', from: from.address, to: lane.active.address, open } as const;
+    this.#notes.push({ kind: 'upstream', group: lane.group, note, isTrial: false });
+    return effects;
+  }
+
   /** The stream of this number, if it is one of the view's. */
   sessionOf(streamId: number): Session | undefined {
-    return this.#streams.find(streamId);
+    return this.#streams.find(streamId)?.session;
+  }
+
+  /** A stream was opened. */
+  opened(session: Session, streamId: number, clock: Clock): void {
+    session.opened(streamId, clock.monotonicMs, clock.wallMs);
+    const lane = this.#laneOf(session);
+    if (lane.active !== session) lane.candidateOpened(clock.monotonicMs);
+  }
+
+  /** Certificates or tokens have changed. */
+  credentialsChanged(nowMs: number): void {
+    for (const lane of this.#streams.lanes()) lane.credentialsChanged(nowMs);
   }
 
   /** Takes in one upstream response. */
@@ -240,6 +256,14 @@ export class View {
     clock: Clock,
   ): { change?: Change; effects: UpstreamEffect[] } {
     const { received, effects } = session.received(streamId, bytes, clock.monotonicMs, clock.wallMs);
+    const lane = this.#laneOf(session);
+    if (lane.active !== session) {
+      lane.candidate?.set.take(received, clock);
+      this.#noteReceived(session, received);
+      if (received.kind !== 'broken') return { effects };
+      lane.candidateClosed({ code: grpcCode.internal, message: received.error }, clock.monotonicMs, clock.wallMs);
+      return { effects };
+    }
     const change = this.#take(session, received, clock);
     if (received.kind === 'broken') this.#lost(session);
     return change ? { change, effects } : { effects };
@@ -249,13 +273,23 @@ export class View {
   closed(session: Session, streamId: number, status: RpcStatus, clock: Clock): void {
     this.#watch.refresh(this.types.values(), clock);
     const suspect = session.closed(streamId, status, clock.monotonicMs, clock.wallMs);
-    this.#lost(session);
+    const lane = this.#laneOf(session);
+    if (lane.active === session) this.#lost(session);
+    else lane.candidateClosed(status, clock.monotonicMs, clock.wallMs);
     const type = suspect && this.types.get(suspect);
-    if (type?.main.session !== session) return;
-    session.removeType(type.typeUrl);
-    type.main.session = this.#streams.ownFor(type.typeUrl);
-    connect(type, type.main, this.#settings.authorities, this.#room);
-    this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message });
+    if (type?.main.lane !== lane) return;
+    lane.removeType(type.typeUrl);
+    const isMuted = this.#settings.isSingleStream;
+    if (!isMuted) {
+      type.main.lane = this.#streams.ownFor(type.typeUrl);
+      this.#factory.connect(type, type.main);
+    }
+    this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message, isMuted });
+  }
+
+  #laneOf(session: Session): Lane<StagedSet> {
+    for (const lane of this.#streams.lanes()) for (const one of lane.sessions()) if (one === session) return lane;
+    return this.#streams.of('main');
   }
 
   /** The session's stream is gone: open verdicts died with it (R131). */
@@ -279,7 +313,11 @@ export class View {
     isRepeat: boolean,
     nowMs: number,
   ): void {
-    if (!feed.session.answer(type.typeUrl, nonce, status, isRepeat, nowMs)) return;
+    const { types } = feed.session;
+    const isTold = types.answer(type.typeUrl, nonce, status, isRepeat, nowMs);
+    // What was staged was acknowledged before any client saw it.
+    const isLate = !isTold && status !== undefined && types.refuseLate(type.typeUrl, nonce, status);
+    if (!isTold && !isLate) return;
     this.#notes.push({
       kind: 'upstream_answered',
       typeUrl: type.typeUrl,
@@ -300,16 +338,9 @@ export class View {
       if (type.heldRemovals.untilMs <= now && this.#intake.releaseHeld(type, 'grace', now)) touched.push(type);
     }
     if (this.#watch.confirmAtMs <= now) this.#watch.confirm(this.types.values(), clock);
-    for (const session of this.#streams) {
-      for (const [typeUrl, verdicts] of session.due(now, this.#references.isKnownMissing)) {
-        const type = this.type(typeUrl);
-        this.#noteMissing(type, verdicts.inferred, 'inferred');
-        // A set of all clusters does not say that one asked for by name is not being made at this moment (R48): good for whole lists only.
-        this.#noteMissing(type, verdicts.presumed, type.store.traits.isFullState ? 'timeout' : 'inferred');
-        this.#noteMissing(type, verdicts.timedOut, 'timeout');
-        if (verdicts.isComplete && session === type.main.session) this.#intake.complete(type, now);
-        touched.push(type);
-      }
+    for (const lane of this.#streams.lanes()) {
+      touched.push(...this.#silence.read(lane.active, now));
+      lane.candidate?.set.tick(now);
     }
     return touched;
   }
@@ -338,20 +369,16 @@ export class View {
   }
 
   #take(session: Session, received: Received, clock: Clock): Change | undefined {
-    switch (received.kind) {
-      case 'stale':
-        return undefined;
-      case 'broken':
-        this.#notes.push({ kind: 'response_broken', group: session.group, reason: received.error });
-        return undefined;
-      case 'refused':
-        this.#notes.push({ kind: 'response_refused', typeUrl: received.typeUrl, reason: received.error });
-        return undefined;
-      case 'unasked':
-        this.#notes.push({ kind: 'response_unasked', typeUrl: received.typeUrl });
-        return undefined;
-      case 'accepted':
-        return this.#accepted(session, received, clock);
+    this.#noteReceived(session, received);
+    return received.kind === 'accepted' ? this.#accepted(session, received, clock) : undefined;
+  }
+
+  #noteReceived({ group }: Session, received: Received): void {
+    const { kind } = received;
+    if (kind === 'broken') this.#notes.push({ kind: 'response_broken', group, reason: received.error });
+    else if (kind === 'unasked') this.#notes.push({ kind: 'response_unasked', typeUrl: received.typeUrl });
+    else if (kind === 'refused') {
+      this.#notes.push({ kind: 'response_refused', typeUrl: received.typeUrl, reason: received.error });
     }
   }
 
@@ -359,15 +386,5 @@ export class View {
   releaseHeld(typeUrl: TypeUrl | undefined, nowMs: number): TypeView[] {
     const asked = [...this.types.values()].filter(type => typeUrl === undefined || type.typeUrl === typeUrl);
     return asked.filter(type => this.#intake.releaseHeld(type, 'operator', nowMs));
-  }
-
-  #noteMissing(type: TypeView, names: readonly string[], reason: 'inferred' | 'timeout'): void {
-    if (names.length === 0) return;
-    for (const name of names) {
-      // A cluster that refers to these endpoints may be warming: its client must not be told that they are gone (R95).
-      const isNeeded = type.typeUrl === endpointType && this.#references.has(name);
-      type.store.setAbsent(name, isNeeded ? 'timeout' : reason);
-    }
-    this.#notes.push({ kind: 'names_missing', typeUrl: type.typeUrl, names, reason });
   }
 }

@@ -14,7 +14,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type DiskNote, DiskUnusable } from './disk-notes.ts';
 
 /** Version of the tables; a file with a newer one is not ours to touch. */
-export const formatVersion = 2;
+export const formatVersion = 3;
 /** `WEIR` in ASCII: SQLite's application id, by which a database of others is known. */
 const applicationId = 0x57454952;
 const headerBytes = 100;
@@ -25,7 +25,7 @@ const setAsideMax = 3;
 const crashesMax = 3;
 const crashWindowMs = 60_000;
 
-const schema = `
+const secondSchema = `
 create table view (id integer primary key, key text not null unique, match_key text not null, used_ms integer not null,
   checksum integer not null, node blob not null) strict;
 create table type (id integer primary key, view integer not null references view on delete cascade, url text not null,
@@ -36,9 +36,15 @@ create table resource (type integer not null references type on delete cascade, 
 create table load_attempt (at_ms integer not null) strict;
 `;
 
+/** Format 3 knows which server each type came from. */
+const thirdStep = `alter table type add column server text not null default ''`;
+
+const schema = `${secondSchema}; ${thirdStep}`;
+
 /** From each format to the next. Format 1 was never released; it kept no trust, so nothing of it can be taken over but that it was ours. */
 const migrations: ReadonlyMap<number, string> = new Map([
-  [1, `drop table if exists resource; drop table if exists type; drop table if exists view; ${schema}`],
+  [1, `drop table if exists resource; drop table if exists type; drop table if exists view; ${secondSchema}`],
+  [2, thirdStep],
 ]);
 
 /**

@@ -84,7 +84,7 @@ function readType(reader: RecordReader, expected: ExpectedType): StoredType {
     names.add(resource.name);
     resources.push(resource);
   }
-  return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, resources };
+  return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, server: '', resources };
 }
 
 function readResource(reader: RecordReader): StoredResource {

@@ -45,6 +45,8 @@ export interface StoredTypeState {
   readonly confirmedWallMs: number;
   /** Upstream's newest `version_info`. */
   readonly upstreamVersion: string;
+  /** Server that it came from, as configured; empty when that is not known (seeds, files of an older format). */
+  readonly server: string;
 }
 
 /**

@@ -10,8 +10,23 @@ export type UpstreamEffect =
 /** What a session tells of itself: the core makes a log line and a metric of it. */
 export type SessionNote =
   | { readonly kind: 'stream_opening'; readonly variant: Variant; readonly address: string }
-  | { readonly kind: 'stream_lost'; readonly code: number; readonly message: string; readonly retryInMs: number }
+  | {
+      readonly kind: 'stream_lost';
+      readonly code: number;
+      readonly message: string;
+      readonly retryInMs: number;
+      /** The server had said that it would end it, or its time was near anyway. */
+      readonly isPlanned: boolean;
+    }
   | { readonly kind: 'stream_recycled'; readonly reason: string }
+  | {
+      readonly kind: 'server_changed';
+      /** Servers as configured. */
+      readonly from: string;
+      readonly to: string;
+      /** Types of which the new one has said nothing in time: what was served of them is served on. */
+      readonly open: readonly string[];
+    }
   | { readonly kind: 'variant_changed'; readonly variant: Variant; readonly reason: string };
 
 /** What one response turned out to be. */

@@ -8,11 +8,14 @@ import type { Subscription } from './subscription.ts';
 
 /** Everything a session is told once. */
 export interface SessionSettings extends AnswerTiming {
-  readonly addresses: readonly string[];
   readonly variant: 'auto' | Variant;
   readonly reconnectBaseMs: number;
   readonly reconnectMaxMs: number;
   readonly resourcesMax: number;
+  /** How long a stream is kept before it is opened anew for balance, in ms; 0 for as long as it lasts. */
+  readonly recycleMs: number;
+  /** Longest delay of the first stream of a process that has something to serve, in ms. */
+  readonly startJitterMs: number;
   /** Whether a new Delta stream lists what is held, so that upstream sends differences only (R107, R109). */
   readonly isResuming: boolean;
 }
@@ -36,6 +39,19 @@ export interface TypeLink {
   wasAnswered: boolean;
   /** Whether it answered on the present stream. */
   isAnswered: boolean;
+}
+
+/** A type that nothing was asked of yet. */
+export function newLink(
+  typeUrl: TypeUrl,
+  interest: Interest,
+  held: HeldState,
+  subscription: Subscription,
+  tracker: AnswerTracker,
+): TypeLink {
+  const asked = { refused: undefined, askedAs: undefined, askedAtMs: Infinity };
+  const answered = { isResumed: false, wasAnswered: false, isAnswered: false };
+  return { typeUrl, interest, held, subscription, tracker, ...asked, ...answered };
 }
 
 /** What a session is doing. */

@@ -1,54 +1,62 @@
-import { invariant } from '../xds/assert.ts';
 import { type StreamGroup, traitsOf } from '../xds/type-urls.ts';
-import { grpcCode, type Nonce, type RpcStatus, type TypeUrl } from '../xds/types.ts';
+import { grpcCode, type RpcStatus, type TypeUrl } from '../xds/types.ts';
 import { encodeDeltaRequest, encodeSotwRequest } from '../xds/wire-request.ts';
 import { decodeResponse } from '../xds/wire-response.ts';
-import { AnswerTracker, type Verdicts } from './answer-tracker.ts';
+import type { Verdicts } from './answer-tracker.ts';
 import { asideNames } from './aside-names.ts';
 import { Backoff, type Random } from './backoff.ts';
-import { DeltaSubscription } from './delta-subscription.ts';
-import type { HeldState, Interest } from './interest.ts';
+import { Renewal } from './renewal.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
-import { fitting, linkConfirmedAtMs, type Phase, type SessionSettings, type TypeLink } from './session-state.ts';
-import { SotwSubscription } from './sotw-subscription.ts';
-import type { Subscription } from './subscription.ts';
+import { fitting, type Phase, type SessionSettings } from './session-state.ts';
+import { StreamHistory, standingAfterMs } from './stream-history.ts';
 import { suspectOf } from './suspect.ts';
+import { TypeLinks } from './type-links.ts';
 import { VariantChoice } from './variant-choice.ts';
 
 /**
- * One stream to the control plane for one (view, group): phases, variant, reconnection, and one subscription per type.
+ * One stream to one server for one (view, group): phases, variant, reconnection, and one subscription per type.
  *
  * Phases: idle → connecting → open → backoff → connecting …; idle only before something is wanted.
  */
 export class Session {
   readonly group: StreamGroup;
+  /** Server that it is to, as configured. */
+  readonly address: string;
+  readonly types: TypeLinks;
   readonly #settings: SessionSettings;
+  readonly #random: Random;
   readonly #backoff: Backoff;
   readonly #variant: VariantChoice;
   #node: Buffer;
   readonly #newStreamId: () => number;
-  readonly #types = new Map<TypeUrl, TypeLink>();
   readonly #notes: SessionNote[] = [];
   #phase: Phase = { kind: 'idle' };
-  #addressIndex = 0;
-  #phaseSinceWallMs = 0;
-  #identifier = '';
-  #lastError: string | undefined;
-  /** Types asked for on the present stream. */
-  #asked = 0;
-  #mustRenew = false;
+  readonly #history = new StreamHistory();
+  #renewal: Renewal;
+  #isStarting = true;
 
   /**
    * @param node encoded Node for the first request of each stream (R1)
    * @param newStreamId gives numbers never used before
    */
-  constructor(group: StreamGroup, settings: SessionSettings, node: Buffer, newStreamId: () => number, random: Random) {
+  constructor(
+    group: StreamGroup,
+    address: string,
+    settings: SessionSettings,
+    node: Buffer,
+    newStreamId: () => number,
+    random: Random,
+  ) {
     this.group = group;
+    this.address = address;
     this.#settings = settings;
+    this.#random = random;
     this.#node = node;
     this.#newStreamId = newStreamId;
+    this.#renewal = new Renewal(0, random, 0);
     this.#backoff = new Backoff(settings.reconnectBaseMs, settings.reconnectMaxMs, random);
     this.#variant = new VariantChoice(settings.variant);
+    this.types = new TypeLinks(settings, () => this.#variant.current);
   }
 
   get phase(): 'idle' | 'connecting' | 'open' | 'backoff' {
@@ -57,13 +65,15 @@ export class Session {
 
   /** The phase as people see it: a stream counts as connected once it was opened to a reached server. */
   get status() {
+    const { identifier, sinceWallMs, lastError, unauthenticatedSinceWallMs } = this.#history;
     return {
       phase: this.#phase.kind,
       variant: this.#variant.current,
-      address: this.#address,
-      identifier: this.#identifier,
-      sinceWallMs: this.#phaseSinceWallMs,
-      lastError: this.#lastError,
+      address: this.address,
+      identifier,
+      sinceWallMs,
+      lastError,
+      unauthenticatedSinceWallMs,
     };
   }
 
@@ -81,73 +91,51 @@ export class Session {
     return this.#phase.kind === 'open' ? nowMs - this.#phase.sinceMs : 0;
   }
 
-  /** Whether the session has to ask for anything of the type. */
-  isAsked(typeUrl: TypeUrl): boolean {
-    const interest = this.#types.get(typeUrl)?.interest;
-    return interest !== undefined && (interest.isWildcard || interest.size > 0);
+  /** Whether the server has answered on the present stream. */
+  get hasResponse(): boolean {
+    return this.#phase.kind === 'open' && this.#phase.hasResponse;
+  }
+
+  /** Since when there has been no stream that stands, monotonic in ms; undefined while there is one, and before the first attempt. */
+  downSinceMs(nowMs: number): number | undefined {
+    return this.#isStanding(nowMs) ? undefined : this.#history.downSinceMs;
   }
 
   /** When what is held of a type counts as what upstream has, monotonic in ms: Infinity while it cannot, in the past when it does. */
   confirmedAtMs(typeUrl: TypeUrl): number {
-    const link = this.#types.get(typeUrl);
-    return this.#phase.kind === 'open' && link ? linkConfirmedAtMs(link) : Infinity;
+    return this.#phase.kind === 'open' ? this.types.confirmedAtMs(typeUrl) : Infinity;
   }
 
   /** The client that came has another Node than the one remembered: streams carry it from now on (R65, R68). */
   introduce(node: Buffer): void {
     if (this.#node.equals(node)) return;
     this.#node = node;
-    this.#mustRenew = this.#phase.kind === 'open';
+    if (this.#phase.kind === 'open') this.#renewal.nodeChanged();
+  }
+
+  /** The server has said that it is about to close the connection: another stream takes this one's place before it ends. */
+  serverLeaves(streamId: number, nowMs: number): void {
+    if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#renewal.serverLeaves(nowMs);
+  }
+
+  /** Certificates or tokens have changed: whoever waits to try again need not wait any longer. */
+  credentialsChanged(nowMs: number): void {
+    if (this.#phase.kind !== 'backoff') return;
+    this.#backoff.reset();
+    this.#phase = { kind: 'backoff', untilMs: Math.min(this.#phase.untilMs, nowMs + this.#backoff.nextDelayMs()) };
+  }
+
+  /** Ends the stream, and opens no other one before {@link advance} is called again. */
+  stop(nowMs: number, wallMs: number): UpstreamEffect[] {
+    const { streamId } = this;
+    this.#history.left(this.#isStanding(nowMs), nowMs, wallMs);
+    this.#phase = { kind: 'idle' };
+    return streamId === undefined ? [] : [{ kind: 'close_upstream', streamId }];
   }
 
   /** Notes since the last call. */
   takeNotes(): SessionNote[] {
     return this.#notes.splice(0);
-  }
-
-  /** Makes a type known. What is wanted of it is read from `interest` whenever a request is written (R74). */
-  addType(typeUrl: TypeUrl, interest: Interest, held: HeldState): void {
-    if (this.#types.has(typeUrl)) return;
-    this.#types.set(typeUrl, {
-      typeUrl,
-      interest,
-      held,
-      subscription: this.#newSubscription(typeUrl, interest, held),
-      tracker: new AnswerTracker(this.#settings),
-      refused: undefined,
-      askedAs: undefined,
-      askedAtMs: Infinity,
-      isResumed: false,
-      wasAnswered: false,
-      isAnswered: false,
-    });
-  }
-
-  /** Forgets a type that another session takes over, while no stream is open. */
-  removeType(typeUrl: TypeUrl): void {
-    this.#types.delete(typeUrl);
-  }
-
-  added(typeUrl: TypeUrl, names: readonly string[], nowMs: number): void {
-    this.#link(typeUrl).subscription.added(names, nowMs);
-  }
-
-  /** Whether upstream can be told that the wildcard of a type is not wanted any more. */
-  canEndWildcard(typeUrl: TypeUrl): boolean {
-    return this.#link(typeUrl).subscription.canEndWildcard;
-  }
-
-  /** Names, and maybe the wildcard, are not wanted any more; what was held of them is dropped. */
-  dropped(typeUrl: TypeUrl, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
-    const link = this.#link(typeUrl);
-    if (isWildcardEnded) link.subscription.wildcardEnded();
-    link.subscription.dropped(names, nowMs);
-    for (const name of names) link.tracker.dropped(name);
-  }
-
-  /** A subscribed name was lost from the cache: upstream has to send it again. */
-  refetch(typeUrl: TypeUrl, name: string, nowMs: number): void {
-    this.#link(typeUrl).subscription.refetch(name, nowMs);
   }
 
   /**
@@ -157,10 +145,11 @@ export class Session {
   advance(nowMs: number, wallMs: number): UpstreamEffect[] {
     switch (this.#phase.kind) {
       case 'idle':
-        return this.#isAnythingWanted() ? this.#open(wallMs) : [];
+        if (!this.types.isAnythingWanted) return [];
+        return this.#isDelayed(nowMs) ? [] : this.#open(nowMs, wallMs);
       case 'backoff':
         if (this.#phase.untilMs > nowMs) return [];
-        return this.#isAnythingWanted() ? this.#open(wallMs) : [];
+        return this.types.isAnythingWanted ? this.#open(nowMs, wallMs) : [];
       case 'connecting':
         return [];
       case 'open':
@@ -179,15 +168,9 @@ export class Session {
       isNodeSent: false,
       hasResponse: false,
     };
-    this.#mustRenew = false;
-    this.#phaseSinceWallMs = wallMs;
-    for (const link of this.#types.values()) {
-      link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
-      link.tracker = new AnswerTracker(this.#settings);
-      link.askedAs = undefined;
-      link.isAnswered = false;
-    }
-    this.#asked = 0;
+    this.#renewal = new Renewal(this.#settings.recycleMs, this.#random, nowMs);
+    this.#history.sinceWallMs = wallMs;
+    this.types.restart();
   }
 
   /** The last request has left. */
@@ -203,19 +186,20 @@ export class Session {
   closed(streamId: number, status: RpcStatus, nowMs: number, wallMs: number): TypeUrl | undefined {
     if (this.streamId !== streamId) return undefined;
     const hadResponse = this.#phase.kind === 'open' && this.#phase.hasResponse;
-    this.#lastError = `${status.code}: ${status.message}`;
     if (!hadResponse) {
       const outcome = this.#variant.failed(status.code, nowMs);
       // The server is there, and clients wait for what it says in the other variant.
       if (outcome !== 'kept') this.#backoff.reset();
-      if (outcome === 'changed') this.#noteVariant(`${this.#address} answers Delta with UNIMPLEMENTED`);
-      this.#addressIndex++;
+      if (outcome === 'changed') this.#noteVariant(`${this.address} answers Delta with UNIMPLEMENTED`);
     }
-    const delay = this.#backoff.nextDelayMs();
+    const isPlanned = this.#renewal.isServerLeaving;
+    const isFirstRefusal = this.#history.ended(status, this.#isStanding(nowMs), nowMs, wallMs);
+    // Tokens are read at each stream, and a fresh one may be there already.
+    const delay = isFirstRefusal ? 0 : this.#backoff.nextDelayMs();
     this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
-    this.#phaseSinceWallMs = wallMs;
-    this.#notes.push({ kind: 'stream_lost', code: status.code, message: status.message, retryInMs: delay });
-    return suspectOf(status.code, this.#types.values());
+    const { code, message } = status;
+    this.#notes.push({ kind: 'stream_lost', code, message, retryInMs: delay, isPlanned });
+    return suspectOf(code, this.types.values(), nowMs);
   }
 
   /**
@@ -236,10 +220,11 @@ export class Session {
       this.#phase.hasResponse = true;
       this.#backoff.reset();
       this.#variant.confirmed();
+      this.#history.heard();
     }
     const read = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).
-    const known = read.typeUrl === '' ? undefined : this.#types.get(read.typeUrl);
+    const known = read.typeUrl === '' ? undefined : this.types.get(read.typeUrl);
     const link = known?.subscription.isAsked ? known : undefined;
     if (link) link.wasAnswered = true;
     const decoded = link ? fitting(link, read, this.#variant.current) : read;
@@ -258,7 +243,7 @@ export class Session {
       link.subscription.answer(decoded.nonce, status, isRepeat, nowMs);
       return { received: { kind: 'refused', typeUrl: link.typeUrl, error: decoded.error }, effects: [] };
     }
-    if (decoded.controlPlane !== '') this.#identifier = decoded.controlPlane;
+    if (decoded.controlPlane !== '') this.#history.identifier = decoded.controlPlane;
     if (!link) return { received: { kind: 'unasked', typeUrl: decoded.typeUrl }, effects: [] };
     link.refused = undefined;
     link.isAnswered = true;
@@ -272,128 +257,80 @@ export class Session {
     return { received: { kind: 'accepted', response: decoded, isWhole, removed: gone }, effects: [] };
   }
 
-  /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one any more. */
-  answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
-    return this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
-  }
-
-  /** Refuses what was ACKed before, where that is possible (R100). */
-  refuseLate(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus): boolean {
-    return this.#link(typeUrl).subscription.refuseLate(nonce, status);
-  }
-
-  /** Names of the whole first wildcard answer, once; undefined if it came as a difference. */
-  takeSeen(typeUrl: TypeUrl): Set<string> | undefined {
-    return this.#link(typeUrl).tracker.takeSeen();
-  }
-
   /**
    * What silence has told since the last call, type by type. Only an open stream's silence says anything (R115), and not on a name that
    * upstream may believe to have sent: then a new stream is opened instead.
    */
   *due(nowMs: number, isKnownMissing: (typeUrl: TypeUrl, name: string) => boolean): Generator<[TypeUrl, Verdicts]> {
-    if (this.#phase.kind !== 'open') return;
-    for (const { typeUrl, tracker, subscription } of this.#types.values()) {
-      if (tracker.nextDeadlineMs() > nowMs) continue;
-      const verdicts = tracker.due(nowMs, name => isKnownMissing(typeUrl, name));
-      const isCertain = (name: string): boolean => !subscription.isDoubtful(name);
-      const { isComplete } = verdicts;
-      const [inferred, presumed, timedOut] = [
-        verdicts.inferred.filter(isCertain),
-        verdicts.presumed.filter(isCertain),
-        verdicts.timedOut.filter(isCertain),
-      ];
-      const judged = verdicts.inferred.length + verdicts.presumed.length + verdicts.timedOut.length;
-      if (inferred.length + presumed.length + timedOut.length < judged) subscription.renew();
-      yield [typeUrl, { inferred, presumed, timedOut, isComplete }];
-    }
+    if (this.#phase.kind === 'open') yield* this.types.due(nowMs, isKnownMissing);
   }
 
   nextDeadlineMs(): number {
-    if (this.#phase.kind === 'backoff') return this.#isAnythingWanted() ? this.#phase.untilMs : Infinity;
+    if (this.#phase.kind === 'backoff') return this.types.isAnythingWanted ? this.#phase.untilMs : Infinity;
     if (this.#phase.kind !== 'open') return Infinity;
-    let deadline = this.#variant.deltaRetryAtMs;
-    for (const { subscription, tracker } of this.#types.values()) {
-      deadline = Math.min(deadline, tracker.nextDeadlineMs());
-      if (!this.#phase.isWriting) deadline = Math.min(deadline, subscription.nextDeadlineMs());
-    }
-    return deadline;
+    const { deltaRetryAtMs } = this.#variant;
+    return Math.min(deltaRetryAtMs, this.#renewal.nextDeadlineMs(), this.types.nextDeadlineMs(this.#phase.isWriting));
   }
 
-  get #address(): string {
-    const { addresses } = this.#settings;
-    return addresses[this.#addressIndex % addresses.length] ?? '';
+  #isStanding(nowMs: number): boolean {
+    if (this.#phase.kind !== 'open') return false;
+    return this.#phase.hasResponse || nowMs - this.#phase.sinceMs >= standingAfterMs;
   }
 
-  #isAnythingWanted(): boolean {
-    for (const { interest } of this.#types.values()) if (interest.isWildcard || interest.size > 0) return true;
-    return false;
+  /** Who has something to serve need not be the first to ask for more: many agents may start at one moment. */
+  #isDelayed(nowMs: number): boolean {
+    const { startJitterMs } = this.#settings;
+    const isFirst = this.#isStarting;
+    this.#isStarting = false;
+    if (!isFirst || startJitterMs === 0) return false;
+    if (!this.types.isAnyComplete) return false;
+    this.#phase = { kind: 'backoff', untilMs: nowMs + this.#random() * startJitterMs };
+    return true;
   }
 
-  #open(wallMs: number): UpstreamEffect[] {
+  #open(nowMs: number, wallMs: number): UpstreamEffect[] {
     const streamId = this.#newStreamId();
+    const { address } = this;
+    const { current: variant } = this.#variant;
     this.#phase = { kind: 'connecting', streamId };
-    this.#phaseSinceWallMs = wallMs;
-    this.#notes.push({ kind: 'stream_opening', variant: this.#variant.current, address: this.#address });
-    return [{ kind: 'open_upstream', streamId, variant: this.#variant.current, address: this.#address }];
+    this.#history.opening(nowMs, wallMs);
+    this.#notes.push({ kind: 'stream_opening', variant, address });
+    return [{ kind: 'open_upstream', streamId, variant, address }];
   }
 
   #write(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
     if (this.#variant.deltaRetryAtMs <= nowMs) {
       this.#variant.retryDelta();
       this.#noteVariant('an hour has passed in the SotW fallback');
-      return this.#recycle(phase.streamId, 'to try the Delta variant again', wallMs);
+      return this.#recycle(phase.streamId, 'to try the Delta variant again', nowMs, wallMs);
     }
     if (phase.isWriting) return [];
-    if (this.#mustRenew) return this.#recycle(phase.streamId, 'for the node of the client that came', wallMs);
-    for (const link of this.#types.values()) {
-      if (link.subscription.needsNewStream) {
-        const { shortName } = traitsOf(link.typeUrl);
-        return this.#recycle(phase.streamId, `to ask for ${shortName} from the beginning`, wallMs);
-      }
+    const reason = this.#renewal.dueReason(nowMs);
+    if (reason !== undefined) return this.#recycle(phase.streamId, reason, nowMs, wallMs);
+    const blocked = this.types.needingNewStream();
+    if (blocked !== undefined) {
+      const { shortName } = traitsOf(blocked);
+      return this.#recycle(phase.streamId, `to ask for ${shortName} from the beginning`, nowMs, wallMs);
     }
-    for (const link of this.#types.values()) {
-      const next = link.subscription.next(nowMs);
-      if (!next) continue;
-      phase.isWriting = true;
-      if (link.askedAs === undefined) {
-        link.askedAs = ++this.#asked;
-        link.askedAtMs = nowMs;
-        link.isResumed = next.wildcard === 'resumed';
-      }
-      if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed', nowMs);
-      const unknown = next.asked.filter(name => !link.held.has(name));
-      if (unknown.length > 0) link.tracker.asked(unknown, nowMs);
-      const node = phase.isNodeSent ? undefined : this.#node;
-      phase.isNodeSent = true;
-      const { request } = next;
-      const bytes =
-        request.variant === 'sotw' ? encodeSotwRequest({ ...request, node }) : encodeDeltaRequest({ ...request, node });
-      return [{ kind: 'send_upstream', streamId: phase.streamId, bytes }];
-    }
-    return [];
+    const next = this.types.next(nowMs);
+    if (!next) return [];
+    phase.isWriting = true;
+    const node = phase.isNodeSent ? undefined : this.#node;
+    phase.isNodeSent = true;
+    const { request } = next;
+    const bytes =
+      request.variant === 'sotw' ? encodeSotwRequest({ ...request, node }) : encodeDeltaRequest({ ...request, node });
+    return [{ kind: 'send_upstream', streamId: phase.streamId, bytes }];
   }
 
   /** Ends a healthy stream in order to open another one at once. */
-  #recycle(streamId: number, reason: string, wallMs: number): UpstreamEffect[] {
+  #recycle(streamId: number, reason: string, nowMs: number, wallMs: number): UpstreamEffect[] {
     this.#notes.push({ kind: 'stream_recycled', reason });
-    return [{ kind: 'close_upstream', streamId }, ...this.#open(wallMs)];
+    this.#history.left(this.#isStanding(nowMs), nowMs, wallMs);
+    return [{ kind: 'close_upstream', streamId }, ...this.#open(nowMs, wallMs)];
   }
 
   #noteVariant(reason: string): void {
     this.#notes.push({ kind: 'variant_changed', variant: this.#variant.current, reason });
-  }
-
-  #newSubscription(typeUrl: TypeUrl, interest: Interest, held: HeldState): Subscription {
-    const traits = traitsOf(typeUrl);
-    return this.#variant.current === 'sotw'
-      ? new SotwSubscription(typeUrl, traits, interest, held)
-      : new DeltaSubscription(typeUrl, traits, interest, held, this.#settings.isResuming);
-  }
-
-  #link(typeUrl: TypeUrl): TypeLink {
-    const link = this.#types.get(typeUrl);
-    invariant(link, `type ${typeUrl} was added to the session before it is used`);
-    return link;
   }
 }

@@ -5,9 +5,14 @@ export interface TypeRecord {
   readonly typeUrl: TypeUrl;
   /** Place of its first request on the stream, counted from 1; undefined when it was not asked for there. */
   readonly askedAs: number | undefined;
+  /** When that was, monotonic in ms. */
+  readonly askedAtMs: number;
   /** Whether the server ever answered a request for it. */
   readonly wasAnswered: boolean;
 }
+
+/** A server that ends a stream over a type does so when it is asked for it; a token that expires later has nothing to do with any. */
+const promptMs = 10_000;
 
 /** With these servers end a whole stream over one type that they do not know or do not grant (istiod, see the rulebook's peers). */
 const codes: ReadonlySet<number> = new Set([
@@ -23,13 +28,14 @@ const codes: ReadonlySet<number> = new Set([
  *
  * @param code gRPC code that the stream ended with
  */
-export function suspectOf(code: number, types: Iterable<TypeRecord>): TypeUrl | undefined {
+export function suspectOf(code: number, types: Iterable<TypeRecord>, nowMs: number): TypeUrl | undefined {
   if (!codes.has(code)) return undefined;
   let isAnyAnswered = false;
   let suspect: { readonly typeUrl: TypeUrl; readonly askedAs: number } | undefined;
-  for (const { typeUrl, askedAs, wasAnswered } of types) {
+  for (const { typeUrl, askedAs, askedAtMs, wasAnswered } of types) {
     if (wasAnswered) isAnyAnswered = true;
-    else if (askedAs !== undefined && askedAs > (suspect?.askedAs ?? 0)) suspect = { typeUrl, askedAs };
+    else if (askedAs === undefined || nowMs - askedAtMs > promptMs) continue;
+    else if (askedAs > (suspect?.askedAs ?? 0)) suspect = { typeUrl, askedAs };
   }
   return isAnyAnswered ? suspect?.typeUrl : undefined;
 }

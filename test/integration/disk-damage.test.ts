@@ -237,7 +237,7 @@ describe('a damaged disk cache', () => {
       assert.equal(disk.newest(), undefined);
       disk.write([view, put(stored('a')), typed()]);
     });
-    assert.deepEqual(notes[0], { kind: 'disk_migrated', fromVersion: 1, toVersion: 2 });
+    assert.deepEqual(notes[0], { kind: 'disk_migrated', fromVersion: 1, toVersion: 3 });
     const { view: found, notes: later } = await reload(directory);
     assert.equal(contentsOf(found).get('a'), 'a one');
     assert.ok(!later.some(note => note.kind === 'disk_migrated'), 'only once');

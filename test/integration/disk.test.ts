@@ -55,8 +55,11 @@ describe('the disk cache', () => {
     ];
     const endpoints = [stored('constructor'), stored('ü/\u{1f642} "quoted"\n\'name\'')];
     const write = (disk: DiskStore): void => {
-      disk.write([view, ...clusters.map(one => put(one)), typed()]);
-      disk.write([...endpoints.map(one => put(one, endpointType)), typed({ isKnown: false }, endpointType)]);
+      disk.write([view, ...clusters.map(one => put(one)), typed({ server: 'cp:1' })]);
+      disk.write([
+        ...endpoints.map(one => put(one, endpointType)),
+        typed({ isKnown: false, server: 'cp:1' }, endpointType),
+      ]);
     };
     await session(directory, write, { wallMs: () => 1 });
     const { view: found, notes } = await reload(directory);
@@ -64,12 +67,20 @@ describe('the disk cache', () => {
     assert.deepEqual(
       found?.types.map(({ resources, ...state }) => ({ ...state, resources: byName(resources) })),
       [
-        { typeUrl: clusterType, isKnown: true, confirmedWallMs: 7, upstreamVersion: 'v7', resources: byName(clusters) },
+        {
+          typeUrl: clusterType,
+          isKnown: true,
+          confirmedWallMs: 7,
+          upstreamVersion: 'v7',
+          server: 'cp:1',
+          resources: byName(clusters),
+        },
         {
           typeUrl: endpointType,
           isKnown: false,
           confirmedWallMs: 7,
           upstreamVersion: 'v7',
+          server: 'cp:1',
           resources: byName(endpoints),
         },
       ],

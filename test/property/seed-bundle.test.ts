@@ -58,6 +58,7 @@ const typeOf = (typeUrl: TypeUrl): fc.Arbitrary<StoredType> =>
     isKnown: fc.boolean(),
     confirmedWallMs: wallMs,
     upstreamVersion: fc.string({ maxLength: 5 }),
+    server: fc.constant(''),
     resources: fc.uniqueArray(resource, { maxLength: 6, selector: one => one.name }),
   });
 const view: fc.Arbitrary<StoredView> = plainRecord({
@@ -113,7 +114,7 @@ function plainResource(name: string, any: Buffer = Buffer.from(`body of ${name}`
 }
 
 function viewOf(typeUrl: TypeUrl, ...resources: readonly StoredResource[]): StoredView {
-  const type: StoredType = { typeUrl, isKnown: true, confirmedWallMs: 5, upstreamVersion: '7', resources };
+  const type: StoredType = { typeUrl, isKnown: true, confirmedWallMs: 5, upstreamVersion: '7', server: '', resources };
   const viewKey = 'key' as ViewKey;
   return { viewKey, matchKey: 'match', node: message(text(1, 'n')), usedWallMs: 9, provenance: 'disk', types: [type] };
 }

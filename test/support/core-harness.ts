@@ -30,6 +30,11 @@ export const harnessSettings: CoreSettings = {
   addresses: ['test:1'],
   authorities: new Authorities(new Map()),
   variant: 'delta',
+  isSingleStream: false,
+  failoverAfterMs: 10_000,
+  stagingTimeoutMs: 15_000,
+  recycleMs: 0,
+  startJitterMs: 0,
   reconnectBaseMs: 500,
   reconnectMaxMs: 30_000,
   resourcesMax: 100_000,
@@ -171,6 +176,8 @@ export class CoreHarness {
   /** Requests that reached the control plane on the present stream, undrained. */
   readonly requests: HarnessRequest[] = [];
   isUpstreamUp = true;
+  /** Addresses of control planes that cannot be reached. */
+  readonly unreachable = new Set<string>();
   /** Otherwise the first request of a stream is its last. */
   isUpstreamReading = true;
   /** Open streams in the order of their opening; there is more than one when a type has a stream of its own. */
@@ -279,9 +286,10 @@ export class CoreHarness {
         switch (effect.kind) {
           case 'open_upstream': {
             const { streamId, variant, address } = effect;
-            if (this.isUpstreamUp) {
+            if (this.isUpstreamUp && !this.unreachable.has(address)) {
               this.#upstreams.set(streamId, { streamId, variant, address });
-              this.requests.length = 0;
+              // What was asked for on streams that stand is still of interest.
+              if (this.#upstreams.size === 1) this.requests.length = 0;
               queue.push({ kind: 'upstream_opened', streamId });
             } else queue.push({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
             break;

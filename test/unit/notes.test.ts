@@ -30,7 +30,8 @@ describe('log lines', () => {
       describeNote({
         kind: 'upstream',
         group: 'main',
-        note: { kind: 'stream_lost', code, message: code === 0 ? '' : 'gone', retryInMs: 7 },
+        note: { kind: 'stream_lost', code, message: code === 0 ? '' : 'gone', retryInMs: 7, isPlanned: false },
+        isTrial: false,
       });
     assert.equal(lost(0)?.level, 'info');
     assert.deepEqual(lost(14), {

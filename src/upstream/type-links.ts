@@ -1,0 +1,184 @@
+import { invariant } from '../xds/assert.ts';
+import { traitsOf } from '../xds/type-urls.ts';
+import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
+import { AnswerTracker, type Verdicts } from './answer-tracker.ts';
+import { DeltaSubscription } from './delta-subscription.ts';
+import type { HeldState, Interest } from './interest.ts';
+import { linkConfirmedAtMs, newLink, type SessionSettings, type TypeLink } from './session-state.ts';
+import { SotwSubscription } from './sotw-subscription.ts';
+import type { NextRequest, Subscription } from './subscription.ts';
+
+/** The types of one session: what is wanted of each, what was asked on the present stream, and what the answers and the silence say. */
+export class TypeLinks {
+  readonly #settings: SessionSettings;
+  readonly #variant: () => Variant;
+  readonly #links = new Map<TypeUrl, TypeLink>();
+  /** Types asked for on the present stream. */
+  #asked = 0;
+
+  /** @param variant the one spoken on the stream that is opened next, or on the present one */
+  constructor(settings: SessionSettings, variant: () => Variant) {
+    this.#settings = settings;
+    this.#variant = variant;
+  }
+
+  get(typeUrl: TypeUrl): TypeLink | undefined {
+    return this.#links.get(typeUrl);
+  }
+
+  values(): IterableIterator<TypeLink> {
+    return this.#links.values();
+  }
+
+  /** Makes a type known. What is wanted of it is read from `interest` whenever a request is written (R74). */
+  add(typeUrl: TypeUrl, interest: Interest, held: HeldState): void {
+    if (this.#links.has(typeUrl)) return;
+    const subscription = this.#newSubscription(typeUrl, interest, held);
+    this.#links.set(typeUrl, newLink(typeUrl, interest, held, subscription, new AnswerTracker(this.#settings)));
+  }
+
+  /** Forgets a type that another session takes over. */
+  remove(typeUrl: TypeUrl): void {
+    this.#links.delete(typeUrl);
+  }
+
+  /** Whether anything of the type is wanted. */
+  isWanted(typeUrl: TypeUrl): boolean {
+    const link = this.#links.get(typeUrl);
+    return link !== undefined && isWanted(link);
+  }
+
+  get isAnythingWanted(): boolean {
+    for (const link of this.#links.values()) if (isWanted(link)) return true;
+    return false;
+  }
+
+  /** Whether a whole list of any type is held. */
+  get isAnyComplete(): boolean {
+    for (const { held } of this.#links.values()) if (held.isComplete) return true;
+    return false;
+  }
+
+  added(typeUrl: TypeUrl, names: readonly string[], nowMs: number): void {
+    this.#link(typeUrl).subscription.added(names, nowMs);
+  }
+
+  /** Whether upstream can be told that the wildcard of a type is not wanted any more. */
+  canEndWildcard(typeUrl: TypeUrl): boolean {
+    return this.#links.get(typeUrl)?.subscription.canEndWildcard ?? true;
+  }
+
+  /** Names, and maybe the wildcard, are not wanted any more; what was held of them is dropped. */
+  dropped(typeUrl: TypeUrl, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
+    const link = this.#link(typeUrl);
+    if (isWildcardEnded) link.subscription.wildcardEnded();
+    link.subscription.dropped(names, nowMs);
+    for (const name of names) link.tracker.dropped(name);
+  }
+
+  /** A subscribed name was lost from the cache: upstream has to send it again. */
+  refetch(typeUrl: TypeUrl, name: string, nowMs: number): void {
+    this.#links.get(typeUrl)?.subscription.refetch(name, nowMs);
+  }
+
+  /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one any more. */
+  answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
+    return this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
+  }
+
+  /** Refuses what was ACKed before, where that is possible (R100). */
+  refuseLate(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus): boolean {
+    return this.#link(typeUrl).subscription.refuseLate(nonce, status);
+  }
+
+  /** Names of the whole first wildcard answer, once; undefined if it came as a difference. */
+  takeSeen(typeUrl: TypeUrl): Set<string> | undefined {
+    return this.#link(typeUrl).tracker.takeSeen();
+  }
+
+  /** On an open stream: when what is held of a type counts as what upstream has, monotonic in ms. */
+  confirmedAtMs(typeUrl: TypeUrl): number {
+    const link = this.#links.get(typeUrl);
+    return link ? linkConfirmedAtMs(link) : Infinity;
+  }
+
+  /** Begins anew on another stream: only what is wanted and held outlives one (R10). */
+  restart(): void {
+    for (const link of this.#links.values()) {
+      link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
+      link.tracker = new AnswerTracker(this.#settings);
+      link.askedAs = undefined;
+      link.isAnswered = false;
+    }
+    this.#asked = 0;
+  }
+
+  /** The type whose wishes can only be asked for on another stream, if there is one. */
+  needingNewStream(): TypeUrl | undefined {
+    for (const { typeUrl, subscription } of this.#links.values()) if (subscription.needsNewStream) return typeUrl;
+    return undefined;
+  }
+
+  /** The request to be written now, if any. It counts as written. */
+  next(nowMs: number): NextRequest | undefined {
+    for (const link of this.#links.values()) {
+      const next = link.subscription.next(nowMs);
+      if (!next) continue;
+      if (link.askedAs === undefined) {
+        link.askedAs = ++this.#asked;
+        link.askedAtMs = nowMs;
+        link.isResumed = next.wildcard === 'resumed';
+      }
+      if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed', nowMs);
+      const unknown = next.asked.filter(name => !link.held.has(name));
+      if (unknown.length > 0) link.tracker.asked(unknown, nowMs);
+      return next;
+    }
+    return undefined;
+  }
+
+  /** What silence has told since the last call, type by type; a name that upstream may believe to have sent asks for a new stream instead. */
+  *due(nowMs: number, isKnownMissing: (typeUrl: TypeUrl, name: string) => boolean): Generator<[TypeUrl, Verdicts]> {
+    for (const { typeUrl, tracker, subscription } of this.#links.values()) {
+      if (tracker.nextDeadlineMs() > nowMs) continue;
+      const verdicts = tracker.due(nowMs, name => isKnownMissing(typeUrl, name));
+      const isCertain = (name: string): boolean => !subscription.isDoubtful(name);
+      const { isComplete } = verdicts;
+      const [inferred, presumed, timedOut] = [
+        verdicts.inferred.filter(isCertain),
+        verdicts.presumed.filter(isCertain),
+        verdicts.timedOut.filter(isCertain),
+      ];
+      const judged = verdicts.inferred.length + verdicts.presumed.length + verdicts.timedOut.length;
+      if (inferred.length + presumed.length + timedOut.length < judged) subscription.renew();
+      yield [typeUrl, { inferred, presumed, timedOut, isComplete }];
+    }
+  }
+
+  /** When something of a type is due, monotonic in ms. @param isWriting a request is on its way, so no other one can be written */
+  nextDeadlineMs(isWriting: boolean): number {
+    let deadline = Infinity;
+    for (const { subscription, tracker } of this.#links.values()) {
+      deadline = Math.min(deadline, tracker.nextDeadlineMs());
+      if (!isWriting) deadline = Math.min(deadline, subscription.nextDeadlineMs());
+    }
+    return deadline;
+  }
+
+  #newSubscription(typeUrl: TypeUrl, interest: Interest, held: HeldState): Subscription {
+    const traits = traitsOf(typeUrl);
+    return this.#variant() === 'sotw'
+      ? new SotwSubscription(typeUrl, traits, interest, held)
+      : new DeltaSubscription(typeUrl, traits, interest, held, this.#settings.isResuming);
+  }
+
+  #link(typeUrl: TypeUrl): TypeLink {
+    const link = this.#links.get(typeUrl);
+    invariant(link, `type ${typeUrl} was added to the session before it is used`);
+    return link;
+  }
+}
+
+function isWanted({ interest }: TypeLink): boolean {
+  return interest.isWildcard || interest.size > 0;
+}
