@@ -1,5 +1,6 @@
 import { checkAccess } from './access-check.ts';
 import { environmentOf, fileKeyOf, flagOf, type SettingSpec, type Settings, settingSpecs } from './settings.ts';
+import { checkUpstream } from './upstream-check.ts';
 
 /** Where settings come from: flag beats environment beats file beats default. */
 export interface ConfigSources {
@@ -99,7 +100,7 @@ function checkTogether(settings: Settings, given: ReadonlySet<keyof Settings>): 
         problems.push(`${flagOf(key)} needs ${flagOf('nodeId')}: without an id the first client’s Node is used`);
     }
   }
-  problems.push(...checkAccess(settings, given));
+  problems.push(...checkAccess(settings, given), ...checkUpstream(settings, given));
   if (settings.secrets === 'encrypted' && !given.has('secretsKeyFile') && !given.has('secretsKey')) {
     problems.push(
       `${flagOf('secrets')} encrypted needs ${flagOf('secretsKeyFile')}, or the variable ${environmentOf('secretsKey')}`,
@@ -112,10 +113,6 @@ function checkTogether(settings: Settings, given: ReadonlySet<keyof Settings>): 
     problems.push(
       `${flagOf('secrets')} plain writes private keys to the disk as they are; if you mean it, add ${flagOf('allowPlainSecrets')} yes`,
     );
-  }
-  // False when one of them could not be read: undefined compares to nothing.
-  if (settings.reconnectBaseMs > settings.reconnectMaxMs) {
-    problems.push(`${flagOf('reconnectBaseMs')} must not be above ${flagOf('reconnectMaxMs')}`);
   }
   return problems;
 }
@@ -188,7 +185,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** Settings that may hold a password or a token somewhere. */
-const unquoted: ReadonlySet<keyof Settings> = new Set(['nodeMetadata', 'seed']);
+const unquoted: ReadonlySet<keyof Settings> = new Set(['nodeMetadata', 'seed', 'upstreamHeaders']);
 
 /** The value, unless the error quotes it already or it must not be seen. */
 function echo(spec: SettingSpec, text: string, error: string): string {

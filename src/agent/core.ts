@@ -118,6 +118,8 @@ export class Core {
       case 'upstream_opened':
       case 'upstream_writable':
       case 'upstream_response':
+      case 'upstream_leaving':
+      case 'upstream_alive':
       case 'upstream_closed':
         if (!this.#isDraining) this.#upstream(event, clock);
         break;
@@ -135,6 +137,12 @@ export class Core {
           for (const { typeUrl } of view.releaseHeld(event.typeUrl, clock.monotonicMs))
             this.#flushType(view, typeUrl, clock);
           this.#advance(view, clock);
+        }
+        break;
+      case 'credentials_changed':
+        for (const view of this.#views.values()) {
+          view.credentialsChanged(clock.monotonicMs);
+          if (!this.#isDraining) this.#advance(view, clock);
         }
         break;
       case 'tick':
@@ -272,6 +280,12 @@ export class Core {
         if (change) this.#changed(view, change, clock);
         break;
       }
+      case 'upstream_alive':
+        for (const { typeUrl } of view.alive(session, clock)) this.#flushType(view, typeUrl, clock);
+        break;
+      case 'upstream_leaving':
+        session.serverLeaves(event.streamId, clock.monotonicMs);
+        break;
       case 'upstream_closed':
         this.#views.streamEnded(event.streamId);
         view.closed(session, event.streamId, event, clock);

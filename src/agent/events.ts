@@ -17,6 +17,8 @@ export type CoreEvent =
   | { readonly kind: 'seed_loaded' }
   /** An operator lets pass what the guard holds back, of one type or of all. */
   | { readonly kind: 'guard_passed'; readonly typeUrl: TypeUrl | undefined }
+  /** Certificates or tokens for the control plane have changed. */
+  | { readonly kind: 'credentials_changed' }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain_requested' };
 

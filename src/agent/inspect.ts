@@ -9,6 +9,7 @@ import type {
   UpstreamReport,
 } from '../admin/source.ts';
 import type { Refusal } from '../cache/stored.ts';
+import type { Expiries } from '../upstream/credentials.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
@@ -91,6 +92,18 @@ export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | unde
   if (!cache) return;
   yield gauge('disk_failing', '1 while the disk cache cannot be written.', cache.state === 'failing' ? 1 : 0, []);
   yield gauge('disk_bytes', 'Size of the disk cache.', cache.bytes, []);
+}
+
+/** Gauges of when what we show the control plane ends. */
+export function* expiryGauges({ certificateMs, serverMs, tokenMs }: Expiries): Generator<MetricSample> {
+  const own = 'When the client certificate for the control plane ends, in seconds since the epoch.';
+  if (certificateMs !== undefined)
+    yield gauge('upstream_certificate_expiry_timestamp_seconds', own, certificateMs / 1000, []);
+  const its = 'When the certificate that the control plane has shown last ends, in seconds since the epoch.';
+  if (serverMs !== undefined)
+    yield gauge('upstream_server_certificate_expiry_timestamp_seconds', its, serverMs / 1000, []);
+  const help = 'When the token for the control plane ends, in seconds since the epoch.';
+  if (tokenMs !== undefined) yield gauge('upstream_token_expiry_timestamp_seconds', help, tokenMs / 1000, []);
 }
 
 /** Gauges of what the nodes of one agent share. @param bodies undefined where there is one node, which has its own */

@@ -48,6 +48,10 @@ export class Intake {
       ? missingIn(store, resources).filter(name => this.#belongs(feed, name))
       : removed.filter(name => store.get(name));
     for (const name of names) type.heldRemovals.seen(name);
+    if (type.unproven.length > 0) {
+      const came = new Set(names);
+      type.unproven = type.unproven.filter(name => !came.has(name));
+    }
     const isHeld = this.#isHeldBack(type, feed, names, gone, isWhole, now);
     const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : isWhole ? gone : removed;
     const wasKnown = store.isKnown;
@@ -200,11 +204,23 @@ export class Intake {
     const gone = [...held, ...store.quarantined.keys()].filter(
       name => !seen.has(name) && !interest.isNamed(name) && this.#belongs(type.main, name),
     );
-    const fromRevision = store.revision;
-    if (!this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs))
-      store.apply([], gone, () => 'serve', 0, nowMs);
+    if (!this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs)) {
+      type.unproven = gone;
+      if (gone.length > 0) session.probe();
+    }
     this.#markKnown(type);
-    this.#write(type, type.main.ledger.newestNonce, fromRevision, [], wasKnown);
+    this.#write(type, type.main.ledger.newestNonce, store.revision, [], wasKnown);
+  }
+
+  /** The connection is alive, so that what a first answer has left out was not lost on the way. Returns whether clients have to be told. */
+  proven(type: TypeView, nowMs: number): boolean {
+    const { store, unproven } = type;
+    if (unproven.length === 0) return false;
+    type.unproven = [];
+    const fromRevision = store.revision;
+    store.apply([], unproven, () => 'serve', 0, nowMs);
+    this.#write(type, undefined, fromRevision, [], store.isKnown);
+    return store.revision !== fromRevision;
   }
 
   /** Removals that were held back take effect. Returns whether there were any. */

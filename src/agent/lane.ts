@@ -2,7 +2,7 @@ import type { Random } from '../upstream/backoff.ts';
 import type { HeldState, Interest } from '../upstream/interest.ts';
 import { type ActiveServer, ServerChoice, type ServerChoiceSettings } from '../upstream/server-choice.ts';
 import { Session } from '../upstream/session.ts';
-import type { UpstreamEffect } from '../upstream/session-events.ts';
+import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
 import type { SessionSettings } from '../upstream/session-state.ts';
 import { standingAfterMs } from '../upstream/stream-history.ts';
 import { invariant } from '../xds/assert.ts';
@@ -15,6 +15,8 @@ export interface LaneSettings extends SessionSettings, ServerChoiceSettings {
   readonly addresses: readonly string[];
   /** How long the set of another server may take until it is whole, in ms. */
   readonly stagingTimeoutMs: number;
+  /** `off` takes even a set with nothing in it (R79). */
+  readonly guard: 'off' | 'warn' | 'hold';
 }
 
 /** What a type of a lane is: what is wanted of it, what is held of it, and how much. */
@@ -69,6 +71,9 @@ export class Lane<T extends Staging = Staging> {
   #activeIndex = 0;
   #candidate: Candidate<T> | undefined;
   #unimplemented = 0;
+  /** Servers that had nothing for us since the last switch: it is said once. */
+  readonly #passedOver = new Set<string>();
+  readonly #notes: SessionNote[] = [];
   #isBegun = false;
   #nextMs = Infinity;
 
@@ -105,9 +110,12 @@ export class Lane<T extends Staging = Staging> {
     if (this.#candidate) yield this.#candidate.session;
   }
 
-  /** Every session that there has been, those at rest included. */
-  known(): IterableIterator<Session> {
-    return this.#sessions.values();
+  /** Notes since the last call, and whether they are of a server that is tried beside the one in use. */
+  *takeNotes(): Generator<{ readonly note: SessionNote; readonly isTrial: boolean }> {
+    for (const session of this.#sessions.values()) {
+      for (const note of session.takeNotes()) yield { note, isTrial: session !== this.#active };
+    }
+    for (const note of this.#notes.splice(0)) yield { note, isTrial: false };
   }
 
   /** What was restored came from this server. To be called before the first stream. */
@@ -169,7 +177,7 @@ export class Lane<T extends Staging = Staging> {
     if (!this.#candidate || this.#candidate.openedAtMs === Infinity) return false;
     const { set, openedAtMs } = this.#candidate;
     if (!this.#hasContent) return true;
-    if (!set.isHeard || set.isEmpty) return false;
+    if (!this.#isOfUse(set)) return false;
     return set.isWhole || nowMs - openedAtMs >= this.#settings.stagingTimeoutMs;
   }
 
@@ -182,6 +190,7 @@ export class Lane<T extends Staging = Staging> {
     this.#activeIndex = candidate.index;
     this.#candidate = undefined;
     this.#choice.switched(candidate.index, nowMs);
+    this.#passedOver.clear();
     return { set: candidate.set, effects };
   }
 
@@ -207,6 +216,10 @@ export class Lane<T extends Staging = Staging> {
     let deadline = this.#nextMs;
     if (this.#activeIndex >= 0) deadline = Math.min(deadline, this.#active.nextDeadlineMs());
     return this.#candidate ? Math.min(deadline, this.#candidate.session.nextDeadlineMs()) : deadline;
+  }
+
+  #isOfUse(set: T): boolean {
+    return set.isHeard && (!set.isEmpty || this.#settings.guard === 'off');
   }
 
   get #hasContent(): boolean {
@@ -246,7 +259,11 @@ export class Lane<T extends Staging = Staging> {
     const { index, session, openedAtMs, set } = this.#candidate;
     const isBackAgain =
       index > this.#activeIndex && this.#activeIndex >= 0 && this.#state(nowMs).downSinceMs === undefined;
-    const isOver = nowMs - openedAtMs >= this.#settings.stagingTimeoutMs && (!set.isHeard || set.isEmpty);
+    const isOver = nowMs - openedAtMs >= this.#settings.stagingTimeoutMs && !this.#isOfUse(set);
+    if (isOver && !this.#passedOver.has(session.address)) {
+      this.#passedOver.add(session.address);
+      this.#notes.push({ kind: 'server_passed_over', address: session.address, isSilent: !set.isHeard });
+    }
     if (isBackAgain || isOver || !session.types.isAnythingWanted) return this.#drop(nowMs, wallMs);
     const effects = session.advance(nowMs, wallMs);
     // It begins anew, and so does what it says.

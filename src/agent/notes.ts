@@ -168,6 +168,13 @@ function describeSession(note: SessionNote, group: string, isTrial: boolean): Lo
       const rest = open.length > 0 ? `; it has said nothing of ${open.join(', ')}` : '';
       return line('warn', `the control plane at ${to} is in use now, in place of ${from}${rest}`, fields);
     }
+    case 'server_passed_over': {
+      const { address, isSilent } = note;
+      const why = isSilent
+        ? 'says nothing'
+        : 'has nothing for this node, which only guard off would take (setting guard)';
+      return line('warn', `the control plane at ${address} ${why}; what is held is served on`, { address, group });
+    }
     case 'stream_recycled':
       return line('info', `upstream stream opened anew ${note.reason}`, { group });
     case 'variant_changed':

@@ -8,6 +8,7 @@ import { LocalServer } from '../local-ads/server.ts';
 import type { TlsNote } from '../net/tls-files.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
 import { ConnectionPool } from '../upstream/connection-pool.ts';
+import { type CredentialNote, UpstreamCredentials } from '../upstream/credentials.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { accessWarnings } from './access-check.ts';
@@ -15,9 +16,10 @@ import { createControl } from './control.ts';
 import { Core } from './core.ts';
 import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
 import { Counters } from './counters.ts';
+import { credentialSettings, describeCredential } from './credential-notes.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect, Note } from './events.ts';
-import { gauges, inspect, type ProcessState, resourcesOf, sharingGauges } from './inspect.ts';
+import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges } from './inspect.ts';
 import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop } from './loop.ts';
@@ -30,6 +32,7 @@ import { openStorage, ownDirectory } from './storage.ts';
 import { describeDisk, describeSeed } from './storage-notes.ts';
 import { describeTls } from './tls-notes.ts';
 import { createTokenReviewer } from './token-review.ts';
+import { upstreamWarnings } from './upstream-check.ts';
 
 /** An agent at work. */
 export interface RunningAgent {
@@ -49,7 +52,7 @@ export interface RunningAgent {
  */
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
-  for (const warning of accessWarnings(settings)) log.warn({}, warning);
+  for (const warning of [...accessWarnings(settings), ...upstreamWarnings(settings)]) log.warn({}, warning);
   const counters = new Counters();
   // Before there is a core, nothing is held that would have to be written once more.
   let onLost = (): void => {};
@@ -60,7 +63,11 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   const core = new Core(coreSettings(settings), tiers, storage, Math.random);
   const loop = new Loop(core, perform);
   onLost = () => loop.post({ kind: 'disk_lost' });
-  const connections = new ConnectionPool(settings);
+  const credentials = new UpstreamCredentials(credentialSettings(settings), observeCredential, what => {
+    if (what === 'certificate') connections.renew();
+    loop.post({ kind: 'credentials_changed' });
+  });
+  const connections = new ConnectionPool(settings, credentials);
   const upstream = new UpstreamChannels(connections, loop.post);
   const sides = sideServices(settings, core, connections, counters);
   const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls, sides.services);
@@ -71,6 +78,8 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
         return upstream.open(effect.streamId, effect.variant, effect.address);
       case 'send_upstream':
         return upstream.send(effect.streamId, effect.bytes);
+      case 'probe_upstream':
+        return upstream.probe(effect.streamId);
       case 'close_upstream':
         return upstream.close(effect.streamId);
       case 'send_client':
@@ -100,6 +109,11 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
 
   function observeSeed(note: SeedNote): void {
     const { level, fields, message } = describeSeed(note);
+    log[level](fields, message);
+  }
+
+  function observeCredential(note: CredentialNote): void {
+    const { level, fields, message } = describeCredential(note);
     log[level](fields, message);
   }
 
@@ -158,6 +172,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       yield* counters.samples();
       yield* gauges(core, Date.now(), cache());
       yield* sharingGauges(connections.size, pool?.census());
+      yield* expiryGauges(credentials.expiries);
     },
   };
   const { readyGraceMs } = settings;
@@ -201,6 +216,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     log.info({}, `stopping: ${reason}`);
     loop.post({ kind: 'drain_requested' });
     upstream.closeAll();
+    credentials.close();
     sides.close();
     await local.stop(settings.drainTimeoutMs);
     await admin.close();

@@ -33,6 +33,23 @@ export function authorities(text: string): Parsed<ReadonlyMap<string, readonly A
   return { value };
 }
 
+/** Pairs such as `name=value` with commas between them, in the form of HTTP/2 headers. */
+export function headers(text: string): Parsed<ReadonlyMap<string, string>> {
+  const value = new Map<string, string>();
+  for (const part of text === '' ? [] : text.split(',')) {
+    const [, name = '', content = ''] = /^\s*([^=\s]+)=(.*)$/.exec(part) ?? [];
+    const header = name.toLowerCase();
+    if (!/^[0-9a-z_.-]+$/.test(header)) return { error: 'must be name=value, the name of letters, digits, -, _ and .' };
+    if (header === 'authorization')
+      return { error: 'must not hold authorization; a token belongs into upstreamTokenFile' };
+    if (/^grpc-|-bin$|^te$|^content-type$|^user-agent$/.test(header))
+      return { error: `must not hold ${header}, which is gRPC’s own` };
+    if (!/^[\x20-\x7e]*$/.test(content)) return { error: `has a value for ${header} that no header can have` };
+    value.set(header, content);
+  }
+  return { value };
+}
+
 /** Any text but none. */
 export function nonEmpty(text: string): Parsed<string> {
   return text === '' ? { error: 'is empty' } : { value: text };

@@ -11,7 +11,7 @@ import type { SideService } from '../local-ads/side-service.ts';
 import { Backoff } from '../upstream/backoff.ts';
 import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import { formatAddress } from '../xds/address.ts';
-import type { RpcStatus, TypeUrl } from '../xds/types.ts';
+import { grpcCode, type RpcStatus, type TypeUrl } from '../xds/types.ts';
 import { clientConfigs } from './client-status.ts';
 import type { Core } from './core.ts';
 import { allowListOf } from './core-settings.ts';
@@ -38,10 +38,11 @@ export function sideServices(
   const { upstream, reconnectBaseMs, reconnectMaxMs } = settings;
   const addresses = upstream.map(formatAddress);
   const allowed = allowListOf(settings);
+  const isSingleStream = settings.upstreamStreams === 'single';
   const loadStats = loadStatsService(
     {
       open: (attempt, path, listener) => connections.open(addresses[attempt % addresses.length] ?? '', path, listener),
-      refusal: (peer, nodeId) => allowed.refusal(peer, nodeId),
+      refusal: (peer, nodeId) => (isSingleStream ? noLoadReports : allowed.refusal(peer, nodeId)),
       newBackoff: () => new Backoff(reconnectBaseMs, reconnectMaxMs, Math.random),
       dropped: reports => counters.droppedReports(reports),
     },
@@ -68,3 +69,9 @@ export function sideServices(
     close: () => calls.closeAll(),
   };
 }
+
+/** A second stream could end the first one. */
+const noLoadReports: RpcStatus = {
+  code: grpcCode.unimplemented,
+  message: 'load reports are not relayed, since the upstream allows one stream only (setting upstreamStreams)',
+};

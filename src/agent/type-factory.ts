@@ -63,14 +63,12 @@ export class TypeFactory {
     this.#maxAgeOf = maxAgeOf;
   }
 
-  /** A type that is served. */
+  /** A type that is served; to be {@link connect}ed. */
   make(typeUrl: TypeUrl): TypeView {
     const { lingerMs, namesMax, authorities, ack } = this.#settings;
     const main = createFeed(undefined, this.#streams.of(groupOf(typeUrl)), ack);
     const others = [...authorities.groups()].map(group => createFeed(group, this.#streams.ofAuthority(group), ack));
-    const type = this.#type(typeUrl, new TypeInterest(lingerMs, namesMax), [main, ...others], false);
-    for (const feed of type.feeds) this.connect(type, feed);
-    return type;
+    return this.#type(typeUrl, new TypeInterest(lingerMs, namesMax), [main, ...others], false);
   }
 
   /** The same type as another server has it: with a store of its own, wanted by whoever wants the one that is served. */
@@ -112,6 +110,7 @@ export class TypeFactory {
       upstreamVersion: '',
       server: '',
       newestNonce: undefined,
+      unproven: [],
       isStaged,
     };
   }

@@ -33,6 +33,11 @@ export interface TypeView extends TypeSource {
   newestNonce: Nonce | undefined;
   /** It is the set of another server, which is not served yet. */
   readonly isStaged: boolean;
+  /**
+   * Names that a first answer lacks, whose end only silence has told: they go once the connection has proven to be alive, since the rest of the
+   * answer may be lost on the way.
+   */
+  unproven: readonly string[];
   /** When rows of names that nobody wants go from the disk, monotonic in ms; Infinity for not at all. */
   leftoversUntilMs: number;
 }

@@ -1,5 +1,14 @@
 import type { Address } from '../xds/address.ts';
-import { addresses, authorities, duration, oneOf, type SettingGroup, type SettingRow } from './setting-values.ts';
+import {
+  addresses,
+  authorities,
+  duration,
+  headers,
+  nonEmpty,
+  oneOf,
+  type SettingGroup,
+  type SettingRow,
+} from './setting-values.ts';
 
 /** Everything that can be set about the control plane and the streams towards it. */
 export interface UpstreamSettings {
@@ -13,6 +22,16 @@ export interface UpstreamSettings {
   readonly reconnectMaxMs: number;
   readonly startJitterMs: number;
   readonly upstreamRecycleMs: number;
+  readonly upstreamKeepaliveMs: number;
+  readonly upstreamKeepaliveTimeoutMs: number;
+  readonly upstreamTlsCa: string | undefined;
+  readonly upstreamTlsCert: string | undefined;
+  readonly upstreamTlsKey: string | undefined;
+  readonly upstreamTlsServerName: string | undefined;
+  readonly upstreamTlsSan: readonly string[];
+  readonly upstreamTlsMinVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly upstreamTokenFile: string | undefined;
+  readonly upstreamHeaders: ReadonlyMap<string, string>;
 }
 
 type Row<T> = SettingRow<T> & { readonly group: SettingGroup };
@@ -81,6 +100,60 @@ export const upstreamRows: Rows = {
     ),
     when: 'Replicas of the control plane come and go, and nothing else spreads long-lived streams over them.',
   },
+  upstreamKeepaliveMs: {
+    ...time(
+      'How often the connection is pinged, so that one that is dead is noticed; rarer where the server complains.',
+      '30s',
+      dayMs,
+      10_000,
+    ),
+    when: 'A proxy in between drops idle connections sooner, or the server allows pings more rarely and you want to spare it the complaint.',
+  },
+  upstreamKeepaliveTimeoutMs: time('How long the answer to a ping may take.', '10s', 600_000, 100),
+  upstreamTlsCa: {
+    ...file(
+      'CA bundle (PEM) that the control plane’s certificate is checked by, or system; turns TLS on for TCP addresses. Read at each dial.',
+    ),
+    placeholder: 'FILE|system',
+  },
+  upstreamTlsCert: file('Client certificate chain (PEM) for mTLS. Read at each dial, so a rotation needs no restart.'),
+  upstreamTlsKey: file('Its private key (PEM).'),
+  upstreamTlsServerName: {
+    ...file(
+      'Name that the control plane’s certificate is checked for, and that is asked for (SNI); else the host of the address.',
+    ),
+    placeholder: 'NAME',
+  },
+  upstreamTlsSan: {
+    group: 'Control plane',
+    placeholder: 'NAME',
+    isList: true,
+    help: 'Alternative names of the control plane’s certificate, one of which it must have in place of the host’s name.',
+    when: 'It has a SPIFFE identity: spiffe://cluster.local/ns/istio-system/sa/istiod.',
+    fallback: '',
+    parse: text => ({ value: text === '' ? [] : text.split(',').map(one => one.trim()) }),
+  },
+  upstreamTlsMinVersion: {
+    group: 'Control plane',
+    placeholder: 'TLSv1.2|TLSv1.3',
+    help: 'Oldest version of TLS that is spoken with the control plane.',
+    when: '',
+    fallback: 'TLSv1.2',
+    parse: oneOf('TLSv1.2', 'TLSv1.3'),
+  },
+  upstreamTokenFile: {
+    ...file('Bearer token for the control plane, such as a projected service account token. Read at each stream.'),
+    when: 'The control plane knows its clients by tokens.',
+  },
+  upstreamHeaders: {
+    group: 'Control plane',
+    placeholder: 'NAME=VALUE',
+    isList: true,
+    help: 'Headers that streams to the control plane carry.',
+    when: 'It asks for some, as istiod does for clusterid.',
+    fallback: '',
+    parse: headers,
+  },
 };
 
 function time(help: string, fallback: string, max: number, min: number): Row<number> {
@@ -92,4 +165,8 @@ function time(help: string, fallback: string, max: number, min: number): Row<num
     fallback,
     parse: text => duration(text, min, max),
   };
+}
+
+function file(help: string): Row<string | undefined> {
+  return { group: 'Control plane', placeholder: 'FILE', help, when: '', fallback: undefined, parse: nonEmpty };
 }

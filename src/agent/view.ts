@@ -143,10 +143,8 @@ export class View {
   /** Notes since the last call. */
   takeNotes(): Note[] {
     for (const lane of this.#streams.lanes()) {
-      for (const session of lane.known()) {
-        const isTrial = session !== lane.active;
-        for (const note of session.takeNotes())
-          this.#notes.push({ kind: 'upstream', group: lane.group, note, isTrial });
+      for (const { note, isTrial } of lane.takeNotes()) {
+        this.#notes.push({ kind: 'upstream', group: lane.group, note, isTrial });
       }
     }
     return this.#notes.splice(0);
@@ -158,6 +156,7 @@ export class View {
     if (known) return known;
     const type = this.#factory.make(typeUrl);
     this.types.set(typeUrl, type);
+    for (const feed of type.feeds) this.#factory.connect(type, feed);
     return type;
   }
 
@@ -269,6 +268,12 @@ export class View {
     return change ? { change, effects } : { effects };
   }
 
+  /** The server of a stream is alive. Returns the types whose clients have to be told something. */
+  alive(session: Session, clock: Clock): TypeView[] {
+    const types = [...this.types.values()].filter(type => type.main.session === session);
+    return types.filter(type => this.#intake.proven(type, clock.monotonicMs));
+  }
+
   /** A session's stream ended. A type over which the server ended it goes on on a stream of its own, and the others without it. */
   closed(session: Session, streamId: number, status: RpcStatus, clock: Clock): void {
     this.#watch.refresh(this.types.values(), clock);
@@ -300,6 +305,7 @@ export class View {
       feed.ledger.clear();
       // Upstream says it again when it is back.
       type.heldRemovals.take();
+      if (feed === type.main) type.unproven = [];
       type.disk?.decideAll();
     }
   }

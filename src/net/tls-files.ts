@@ -111,7 +111,7 @@ async function read(paths: TlsPaths): Promise<TlsMaterial> {
 }
 
 /** OpenSSL takes a file without certificates for a bundle of none, which nobody means. */
-function isBundle(ca: Buffer): boolean {
+export function isBundle(ca: Buffer): boolean {
   try {
     return new X509Certificate(ca).raw.length > 0;
   } catch {
@@ -119,7 +119,8 @@ function isBundle(ca: Buffer): boolean {
   }
 }
 
-async function readNamed(path: string): Promise<Buffer> {
+/** Reads a file. @throws Error that names it */
+export async function readNamed(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {

@@ -6,6 +6,10 @@ export type ChannelEvent =
   | { readonly kind: 'upstream_opened'; readonly streamId: number }
   | { readonly kind: 'upstream_writable'; readonly streamId: number }
   | { readonly kind: 'upstream_response'; readonly streamId: number; readonly bytes: Buffer }
+  /** The server has said that it is about to close the connection (GOAWAY); the stream goes on until it does. */
+  | { readonly kind: 'upstream_leaving'; readonly streamId: number }
+  /** The server has answered a probe: what it had sent before has arrived. */
+  | { readonly kind: 'upstream_alive'; readonly streamId: number }
   | { readonly kind: 'upstream_closed'; readonly streamId: number; readonly code: number; readonly message: string };
 
 const methodOf: Readonly<Record<Variant, string>> = {
@@ -36,6 +40,7 @@ export class UpstreamChannels {
       // On a connection that stands it is open at once; the core takes one event at a time.
       opened: () => queueMicrotask(() => post({ kind: 'upstream_opened', streamId })),
       message: bytes => post({ kind: 'upstream_response', streamId, bytes }),
+      leaving: () => queueMicrotask(() => post({ kind: 'upstream_leaving', streamId })),
       ended: (code, message) => {
         queueMicrotask(() => {
           if (this.#streams.delete(streamId)) this.#post({ kind: 'upstream_closed', streamId, code, message });
@@ -49,6 +54,13 @@ export class UpstreamChannels {
   send(streamId: number, bytes: Buffer): void {
     this.#streams.get(streamId)?.write(bytes, () => {
       if (this.#streams.has(streamId)) this.#post({ kind: 'upstream_writable', streamId });
+    });
+  }
+
+  /** Finds out whether the connection of a stream is alive; `upstream_alive` follows if so. */
+  probe(streamId: number): void {
+    this.#streams.get(streamId)?.probe(() => {
+      if (this.#streams.has(streamId)) this.#post({ kind: 'upstream_alive', streamId });
     });
   }
 

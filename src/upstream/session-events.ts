@@ -5,6 +5,8 @@ import type { TypeUrl, Variant } from '../xds/types.ts';
 export type UpstreamEffect =
   | { readonly kind: 'open_upstream'; readonly streamId: number; readonly variant: Variant; readonly address: string }
   | { readonly kind: 'send_upstream'; readonly streamId: number; readonly bytes: Buffer }
+  /** Finds out whether the connection is alive; `upstream_alive` follows if so. */
+  | { readonly kind: 'probe_upstream'; readonly streamId: number }
   | { readonly kind: 'close_upstream'; readonly streamId: number };
 
 /** What a session tells of itself: the core makes a log line and a metric of it. */
@@ -27,6 +29,8 @@ export type SessionNote =
       /** Types of which the new one has said nothing in time: what was served of them is served on. */
       readonly open: readonly string[];
     }
+  /** Another server has nothing for us, and what is held is served on. */
+  | { readonly kind: 'server_passed_over'; readonly address: string; readonly isSilent: boolean }
   | { readonly kind: 'variant_changed'; readonly variant: Variant; readonly reason: string };
 
 /** What one response turned out to be. */

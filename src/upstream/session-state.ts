@@ -65,6 +65,7 @@ export type Phase =
       isWriting: boolean;
       isNodeSent: boolean;
       hasResponse: boolean;
+      isProbeDue: boolean;
     }
   | { readonly kind: 'backoff'; readonly untilMs: number };
 

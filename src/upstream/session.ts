@@ -9,7 +9,7 @@ import { Renewal } from './renewal.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
 import { fitting, type Phase, type SessionSettings } from './session-state.ts';
 import { StreamHistory, standingAfterMs } from './stream-history.ts';
-import { suspectOf } from './suspect.ts';
+import { isSuspicious, suspectOf } from './suspect.ts';
 import { TypeLinks } from './type-links.ts';
 import { VariantChoice } from './variant-choice.ts';
 
@@ -34,6 +34,8 @@ export class Session {
   readonly #history = new StreamHistory();
   #renewal: Renewal;
   #isStarting = true;
+  /** The last stream may have ended over one of its types. */
+  #isCautious = false;
 
   /**
    * @param node encoded Node for the first request of each stream (R1)
@@ -96,6 +98,11 @@ export class Session {
     return this.#phase.kind === 'open' && this.#phase.hasResponse;
   }
 
+  /** Silence is about to be read as an end: asks whether the connection is alive, or has only lost the rest. */
+  probe(): void {
+    if (this.#phase.kind === 'open') this.#phase.isProbeDue = true;
+  }
+
   /** Since when there has been no stream that stands, monotonic in ms; undefined while there is one, and before the first attempt. */
   downSinceMs(nowMs: number): number | undefined {
     return this.#isStanding(nowMs) ? undefined : this.#history.downSinceMs;
@@ -153,7 +160,7 @@ export class Session {
       case 'connecting':
         return [];
       case 'open':
-        return this.#write(this.#phase, nowMs, wallMs);
+        return this.#go(this.#phase, nowMs, wallMs);
     }
   }
 
@@ -167,10 +174,11 @@ export class Session {
       isWriting: false,
       isNodeSent: false,
       hasResponse: false,
+      isProbeDue: false,
     };
     this.#renewal = new Renewal(this.#settings.recycleMs, this.#random, nowMs);
     this.#history.sinceWallMs = wallMs;
-    this.types.restart();
+    this.types.restart(this.#isCautious ? nowMs + standingAfterMs : -Infinity);
   }
 
   /** The last request has left. */
@@ -198,6 +206,7 @@ export class Session {
     const delay = isFirstRefusal ? 0 : this.#backoff.nextDelayMs();
     this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
     const { code, message } = status;
+    this.#isCautious = isSuspicious(code) && !this.types.isAnyAnswered;
     this.#notes.push({ kind: 'stream_lost', code, message, retryInMs: delay, isPlanned });
     return suspectOf(code, this.types.values(), nowMs);
   }
@@ -298,15 +307,23 @@ export class Session {
     return [{ kind: 'open_upstream', streamId, variant, address }];
   }
 
+  #go(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
+    const effects = this.#write(phase, nowMs, wallMs);
+    if (!phase.isProbeDue || this.#phase !== phase) return effects;
+    phase.isProbeDue = false;
+    return [...effects, { kind: 'probe_upstream', streamId: phase.streamId }];
+  }
+
   #write(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
     if (this.#variant.deltaRetryAtMs <= nowMs) {
       this.#variant.retryDelta();
       this.#noteVariant('an hour has passed in the SotW fallback');
       return this.#recycle(phase.streamId, 'to try the Delta variant again', nowMs, wallMs);
     }
-    if (phase.isWriting) return [];
     const reason = this.#renewal.dueReason(nowMs);
     if (reason !== undefined) return this.#recycle(phase.streamId, reason, nowMs, wallMs);
+    // A server that does not read is not asked for more.
+    if (phase.isWriting) return [];
     const blocked = this.types.needingNewStream();
     if (blocked !== undefined) {
       const { shortName } = traitsOf(blocked);

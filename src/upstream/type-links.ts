@@ -15,6 +15,11 @@ export class TypeLinks {
   readonly #links = new Map<TypeUrl, TypeLink>();
   /** Types asked for on the present stream. */
   #asked = 0;
+  /**
+   * Until then types that were never answered are not asked for on this stream, monotonic in ms: the last one ended before any answer, and if it
+   * was over one of them, the others must be answered for that to be seen.
+   */
+  #heldBackUntilMs = -Infinity;
 
   /** @param variant the one spoken on the stream that is opened next, or on the present one */
   constructor(settings: SessionSettings, variant: () => Variant) {
@@ -56,6 +61,17 @@ export class TypeLinks {
   /** Whether a whole list of any type is held. */
   get isAnyComplete(): boolean {
     for (const { held } of this.#links.values()) if (held.isComplete) return true;
+    return false;
+  }
+
+  /** Whether the server has answered for any type on the present stream. */
+  get isAnyAnswered(): boolean {
+    for (const { isAnswered } of this.#links.values()) if (isAnswered) return true;
+    return false;
+  }
+
+  get #isAnyUnasked(): boolean {
+    for (const link of this.#links.values()) if (link.askedAs === undefined && isWanted(link)) return true;
     return false;
   }
 
@@ -102,8 +118,14 @@ export class TypeLinks {
     return link ? linkConfirmedAtMs(link) : Infinity;
   }
 
-  /** Begins anew on another stream: only what is wanted and held outlives one (R10). */
-  restart(): void {
+  /**
+   * Begins anew on another stream: only what is wanted and held outlives one (R10).
+   *
+   * @param heldBackUntilMs how long types that were never answered wait for an answer to another one
+   */
+  restart(heldBackUntilMs: number): void {
+    const isAnyKnown = [...this.#links.values()].some(link => link.wasAnswered && isWanted(link));
+    this.#heldBackUntilMs = isAnyKnown ? heldBackUntilMs : -Infinity;
     for (const link of this.#links.values()) {
       link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
       link.tracker = new AnswerTracker(this.#settings);
@@ -121,7 +143,9 @@ export class TypeLinks {
 
   /** The request to be written now, if any. It counts as written. */
   next(nowMs: number): NextRequest | undefined {
+    const isHoldingBack = this.#heldBackUntilMs > nowMs && !this.isAnyAnswered;
     for (const link of this.#links.values()) {
+      if (isHoldingBack && !link.wasAnswered) continue;
       const next = link.subscription.next(nowMs);
       if (!next) continue;
       if (link.askedAs === undefined) {
@@ -157,10 +181,11 @@ export class TypeLinks {
 
   /** When something of a type is due, monotonic in ms. @param isWriting a request is on its way, so no other one can be written */
   nextDeadlineMs(isWriting: boolean): number {
-    let deadline = Infinity;
-    for (const { subscription, tracker } of this.#links.values()) {
+    const isHoldingBack = this.#heldBackUntilMs > -Infinity && !isWriting && !this.isAnyAnswered;
+    let deadline = isHoldingBack && this.#isAnyUnasked ? this.#heldBackUntilMs : Infinity;
+    for (const { subscription, tracker, wasAnswered } of this.#links.values()) {
       deadline = Math.min(deadline, tracker.nextDeadlineMs());
-      if (!isWriting) deadline = Math.min(deadline, subscription.nextDeadlineMs());
+      if (!isWriting && (wasAnswered || !isHoldingBack)) deadline = Math.min(deadline, subscription.nextDeadlineMs());
     }
     return deadline;
   }

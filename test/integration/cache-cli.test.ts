@@ -194,7 +194,7 @@ describe('a cache that cannot be used', { concurrency: 1 }, () => {
     ours.close();
     const newer = await run(other);
     assert.equal(newer.status, 3);
-    assert.match(newer.stderr, /has cache format 99, and this version of weir knows 2 at most/);
+    assert.match(newer.stderr, /has cache format 99, and this version of weir knows 3 at most/);
   });
 
   test('a directory that others may enter ends it with 1 and the command that mends it', async t => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { describe, test } from 'node:test';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import { ConnectionPool, type PooledStream } from '../../src/upstream/connection-pool.ts';
+import type { ConnectionPool, PooledStream } from '../../src/upstream/connection-pool.ts';
+import { testPool } from '../support/test-pool.ts';
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 const path = '/test.Echo/Talk';
@@ -62,7 +63,7 @@ describe('connection pool', () => {
   test('two hundred streams to one server share one connection', async t => {
     const { server, port, peers } = await echoServer(undefined);
     t.after(() => server.forceShutdown());
-    const pool = new ConnectionPool({ responseBytesMax: 1 << 20 });
+    const pool = testPool();
     const words = Array.from({ length: 200 }, (_, index) => `word ${index}`);
     // bounded: two hundred streams of one test.
     const streams = await Promise.all(words.map(word => talk(pool, `127.0.0.1:${port}`, word)));
@@ -75,7 +76,7 @@ describe('connection pool', () => {
   test('a server that allows three streams a connection is dialled as often as it takes', async t => {
     const { server, port, peers, gone } = await echoServer(3);
     t.after(() => server.forceShutdown());
-    const pool = new ConnectionPool({ responseBytesMax: 1 << 20 });
+    const pool = testPool();
     const address = `127.0.0.1:${port}`;
     // bounded: seven streams of one test.
     const streams = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f', 'g'].map(word => talk(pool, address, word)));
@@ -94,7 +95,7 @@ describe('connection pool', () => {
   test('a dial that is refused ends every stream that waited for it, with the cause', async () => {
     const { server, port } = await echoServer(undefined);
     server.forceShutdown();
-    const pool = new ConnectionPool({ responseBytesMax: 1 << 20 });
+    const pool = testPool();
     // bounded: three streams of one test.
     const outcomes = await Promise.allSettled(['a', 'b', 'c'].map(word => talk(pool, `127.0.0.1:${port}`, word)));
     for (const outcome of outcomes)
@@ -104,7 +105,7 @@ describe('connection pool', () => {
 
   test('a server that comes back is reached on a new connection', async t => {
     const first = await echoServer(undefined);
-    const pool = new ConnectionPool({ responseBytesMax: 1 << 20 });
+    const pool = testPool();
     const address = `127.0.0.1:${first.port}`;
     const ends: Promise<number>[] = [];
     for (let index = 0; index < 3; index++) {

@@ -235,6 +235,8 @@ export class ModelControlPlane {
   readonly serials = new Set<number>();
   /** `type name` of everything that was ever removed. */
   readonly removed = new Set<string>();
+  /** `type name` of what came when another one was in use, or could be: it may have taken over without it. */
+  readonly late = new Set<string>();
   resends = 0;
   readonly #resources = new Map<TypeUrl, Map<string, Held>>();
   readonly #versions = new Map<TypeUrl, number>();

@@ -28,8 +28,10 @@ export function runScenario(seed: number, log?: (lines: readonly string[]) => vo
   };
   const isSeparate = dice.chance(0.4);
   const nodes = isSeparate ? Array.from({ length: 2 + dice.below(3) }, (_, at) => `pod-${at}`) : undefined;
+  const addresses = dice.chance(0.4) ? ['model:1', 'model:2'] : ['model:1'];
   const world = new World(seed, {
     manner,
+    addresses,
     isLogging: log !== undefined,
     hasDisk: dice.chance(0.7),
     ack: dice.chance(0.6) ? 'clients' : (dice.pick(['first', 'quorum', 'all', 'receipt'] as const) ?? 'clients'),
@@ -37,7 +39,7 @@ export function runScenario(seed: number, log?: (lines: readonly string[]) => vo
     limits: nodes && dice.chance(0.4) ? { nodes: 2, streams: 2 } : undefined,
   });
   try {
-    return play(world, dice);
+    return play(world, dice, addresses);
   } catch (error) {
     log?.(world.log);
     throw error;
@@ -52,21 +54,23 @@ class Mesh {
   readonly #present = new Set<string>();
   readonly #poisoned = new Set<string>();
   readonly #nextSerial: () => number;
+  readonly #server: string;
   #bundles = 0;
 
-  constructor(plane: ModelControlPlane, world: World, dice: SeededRandom, nextSerial: () => number) {
+  constructor(plane: ModelControlPlane, world: World, dice: SeededRandom, nextSerial: () => number, server: string) {
     this.plane = plane;
+    this.#server = server;
     this.#world = world;
     this.#dice = dice;
     this.#nextSerial = nextSerial;
   }
 
   addBundle(): void {
-    this.#set(`b${this.#bundles++}`);
+    this.#set(this.#nameOf(this.#bundles++));
   }
 
   returnBundle(): void {
-    const name = `b${this.#dice.below(Math.max(this.#bundles, 1))}`;
+    const name = this.#nameOf(this.#dice.below(Math.max(this.#bundles, 1)));
     if (!this.#present.has(name) && this.#bundles > 0) this.#set(name);
   }
 
@@ -94,6 +98,11 @@ class Mesh {
     this.#world.push(this.plane, [typeUrl]);
   }
 
+  /** Whether it has nothing: such a control plane does not take over from another one. */
+  get isEmpty(): boolean {
+    return this.#present.size === 0;
+  }
+
   /** Makes everything good. */
   repair(): void {
     for (const name of this.#poisoned) {
@@ -102,20 +111,30 @@ class Mesh {
     this.#world.push(this.plane, simTypes);
   }
 
+  /** Every third is called the same at all control planes. */
+  #nameOf(index: number): string {
+    return index % 3 === 0 ? `b${index}` : `b${index} of ${this.#server}`;
+  }
+
   #set(name: string): void {
     this.#present.add(name);
     for (const typeUrl of simTypes) {
       const refs = typeUrl === endpointType ? [] : [name];
+      if (this.#world.hasOtherServers) this.plane.late.add(`${typeUrl} ${name}`);
       this.plane.set(typeUrl, name, { serial: this.#nextSerial(), refs, isPoison: false });
     }
     this.#world.push(this.plane, simTypes);
   }
 }
 
-function play(world: World, dice: SeededRandom): Outcome {
+function play(world: World, dice: SeededRandom, addresses: readonly string[]): Outcome {
   let serial = 0;
-  const nodes = [...world.planes.keys()];
-  const meshes = [...world.planes.values()].map(plane => new Mesh(plane, world, dice, () => ++serial));
+  const { nodes } = world;
+  const meshes = [...world.planes].map(([key, plane]) => {
+    // Some names are of one control plane only, some are of both and mean something else.
+    const server = key.split(' ')[0] ?? '';
+    return new Mesh(plane, world, dice, () => ++serial, server);
+  });
   const client = (index: number): ModelClient => {
     const nodeId = nodes.length > 1 ? (dice.pick(nodes) ?? '') : `node-${index}`;
     return new ModelClient(nodeId, { variant: dice.chance(0.5) ? 'delta' : 'sotw', isPicky: dice.chance(0.5) });
@@ -177,6 +196,25 @@ function play(world: World, dice: SeededRandom): Outcome {
       },
     ],
     [0.3, () => world.loseDisk()],
+    [0.4, () => world.leave(dice.below(3_000))],
+    [0.4, () => world.loseSilently(dice.below(20_000))],
+    [0.4, () => world.stall(dice.below(8_000))],
+    [
+      0.4,
+      () => {
+        world.refusal = dice.pick(['certificate', 'token'] as const);
+        world.cut(false);
+        world.after(dice.below(25_000), () => world.renewCredentials());
+      },
+    ],
+    [
+      addresses.length > 1 ? 1.2 : 0,
+      () => {
+        const address = dice.pick(addresses) ?? '';
+        world.sendAway(address);
+        world.after(dice.below(40_000), () => world.away.delete(address));
+      },
+    ],
     [
       0.5,
       () => {
@@ -202,9 +240,14 @@ function play(world: World, dice: SeededRandom): Outcome {
 
   // Faults end, what is poisoned is repaired, and everybody comes back.
   world.isPlaneUp = true;
+  world.away.clear();
+  world.renewCredentials();
   world.upstreamDelayMs = 15;
   for (const link of world.links) link.writeMs = 5;
-  for (const mesh of meshes) mesh.repair();
+  for (const mesh of meshes) {
+    mesh.repair();
+    if (addresses.length > 1 && mesh.isEmpty) mesh.addBundle();
+  }
   world.runUntil(world.nowMs + 10_000);
   world.sendHomeExcess();
   for (const link of world.links) if (!link.isGone) world.connect(link);
@@ -215,8 +258,17 @@ function play(world: World, dice: SeededRandom): Outcome {
       const wasRolledBack =
         one.manner.variant === 'sotw' &&
         world.rolledBack.has(`${nodes.length > 1 ? one.nodeId : ''} ${typeUrl} ${name}`);
+      const wasRemoved = addresses.some(address =>
+        world.planeOf(one.nodeId, address).removed.has(`${typeUrl} ${name}`),
+      );
+      // What only one control plane has goes when another one takes over.
+      const isLacking = addresses.some(address => {
+        const plane = world.planeOf(one.nodeId, address);
+        return !plane.resources(typeUrl).has(name) || plane.late.has(`${typeUrl} ${name}`);
+      });
+      const wasLeft = world.switches > 0 && isLacking;
       assert.ok(
-        wasRolledBack || world.planeOf(one.nodeId).removed.has(`${typeUrl} ${name}`),
+        wasRolledBack || wasRemoved || wasLeft,
         `${one.nodeId} was told that ${name} is gone, which upstream never said`,
       );
     }

@@ -65,6 +65,8 @@ export const settings: CoreSettings = {
 /** How a run differs from the usual one. */
 export interface WorldOptions {
   readonly manner: Manner;
+  /** Control planes, the preferred one first. */
+  readonly addresses: readonly string[];
   readonly isLogging: boolean;
   readonly hasDisk: boolean;
   readonly ack: AckMode;

@@ -14,12 +14,24 @@ import { assertHolds, type ModelClient } from './model-client.ts';
 import { ModelControlPlane, ModelStream } from './model-control-plane.ts';
 import { decodeSim, simTypes } from './resources.ts';
 import { matchKeyOfNode, settings, type WorldOptions } from './settings.ts';
+import { assertOfOneServer } from './torn.ts';
 import { nodeIdIn, said, summary } from './transcript.ts';
 import { VerdictWatch } from './verdict-watch.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
 /** Ticks allowed at one moment: more is a deadline that does not go away. */
 const ticksMax = 50;
+
+interface OpenStream {
+  readonly variant: Variant;
+  /** Server that it is to. */
+  readonly address: string;
+  model: ModelStream | undefined;
+  /** Nothing passes any more, and nobody has noticed. */
+  isDead: boolean;
+  /** Requests that a server that is stalled has not read. */
+  readonly unread: Buffer[];
+}
 
 interface ClientLink {
   readonly client: ModelClient;
@@ -35,7 +47,7 @@ interface ClientLink {
 /** The agent's core among model control planes and clients, on a virtual clock, all from one seed. */
 export class World {
   readonly random: SeededRandom;
-  /** What the control plane has, by node; one for all where they share. */
+  /** What each control plane has, by address and node; one node for all where they share. */
   readonly planes: ReadonlyMap<string, ModelControlPlane>;
   core: Core;
   /** Names that were on their way to the disk when an agent died. */
@@ -47,13 +59,23 @@ export class World {
   refusals = 0;
   readonly log: string[] = [];
   isPlaneUp = true;
+  /** Control planes that are away while others are not. */
+  readonly away = new Set<string>();
+  /** Why control planes refuse us, whoever they are. */
+  refusal: 'certificate' | 'token' | undefined;
+  /** They read nothing for now. */
+  isStalled = false;
+  /** Times that another control plane took over. */
+  switches = 0;
   /** Delay of upstream messages, per message at most. */
   upstreamDelayMs = 15;
   readonly #clock: VirtualClock;
   readonly #options: WorldOptions;
   readonly #verdicts: VerdictWatch;
   /** Open streams; whose it is shows the first request. */
-  readonly #streams = new Map<number, { readonly variant: Variant; model: ModelStream | undefined }>();
+  readonly #streams = new Map<number, OpenStream>();
+  /** Streams that are being opened. */
+  readonly #opening = new Set<number>();
   readonly #coreRandom: SeededRandom;
   /** Agents that died. */
   #generation = 0;
@@ -65,15 +87,25 @@ export class World {
     this.#verdicts = new VerdictWatch(options.ack);
     this.random = new SeededRandom(seed);
     this.#clock = new VirtualClock(this.random);
-    this.planes = new Map((options.nodes ?? ['']).map(node => [node, new ModelControlPlane(options.manner)]));
+    const nodes = options.nodes ?? [''];
+    this.planes = new Map(
+      options.addresses.flatMap(address =>
+        nodes.map(node => [`${address} ${node}`, new ModelControlPlane(options.manner)] as const),
+      ),
+    );
     this.#coreRandom = new SeededRandom(seed ^ 0x5eed);
     this.disk = options.hasDisk ? new MemoryDisk() : undefined;
     this.core = this.#newCore();
   }
 
-  /** What the control plane has for a node. */
-  planeOf(nodeId: string): ModelControlPlane {
-    const plane = this.planes.get(this.#options.nodes ? nodeId : '');
+  /** Names of the nodes that are served apart. */
+  get nodes(): readonly string[] {
+    return this.#options.nodes ?? [''];
+  }
+
+  /** What a control plane has for a node, the first one unless told otherwise. */
+  planeOf(nodeId: string, address = this.#options.addresses[0]): ModelControlPlane {
+    const plane = this.planes.get(`${address} ${this.#options.nodes ? nodeId : ''}`);
     assert.ok(plane, `there is a node ${nodeId}`);
     return plane;
   }
@@ -86,7 +118,8 @@ export class World {
    */
   crash(isDiskLost: boolean, isTorn: boolean): void {
     if (!isDiskLost && this.disk) {
-      for (const [node, plane] of this.planes) {
+      for (const [key, plane] of this.planes) {
+        const node = key.split(' ')[1] ?? '';
         const view = this.#options.nodes ? this.disk.find(matchKeyOfNode(node)) : this.disk.newest();
         for (const typeUrl of simTypes) {
           const written = new Set(view ? this.disk.names(typeUrl, view) : []);
@@ -129,6 +162,7 @@ export class World {
       {
         ...settings,
         isStoring,
+        addresses: this.#options.addresses,
         ack,
         ...(nodes && { nodeSharing: 'stream-per-node' }),
         ...(limits && { nodesMax: limits.nodes, clientStreamsPerPeerMax: limits.streams }),
@@ -142,6 +176,11 @@ export class World {
   /** Streams open at the control plane. */
   get openStreams(): number {
     return this.#streams.size;
+  }
+
+  /** Whether another control plane than the first one was in use, or is about to be. */
+  get hasOtherServers(): boolean {
+    return this.switches > 0 || this.openStreams > this.nodes.length;
   }
 
   get nowMs(): number {
@@ -174,7 +213,13 @@ export class World {
   post(event: CoreEvent): void {
     const clock = { monotonicMs: this.nowMs, wallMs: 1_700_000_000_000 + this.nowMs };
     for (const effect of this.core.handle(event, clock)) this.#perform(effect);
-    assert.ok(this.openStreams <= this.planes.size, 'one upstream stream for each node, however many clients');
+    const { length: servers } = this.#options.addresses;
+    const streamsMax = this.nodes.length * Math.min(servers, 2);
+    assert.ok(
+      this.openStreams <= streamsMax,
+      'one upstream stream for each node, and one more while another server takes over',
+    );
+    if (servers > 1) assertOfOneServer(this.core, (node, address) => this.planeOf(node, address));
   }
 
   addClient(client: ModelClient): ClientLink {
@@ -253,16 +298,25 @@ export class World {
   #perform(effect: CoreEffect): void {
     switch (effect.kind) {
       case 'open_upstream': {
-        const { streamId, variant } = effect;
+        const { streamId, variant, address } = effect;
         const generation = this.#generation;
+        this.#opening.add(streamId);
         this.after(this.random.below(30), () => {
-          if (generation !== this.#generation) return;
-          if (!this.isPlaneUp) {
-            this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'refused' });
+          if (!this.#opening.delete(streamId) || generation !== this.#generation) return;
+          const closed = (code: number, message: string): void =>
+            this.post({ kind: 'upstream_closed', streamId, code, message });
+          if (!this.isPlaneUp || this.away.has(address)) closed(grpcCode.unavailable, 'refused');
+          else if (this.refusal === 'certificate') closed(grpcCode.unavailable, 'self-signed certificate');
+          else if (this.refusal === 'token') {
+            this.#streams.set(streamId, { variant, address, model: undefined, isDead: true, unread: [] });
+            this.post({ kind: 'upstream_opened', streamId });
+            this.after(5, () => {
+              if (this.#streams.delete(streamId)) closed(grpcCode.unauthenticated, 'token is expired');
+            });
           } else if (this.#options.manner.isSotwOnly && variant === 'delta') {
             this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unimplemented, message: 'no such method' });
           } else {
-            this.#streams.set(streamId, { variant, model: undefined });
+            this.#streams.set(streamId, { variant, address, model: undefined, isDead: false, unread: [] });
             this.post({ kind: 'upstream_opened', streamId });
           }
         });
@@ -274,16 +328,24 @@ export class World {
         if (sentOn) this.#verdicts.request(streamId, bytes, sentOn.variant);
         this.#clock.inOrder(`up ${streamId}`, this.upstreamDelayMs, () => {
           const stream = this.#streams.get(streamId);
-          if (!stream) return;
-          this.post({ kind: 'upstream_writable', streamId });
-          this.#say(`plane received ${said(bytes, stream.variant)}`);
-          if (!this.#streams.has(streamId)) return;
-          stream.model ??= new ModelStream(this.planeOf(nodeIdIn(bytes, stream.variant)), stream.variant);
-          this.#toAgent(streamId, stream.model.request(bytes));
+          if (!stream || stream.isDead) return;
+          if (this.isStalled) {
+            stream.unread.push(bytes);
+            return;
+          }
+          this.#read(streamId, stream, bytes);
+        });
+        break;
+      }
+      case 'probe_upstream': {
+        const { streamId } = effect;
+        this.#clock.inOrder(`down ${streamId}`, this.upstreamDelayMs, () => {
+          if (this.#streams.get(streamId)?.isDead === false) this.post({ kind: 'upstream_alive', streamId });
         });
         break;
       }
       case 'close_upstream':
+        this.#opening.delete(effect.streamId);
         this.#streams.delete(effect.streamId);
         break;
       case 'send_client':
@@ -302,12 +364,83 @@ export class World {
       }
       case 'note': {
         const { note } = effect;
+        if (note.kind === 'upstream' && note.note.kind === 'server_changed') this.switches++;
         if (note.kind === 'upstream_answered') this.#verdicts.decided(note.typeUrl, note.nonce);
         const line = describe(note);
         if (line) this.#say(`${line.level} ${line.message} ${JSON.stringify(line.fields)}`);
         break;
       }
     }
+  }
+
+  #read(streamId: number, stream: OpenStream, bytes: Buffer): void {
+    this.post({ kind: 'upstream_writable', streamId });
+    this.#say(`${stream.address} received ${said(bytes, stream.variant)}`);
+    if (!this.#streams.has(streamId)) return;
+    const nodeId = (): string => nodeIdIn(bytes, stream.variant);
+    stream.model ??= new ModelStream(this.planeOf(nodeId(), stream.address), stream.variant);
+    this.#toAgent(streamId, stream.model.request(bytes));
+  }
+
+  /** Control planes read nothing for a while, and go on from where they stopped. */
+  stall(forMs: number): void {
+    if (this.isStalled) return;
+    this.isStalled = true;
+    this.#say('control planes read nothing');
+    this.after(forMs, () => {
+      this.isStalled = false;
+      this.#say('control planes read again');
+      for (const [streamId, stream] of [...this.#streams]) {
+        for (const bytes of stream.unread.splice(0)) {
+          if (this.#streams.get(streamId) === stream) this.#read(streamId, stream, bytes);
+        }
+      }
+    });
+  }
+
+  /** The network takes every packet and delivers none, until keepalive finds out. */
+  loseSilently(forMs: number): void {
+    this.#say('streams go silent');
+    for (const [streamId, stream] of this.#streams) {
+      if (stream.isDead) continue;
+      stream.isDead = true;
+      this.after(forMs, () => {
+        if (!this.#streams.delete(streamId)) return;
+        this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'Connection dropped' });
+      });
+    }
+  }
+
+  /** Control planes say that they are about to close their connections, and do so after a while. */
+  leave(graceMs: number): void {
+    this.#say('control planes send GOAWAY');
+    for (const streamId of [...this.#streams.keys()]) {
+      this.post({ kind: 'upstream_leaving', streamId });
+      this.after(graceMs, () => {
+        if (!this.#streams.delete(streamId)) return;
+        this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'closing' });
+      });
+    }
+  }
+
+  /** One control plane goes, others stay. */
+  sendAway(address: string): void {
+    this.away.add(address);
+    this.#say(`${address} goes away`);
+    for (const [streamId, stream] of [...this.#streams]) {
+      if (stream.address !== address) continue;
+      this.#streams.delete(streamId);
+      this.after(this.random.below(20), () => {
+        this.post({ kind: 'upstream_closed', streamId, code: grpcCode.unavailable, message: 'gone' });
+      });
+    }
+  }
+
+  /** Certificates and tokens are good again. */
+  renewCredentials(): void {
+    this.refusal = undefined;
+    this.#say('credentials are renewed');
+    this.post({ kind: 'credentials_changed' });
   }
 
   /** No model client breaks a rule or stops reading for long, so none may be sent away but for a limit; upstream's loss is no reason either. */
@@ -330,7 +463,7 @@ export class World {
       // The parts of one answer leave together, so they arrive close to each other.
       this.#clock.inOrder(`down ${streamId}`, index === 0 ? this.upstreamDelayMs : 0, () => {
         const stream = this.#streams.get(streamId);
-        if (!stream) return;
+        if (!stream || stream.isDead) return;
         this.#say(`agent received ${summary(bytes, stream.variant)}`);
         this.#verdicts.response(streamId, bytes, stream.variant);
         this.post({ kind: 'upstream_response', streamId, bytes });
@@ -360,9 +493,13 @@ export class World {
 
   /** No client sees what another node was given, be it the same name (R67). */
   #assertOwn({ nodeId, manner }: ModelClient, bytes: Buffer): void {
-    const { serials } = this.planeOf(nodeId);
+    const planes = this.#options.addresses.map(address => this.planeOf(nodeId, address));
     for (const one of decodeTestResponse(bytes, manner.variant).resources) {
-      assert.ok(serials.has(decodeSim(one.body).serial), `R67: ${nodeId} was sent '${one.name}' of another node`);
+      const { serial } = decodeSim(one.body);
+      assert.ok(
+        planes.some(({ serials }) => serials.has(serial)),
+        `R67: ${nodeId} was sent '${one.name}' of another node`,
+      );
     }
   }
 
@@ -388,6 +525,7 @@ export class World {
   /** Compares every client with the control plane, as it must be once all is quiet. */
   assertConverged(): void {
     assert.ok(this.#isReady || this.links.length === 0, 'nobody was ever sent anything');
+    assert.ok(this.openStreams <= this.nodes.length, 'one upstream stream for each node in the end');
     for (const { client, streamId } of this.links) {
       if (streamId !== undefined) assertHolds(client, this.planeOf(client.nodeId));
     }

@@ -176,6 +176,8 @@ export class CoreHarness {
   /** Requests that reached the control plane on the present stream, undrained. */
   readonly requests: HarnessRequest[] = [];
   isUpstreamUp = true;
+  /** Otherwise nothing comes back on streams that stand, probes included. */
+  isUpstreamAlive = true;
   /** Addresses of control planes that cannot be reached. */
   readonly unreachable = new Set<string>();
   /** Otherwise the first request of a stream is its last. */
@@ -303,6 +305,10 @@ export class CoreHarness {
             if (this.isUpstreamReading) queue.push({ kind: 'upstream_writable', streamId: effect.streamId });
             break;
           }
+          case 'probe_upstream':
+            if (this.#upstreams.has(effect.streamId) && this.isUpstreamAlive)
+              queue.push({ kind: 'upstream_alive', streamId: effect.streamId });
+            break;
           case 'close_upstream':
             this.#upstreams.delete(effect.streamId);
             break;

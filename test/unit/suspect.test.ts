@@ -4,7 +4,7 @@ import { suspectOf } from '../../src/upstream/suspect.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
 
 function record(name: string, askedAs: number | undefined, wasAnswered: boolean) {
-  return { typeUrl: name as TypeUrl, askedAs, askedAtMs: 1_000, wasAnswered };
+  return { typeUrl: name as TypeUrl, askedAs, askedAtMs: 1_000, wasAnswered, isAnswered: wasAnswered };
 }
 
 const good = record('good', 1, true);

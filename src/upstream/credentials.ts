@@ -1,0 +1,281 @@
+import { readFile } from 'node:fs/promises';
+import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
+import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { type ClientTlsMaterial, type ClientTlsPaths, isSameMaterial, readClientTls } from '../net/client-tls.ts';
+import { parseAddress } from '../xds/address.ts';
+import type { Identification } from './connection-pool.ts';
+import { type ExpiryStage, expiryStage, readToken, tokenExpiryMs } from './token.ts';
+
+/** By what servers know us, and we them. */
+export interface CredentialSettings {
+  /** Undefined for plain text. It is for TCP: a Unix socket is protected by its file. */
+  readonly tls: ClientTlsPaths | undefined;
+  /** Name that the server's certificate is checked for; undefined for the host of the address. */
+  readonly serverName: string | undefined;
+  /** One of these has to be among the alternative names of the server's certificate, in place of the host's name; empty for that. */
+  readonly sans: readonly string[];
+  readonly tokenFile: string | undefined;
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** What a note is about. */
+export type Credential = 'certificate' | 'token';
+
+/** What happens to credentials. */
+export type CredentialNote =
+  | {
+      readonly kind: 'renewed';
+      readonly what: Credential;
+      readonly path: string;
+      readonly notAfterMs: number | undefined;
+    }
+  /** What was read before stays in use, if there is anything. */
+  | { readonly kind: 'unusable'; readonly what: Credential; readonly error: string }
+  | { readonly kind: 'expiry'; readonly what: Credential; readonly stage: ExpiryStage; readonly notAfterMs: number };
+
+/** When what we have ends, wall time in ms. */
+export interface Expiries {
+  readonly certificateMs: number | undefined;
+  /** Of the certificate that a server has shown last. */
+  readonly serverMs: number | undefined;
+  readonly tokenMs: number | undefined;
+}
+
+/** How often files are looked at, in ms. An atomic swap of links, as Kubernetes does it, gives no event that could be relied on. */
+const lookMs = 2_000;
+const diagnosisMs = 5_000;
+/** A server that refuses us is looked at once in so many ms. */
+const diagnosisEveryMs = 60_000;
+
+/** Words of OpenSSL and Node.js when the two sides cannot agree on certificates. */
+const tlsTrouble =
+  /certificate|CERT_|SSL|TLS|altname|self.signed|handshake|wrong version number|secure TLS connection|alert/i;
+
+/**
+ * Certificates, token and headers for the control plane. Files are read again at each dial and each stream, and watched in between, so that
+ * whoever waits because of them can be told that they have changed.
+ */
+export class UpstreamCredentials implements Identification {
+  readonly #settings: CredentialSettings;
+  readonly #note: (note: CredentialNote) => void;
+  readonly #changed: (what: Credential) => void;
+  readonly #stages = new Map<Credential, ExpiryStage>();
+  readonly #troubles = new Map<Credential, string>();
+  readonly #diagnoses = new Map<string, { readonly atMs: number; readonly words: Promise<string> }>();
+  #material: ClientTlsMaterial | undefined;
+  #token: { readonly text: string; readonly readMs: number; readonly expiryMs: number | undefined } | undefined;
+  #serverMs: number | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param changed called when files have changed since they were used last */
+  constructor(settings: CredentialSettings, note: (note: CredentialNote) => void, changed: (what: Credential) => void) {
+    this.#settings = settings;
+    this.#note = note;
+    this.#changed = changed;
+    if (settings.tls ?? settings.tokenFile) this.#timer = setInterval(() => void this.#look(), lookMs).unref();
+  }
+
+  get serverName(): string | undefined {
+    return this.#settings.serverName;
+  }
+
+  get expiries(): Expiries {
+    return {
+      certificateMs: this.#material?.validity?.notAfterMs,
+      serverMs: this.#serverMs,
+      tokenMs: this.#token?.expiryMs,
+    };
+  }
+
+  credentials(address: string): ChannelCredentials | Promise<ChannelCredentials> {
+    const { tls } = this.#settings;
+    if (!tls || addressKind(address) !== 'tcp') return credentials.createInsecure();
+    return this.#readTls(tls).then(({ context }) =>
+      credentials.createFromSecureContext(context, {
+        checkServerIdentity: (host, certificate) => this.#checkServer(host, certificate),
+      }),
+    );
+  }
+
+  headers(): Metadata | Promise<Metadata> {
+    const metadata = new Metadata();
+    for (const [name, value] of this.#settings.headers) metadata.set(name, value);
+    const { tokenFile } = this.#settings;
+    if (tokenFile === undefined) return metadata;
+    return this.#readToken(tokenFile).then(token => {
+      metadata.set('authorization', `Bearer ${token}`);
+      return metadata;
+    });
+  }
+
+  async explain(address: string, message: string): Promise<string> {
+    const { tls } = this.#settings;
+    const parsed = parseAddress(address);
+    if (!tls || 'error' in parsed || parsed.kind !== 'tcp' || !tlsTrouble.test(message)) return message;
+    // Our own words on the names say all already.
+    if (message.includes(namesMismatch)) return message;
+    const known = this.#diagnoses.get(address);
+    const words =
+      known && performance.now() - known.atMs < diagnosisEveryMs
+        ? known.words
+        : diagnose(parsed.host, parsed.port, this.#settings.serverName ?? parsed.host);
+    if (words !== known?.words) this.#diagnoses.set(address, { atMs: performance.now(), words });
+    const presented = await words;
+    if (presented === '') return message;
+    const expected = this.#material?.authorities.join('; ') ?? '';
+    return `${message} (${presented}; it has to be vouched for by ${tls.ca}: ${expected})`;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  async #readTls(paths: ClientTlsPaths): Promise<ClientTlsMaterial> {
+    try {
+      const material = await readClientTls(paths);
+      this.#troubles.delete('certificate');
+      this.#take(material);
+      return material;
+    } catch (error) {
+      // In the middle of a rotation the files may not fit together; what was good before still is.
+      if (this.#material) return this.#material;
+      throw new Error(`${messageOf(error)} (settings upstreamTlsCa, upstreamTlsCert, upstreamTlsKey)`);
+    }
+  }
+
+  #take(material: ClientTlsMaterial): void {
+    const isRenewal = this.#material && !isSameMaterial(this.#material, material);
+    this.#material = material;
+    this.#diagnoses.clear();
+    const notAfterMs = material.validity?.notAfterMs;
+    const { tls } = this.#settings;
+    if (isRenewal && tls) {
+      this.#stages.delete('certificate');
+      this.#note({ kind: 'renewed', what: 'certificate', path: tls.cert ?? tls.ca, notAfterMs });
+    }
+  }
+
+  async #readToken(path: string): Promise<string> {
+    let contents: string;
+    try {
+      contents = await readFile(path, 'utf8');
+    } catch (error) {
+      throw new Error(`cannot read the token ${path}: ${messageOf(error)} (setting upstreamTokenFile)`);
+    }
+    const read = readToken(contents);
+    if ('error' in read) throw new Error(`${path} ${read.error} (setting upstreamTokenFile)`);
+    this.#troubles.delete('token');
+    const { token: text } = read;
+    if (this.#token?.text === text) return text;
+    const isRenewal = this.#token !== undefined;
+    const expiryMs = tokenExpiryMs(text);
+    this.#token = { text, readMs: Date.now(), expiryMs };
+    this.#stages.delete('token');
+    if (isRenewal) this.#note({ kind: 'renewed', what: 'token', path, notAfterMs: expiryMs });
+    return text;
+  }
+
+  async #look(): Promise<void> {
+    const { tls, tokenFile } = this.#settings;
+    const before = this.#material;
+    if (tls) await this.#watch('certificate', async () => void (await this.#lookAtTls(tls)));
+    if (before !== this.#material && before && this.#material && !isSameMaterial(before, this.#material)) {
+      this.#changed('certificate');
+    }
+    const token = this.#token?.text;
+    if (tokenFile !== undefined) await this.#watch('token', async () => void (await this.#readToken(tokenFile)));
+    if (token !== this.#token?.text) this.#changed('token');
+    const validity = this.#material?.validity;
+    if (validity) this.#watchExpiry('certificate', validity.notAfterMs, validity.notBeforeMs);
+    if (this.#token?.expiryMs !== undefined) {
+      this.#watchExpiry('token', this.#token.expiryMs, this.#token.readMs);
+    }
+  }
+
+  async #lookAtTls(paths: ClientTlsPaths): Promise<void> {
+    const material = await readClientTls(paths);
+    this.#troubles.delete('certificate');
+    this.#take(material);
+  }
+
+  /** Says once what is wrong with a file, and says it only at the second look: the first may be in the middle of a rotation. */
+  async #watch(what: Credential, read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      const message = messageOf(error);
+      const known = this.#troubles.get(what);
+      this.#troubles.set(what, known === undefined ? '' : message);
+      if (known === '' && this.#timer) this.#note({ kind: 'unusable', what, error: message });
+    }
+  }
+
+  #watchExpiry(what: Credential, notAfterMs: number, sinceMs: number): void {
+    const stage = expiryStage(notAfterMs, sinceMs, Date.now());
+    if ((this.#stages.get(what) ?? 'good') === stage) return;
+    this.#stages.set(what, stage);
+    this.#note({ kind: 'expiry', what, stage, notAfterMs });
+  }
+
+  #checkServer(host: string, certificate: PeerCertificate): Error | undefined {
+    const { sans, serverName } = this.#settings;
+    const named = namesOf(certificate);
+    if (sans.length === 0) {
+      const name = serverName ?? host;
+      if (checkServerIdentity(name, certificate)) {
+        return new Error(
+          `${namesMismatch} ${named.join(', ') || 'nobody'}, expected ${name} (settings upstreamTlsServerName, upstreamTlsSan)`,
+        );
+      }
+    } else if (!sans.some(one => named.includes(one))) {
+      return new Error(
+        `${namesMismatch} ${named.join(', ') || 'nobody'}, expected ${sans.join(' or ')} (setting upstreamTlsSan)`,
+      );
+    }
+    this.#serverMs = Date.parse(certificate.valid_to);
+    return undefined;
+  }
+}
+
+const namesMismatch = 'the certificate of the control plane is for';
+
+function addressKind(address: string): 'tcp' | 'unix' | undefined {
+  const parsed = parseAddress(address);
+  return 'error' in parsed ? undefined : parsed.kind;
+}
+
+/** Alternative names of a certificate: DNS names, URIs and addresses as they are written in it. */
+function namesOf({ subjectaltname }: PeerCertificate): string[] {
+  if (!subjectaltname) return [];
+  return subjectaltname.split(', ').map(one => one.replace(/^(DNS|URI|IP Address):/, ''));
+}
+
+/** Looks at what a server shows, without trusting it and without sending it anything. */
+function diagnose(host: string, port: number, servername: string): Promise<string> {
+  return new Promise(resolve => {
+    const isAddress = /^[\d.]+$|:/.test(servername);
+    const socket = connect({
+      host,
+      port,
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+      ...(isAddress ? {} : { servername }),
+    });
+    const end = (words: string): void => {
+      socket.destroy();
+      resolve(words);
+    };
+    socket.setTimeout(diagnosisMs, () => end(''));
+    socket.once('error', () => end(''));
+    socket.once('secureConnect', () => {
+      const { subject, issuer, valid_to: validTo, subjectaltname } = socket.getPeerCertificate();
+      const who = (name: PeerCertificate['subject'] | undefined): string => String(name?.CN ?? name?.O ?? 'nobody');
+      end(`presented: ${subjectaltname ?? who(subject)}, issued by ${who(issuer)}, valid until ${validTo}`);
+    });
+  });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
