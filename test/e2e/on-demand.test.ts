@@ -11,15 +11,13 @@ const skip = skipWithout(envoy === '' ? undefined : envoy);
 const soonMs = 5_000;
 
 /** A world whose listener takes the cluster from a header and fetches it on demand; `home` is sent to who asks for everything. */
-async function onDemandWorld(options: Omit<WorldOptions, 'envoy'>): Promise<ScriptedWorld> {
-  const world = new ScriptedWorld({ envoy, ...options });
-  await world.start();
-  const body = routes('inline', { clusterHeader: 'x-cluster' });
-  const listener = httpListener('web', { routes: { by: 'inline', body }, filters: [onDemandFilter(true)] });
-  world.plane.put(types.listener, { web: listener });
-  world.plane.put(types.cluster, { home: staticCluster('home', world.backend) });
-  await world.startEnvoy();
-  return world;
+function onDemandWorld(options: Omit<WorldOptions, 'envoy'>): Promise<ScriptedWorld> {
+  return ScriptedWorld.begin({ envoy, ...options }, world => {
+    const body = routes('inline', { clusterHeader: 'x-cluster' });
+    const listener = httpListener('web', { routes: { by: 'inline', body }, filters: [onDemandFilter(true)] });
+    world.plane.put(types.listener, { web: listener });
+    world.plane.put(types.cluster, { home: staticCluster('home', world.backend) });
+  });
 }
 
 const ask = (world: ScriptedWorld, cluster: string) => world.get('web', { 'x-cluster': cluster });

@@ -1,28 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { skipWithout, testEnvoy } from '../support/envoy.ts';
-import { httpListener, onDemandFilter, routesByHost, types, virtualHost } from '../support/resource-bodies.ts';
-import { ScriptedWorld } from '../support/scripted-world.ts';
+import { hostsWorld } from '../support/hosts-world.ts';
+import { types, virtualHost } from '../support/resource-bodies.ts';
+import type { ScriptedWorld } from '../support/scripted-world.ts';
 
 const envoy = testEnvoy() ?? '';
 const skip = skipWithout(envoy === '' ? undefined : envoy);
-
-async function hostsWorld(): Promise<ScriptedWorld> {
-  const world = new ScriptedWorld({ envoy, variant: 'delta' });
-  await world.start();
-  const listener = httpListener('web', { routes: { by: 'rds', name: 'rc' }, filters: [onDemandFilter(false)] });
-  world.plane.put(types.listener, { web: listener });
-  world.plane.put(types.routes, { rc: routesByHost('rc') });
-  world.plane.put(types.virtualHost, { 'rc/known': virtualHost('rc/known', ['known.test'], { answer: 'known' }) });
-  await world.startEnvoy();
-  return world;
-}
 
 const ask = (world: ScriptedWorld, host: string) => world.get('web', { host });
 
 describe('VHDS with the real Envoy', { skip, concurrency: 1 }, () => {
   test('virtual hosts come with the legacy wildcard, change, and go', async () => {
-    await using world = await hostsWorld();
+    await using world = await hostsWorld(envoy);
     await world.until('the known host', async () => (await ask(world, 'known.test')).body === 'known');
     assert.deepEqual(world.tap.requestsOf(types.virtualHost)[0]?.names, []);
     world.plane.put(types.virtualHost, { 'rc/known': virtualHost('rc/known', ['known.test'], { answer: 'changed' }) });
@@ -41,7 +31,7 @@ describe('VHDS with the real Envoy', { skip, concurrency: 1 }, () => {
   });
 
   test('a request for an unknown host has it subscribed upstream, and its answer lets the request pass', async () => {
-    await using world = await hostsWorld();
+    await using world = await hostsWorld(envoy);
     await world.until('the known host', async () => (await ask(world, 'known.test')).body === 'known');
     // Known upstream under another name, and only to who asks.
     world.plane.hideFromWildcard.add(types.virtualHost);
@@ -57,7 +47,7 @@ describe('VHDS with the real Envoy', { skip, concurrency: 1 }, () => {
   });
 
   test('R18: a host found by its alias changes and goes under its name', async () => {
-    await using world = await hostsWorld();
+    await using world = await hostsWorld(envoy);
     await world.until('the known host', async () => (await ask(world, 'known.test')).body === 'known');
     world.plane.hideFromWildcard.add(types.virtualHost);
     const late = (answer: string) => ({
@@ -71,7 +61,7 @@ describe('VHDS with the real Envoy', { skip, concurrency: 1 }, () => {
   });
 
   test('R18: after a reconnect a host found by its alias is still there', async () => {
-    await using world = await hostsWorld();
+    await using world = await hostsWorld(envoy);
     await world.until('the known host', async () => (await ask(world, 'known.test')).body === 'known');
     world.plane.hideFromWildcard.add(types.virtualHost);
     world.plane.put(types.virtualHost, {

@@ -54,6 +54,24 @@ export class ScriptedWorld implements AsyncDisposable {
     this.#options = options;
   }
 
+  /**
+   * A world with Envoy in it. What was begun ends if the rest of it cannot.
+   *
+   * @param fill puts the resources that Envoy starts with
+   */
+  static async begin(options: WorldOptions, fill: (world: ScriptedWorld) => void): Promise<ScriptedWorld> {
+    const world = new ScriptedWorld(options);
+    try {
+      await world.start();
+      fill(world);
+      await world.startEnvoy();
+      return world;
+    } catch (error) {
+      await world[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
   /** Starts everything but Envoy. @returns the address of the control plane */
   async start(): Promise<string> {
     this.#backend = await startBackend('backend');
