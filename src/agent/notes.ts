@@ -13,6 +13,8 @@ export interface LogLine {
 
 /** A client's words in a log line: Envoy quotes whole resources in them (R52). */
 const quotedMax = 300;
+/** Why a stream ended: what a server has shown and what was expected of it is long. */
+const causeMax = 1_000;
 const namesMax = 5;
 
 /** Turns a note into a log line; undefined for what happens too often to be told. */
@@ -156,7 +158,7 @@ function describeSession(note: SessionNote, group: string, isTrial: boolean): Lo
     }
     case 'stream_lost': {
       const { code, message, retryInMs, isPlanned } = note;
-      const said = clip(message, quotedMax) || 'no reason given';
+      const said = clip(message, causeMax) || 'no reason given';
       if (isTrial) return line('debug', `another control plane's stream ended: ${said}`, { code, group });
       // A stream that ends well is a control plane that balances its load or restarts: no reason to worry anybody.
       const level = code === grpcCode.ok || isPlanned ? 'info' : 'warn';

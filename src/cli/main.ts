@@ -144,6 +144,9 @@ function addCacheCommands(program: Command, done: Done): void {
     });
 }
 
+// Whoever runs Weir can do nothing about what a library does in an old way: grpc-js names an IP address to TLS, which Node.js warns of (DEP0123).
+process.noDeprecation = true;
+
 main(process.argv.slice(2)).then(
   code => {
     process.exitCode = code;

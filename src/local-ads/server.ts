@@ -8,11 +8,11 @@ import {
   status,
   type UntypedHandleCall,
 } from '@grpc/grpc-js';
+import { namesOfCertificate } from '../net/certificate-names.ts';
 import { TlsFiles, type TlsNote, type TlsPaths } from '../net/tls-files.ts';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import type { RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
-import { namesOfCertificate } from './certificate-names.ts';
 import type { Peer } from './peer.ts';
 import { fetchMethods, noFetch, refuseUnary } from './refused-services.ts';
 import { discoveryServices } from './services.ts';

@@ -31,8 +31,8 @@ export interface ConnectionSettings {
 export interface Identification {
   /** For one dial; certificates may have to be read. */
   credentials(address: string): ChannelCredentials | Promise<ChannelCredentials>;
-  /** Name that the certificate of a server is checked for, where it is not that of its address. */
-  readonly serverName: string | undefined;
+  /** Name that a server is asked for; undefined for the one of the address. */
+  serverName(address: string): string | undefined;
   /** Headers of one stream; a token may have to be read. */
   headers(): Metadata | Promise<Metadata>;
   /** More about a dial that failed, if there is more to say. */
@@ -123,7 +123,7 @@ export class ConnectionPool {
       {
         address,
         credentials: this.#identification.credentials(address),
-        serverName: this.#identification.serverName,
+        serverName: this.#identification.serverName(address),
         responseBytesMax,
         keepaliveMs,
         keepaliveTimeoutMs: upstreamKeepaliveTimeoutMs,

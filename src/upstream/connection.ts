@@ -37,7 +37,7 @@ export interface Dial {
   readonly address: string;
   /** Certificates may be read for it. Rejects with what is wrong with them. */
   readonly credentials: ChannelCredentials | Promise<ChannelCredentials>;
-  /** Name that the server's certificate is checked for, where it is not that of the address. */
+  /** Name that the server is asked for; undefined for the one of the address. */
   readonly serverName: string | undefined;
   /** Largest message from the server in bytes. */
   readonly responseBytesMax: number;

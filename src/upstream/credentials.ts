@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
+import { namesOfCertificate } from '../net/certificate-names.ts';
 import { type ClientTlsMaterial, type ClientTlsPaths, isSameMaterial, readClientTls } from '../net/client-tls.ts';
 import { parseAddress } from '../xds/address.ts';
 import type { Identification } from './connection-pool.ts';
@@ -75,8 +77,10 @@ export class UpstreamCredentials implements Identification {
     if (settings.tls ?? settings.tokenFile) this.#timer = setInterval(() => void this.#look(), lookMs).unref();
   }
 
-  get serverName(): string | undefined {
-    return this.#settings.serverName;
+  serverName(address: string): string | undefined {
+    const { tls, serverName } = this.#settings;
+    if (!tls || tcpHostOf(address) === undefined) return undefined;
+    return serverName;
   }
 
   get expiries(): Expiries {
@@ -88,11 +92,12 @@ export class UpstreamCredentials implements Identification {
   }
 
   credentials(address: string): ChannelCredentials | Promise<ChannelCredentials> {
-    const { tls } = this.#settings;
-    if (!tls || addressKind(address) !== 'tcp') return credentials.createInsecure();
+    const { tls, serverName } = this.#settings;
+    const host = tcpHostOf(address);
+    if (!tls || host === undefined) return credentials.createInsecure();
     return this.#readTls(tls).then(({ context }) =>
       credentials.createFromSecureContext(context, {
-        checkServerIdentity: (host, certificate) => this.#checkServer(host, certificate),
+        checkServerIdentity: (_, certificate) => this.#checkServer(serverName ?? host, certificate),
       }),
     );
   }
@@ -180,9 +185,8 @@ export class UpstreamCredentials implements Identification {
     const { tls, tokenFile } = this.#settings;
     const before = this.#material;
     if (tls) await this.#watch('certificate', async () => void (await this.#lookAtTls(tls)));
-    if (before !== this.#material && before && this.#material && !isSameMaterial(before, this.#material)) {
-      this.#changed('certificate');
-    }
+    const isSame = before && this.#material ? isSameMaterial(before, this.#material) : before === this.#material;
+    if (!isSame) this.#changed('certificate');
     const token = this.#token?.text;
     if (tokenFile !== undefined) await this.#watch('token', async () => void (await this.#readToken(tokenFile)));
     if (token !== this.#token?.text) this.#changed('token');
@@ -219,19 +223,16 @@ export class UpstreamCredentials implements Identification {
   }
 
   #checkServer(host: string, certificate: PeerCertificate): Error | undefined {
-    const { sans, serverName } = this.#settings;
-    const named = namesOf(certificate);
-    if (sans.length === 0) {
-      const name = serverName ?? host;
-      if (checkServerIdentity(name, certificate)) {
-        return new Error(
-          `${namesMismatch} ${named.join(', ') || 'nobody'}, expected ${name} (settings upstreamTlsServerName, upstreamTlsSan)`,
-        );
-      }
-    } else if (!sans.some(one => named.includes(one))) {
-      return new Error(
-        `${namesMismatch} ${named.join(', ') || 'nobody'}, expected ${sans.join(' or ')} (setting upstreamTlsSan)`,
-      );
+    const { sans } = this.#settings;
+    const { subjectaltname } = certificate;
+    const named = namesOfCertificate({ subjectaltname });
+    const isFor = `${namesMismatch} ${named.join(', ') || 'nobody'}`;
+    if (sans.length > 0) {
+      // A URI stands for itself; of the other kinds the kind may be left out.
+      const isNamed = (san: string): boolean => [san, `dns:${san}`, `ip:${san}`].some(one => named.includes(one));
+      if (!sans.some(isNamed)) return new Error(`${isFor}, expected ${sans.join(' or ')} (setting upstreamTlsSan)`);
+    } else if (checkServerIdentity(host, certificate)) {
+      return new Error(`${isFor}, expected ${host} (settings upstreamTlsServerName, upstreamTlsSan)`);
     }
     this.#serverMs = Date.parse(certificate.valid_to);
     return undefined;
@@ -240,27 +241,21 @@ export class UpstreamCredentials implements Identification {
 
 const namesMismatch = 'the certificate of the control plane is for';
 
-function addressKind(address: string): 'tcp' | 'unix' | undefined {
+/** Host of a TCP address; undefined for a Unix socket. */
+function tcpHostOf(address: string): string | undefined {
   const parsed = parseAddress(address);
-  return 'error' in parsed ? undefined : parsed.kind;
-}
-
-/** Alternative names of a certificate: DNS names, URIs and addresses as they are written in it. */
-function namesOf({ subjectaltname }: PeerCertificate): string[] {
-  if (!subjectaltname) return [];
-  return subjectaltname.split(', ').map(one => one.replace(/^(DNS|URI|IP Address):/, ''));
+  return !('error' in parsed) && parsed.kind === 'tcp' ? parsed.host : undefined;
 }
 
 /** Looks at what a server shows, without trusting it and without sending it anything. */
 function diagnose(host: string, port: number, servername: string): Promise<string> {
   return new Promise(resolve => {
-    const isAddress = /^[\d.]+$|:/.test(servername);
     const socket = connect({
       host,
       port,
       rejectUnauthorized: false,
       ALPNProtocols: ['h2'],
-      ...(isAddress ? {} : { servername }),
+      ...(isIP(servername) === 0 && { servername }),
     });
     const end = (words: string): void => {
       socket.destroy();

@@ -13,6 +13,9 @@ import { isSuspicious, suspectOf } from './suspect.ts';
 import { TypeLinks } from './type-links.ts';
 import { VariantChoice } from './variant-choice.ts';
 
+/** Whoever waited for other certificates or tokens tries again within so many ms. */
+const renewedSpreadMs = 1_000;
+
 /**
  * One stream to one server for one (view, group): phases, variant, reconnection, and one subscription per type.
  *
@@ -129,7 +132,8 @@ export class Session {
   credentialsChanged(nowMs: number): void {
     if (this.#phase.kind !== 'backoff') return;
     this.#backoff.reset();
-    this.#phase = { kind: 'backoff', untilMs: Math.min(this.#phase.untilMs, nowMs + this.#backoff.nextDelayMs()) };
+    const delayMs = this.#random() * Math.min(this.#settings.reconnectBaseMs, renewedSpreadMs);
+    this.#phase = { kind: 'backoff', untilMs: Math.min(this.#phase.untilMs, nowMs + delayMs) };
   }
 
   /** Ends the stream, and opens no other one before {@link advance} is called again. */

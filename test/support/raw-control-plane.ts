@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test';
-import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import { type Metadata, Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
 import { waitFor } from '../../src/demo/processes.ts';
 import type { Variant } from '../../src/xds/types.ts';
 import { decodeTestRequest, encodeTestResponse, type TestResource, type TestResponse } from './messages.ts';
@@ -32,6 +32,10 @@ export class RawControlPlane {
   readonly streams: UpstreamStream[] = [];
   /** Variants that are answered with UNIMPLEMENTED. */
   readonly refused = new Set<Variant>();
+  /** Looks at the headers of a new stream; what it returns is why it is answered with UNAUTHENTICATED. */
+  authenticate: (headers: Metadata) => string | undefined = () => undefined;
+  /** Streams that were answered with UNAUTHENTICATED. */
+  unauthenticated = 0;
   /** Streams that were answered with UNIMPLEMENTED. */
   refusals = 0;
   #server: Server | undefined;
@@ -47,8 +51,12 @@ export class RawControlPlane {
    * @param address as grpc-js takes it: `127.0.0.1:0` or `unix:/path`
    * @returns the address for the agent
    */
-  async start(address = '127.0.0.1:0'): Promise<string> {
-    const server = new Server({ 'grpc.max_send_message_length': -1 });
+  async start(
+    address = '127.0.0.1:0',
+    credentials = ServerCredentials.createInsecure(),
+    options: Readonly<Record<string, string | number>> = {},
+  ): Promise<string> {
+    const server = new Server({ 'grpc.max_send_message_length': -1, ...options });
     const method = (variant: Variant) => ({
       path: paths[variant],
       requestStream: true,
@@ -64,9 +72,7 @@ export class RawControlPlane {
     );
     this.#server = server;
     const port = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
+      server.bindAsync(address, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
     });
     return address.startsWith('unix:') ? address : `127.0.0.1:${port}`;
   }
@@ -112,6 +118,12 @@ export class RawControlPlane {
 
   #open(call: Call, variant: Variant): void {
     call.on('error', () => {}); // A cancelled call; its close says all.
+    const objection = this.authenticate(call.metadata);
+    if (objection !== undefined) {
+      this.unauthenticated += 1;
+      call.emit('error', { code: status.UNAUTHENTICATED, details: objection });
+      return;
+    }
     if (this.refused.has(variant)) {
       this.refusals += 1;
       call.emit('error', { code: status.UNIMPLEMENTED, details: `no ${variant} here` });

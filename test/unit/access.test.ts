@@ -6,7 +6,7 @@ import { resolveSettings } from '../../src/agent/config.ts';
 import { listeners } from '../../src/agent/listener-settings.ts';
 import { PeerLimits } from '../../src/agent/peer-limits.ts';
 import type { Settings } from '../../src/agent/settings.ts';
-import { namesOfCertificate } from '../../src/local-ads/certificate-names.ts';
+import { namesOfCertificate } from '../../src/net/certificate-names.ts';
 import { grpcCode } from '../../src/xds/types.ts';
 
 /** Whether a client with these names may be this node. */
