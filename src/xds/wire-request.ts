@@ -32,6 +32,9 @@ class LimitError extends Error {
   }
 }
 
+/** Passed over, a request with nothing else would ask for everything (R27). */
+const noLocators = 'it holds resource locators with dynamic parameters, which Weir does not serve; ask by name';
+
 /** A text error of a client is kept to this many bytes: Envoy quotes whole resources in it (R52, R101). */
 const errorTextMax = 4096;
 
@@ -57,6 +60,7 @@ export function decodeSotwRequest(bytes: Buffer, limits: RequestLimits): SotwReq
       else if (tag === 0x22) typeUrl = readText(reader, limits);
       else if (tag === 0x2a) responseNonce = readText(reader, limits);
       else if (tag === 0x32) errorDetail = readStatus(reader);
+      else if (tag === 0x3a) throw new Error(noLocators);
       else reader.skipType(tag & 7);
     }
     return {
@@ -90,6 +94,7 @@ export function decodeDeltaRequest(bytes: Buffer, limits: RequestLimits): DeltaR
       else if (tag === 0x2a) readVersion(reader, initialResourceVersions, limits);
       else if (tag === 0x32) responseNonce = readText(reader, limits);
       else if (tag === 0x3a) errorDetail = readStatus(reader);
+      else if (tag === 0x42 || tag === 0x4a) throw new Error(noLocators);
       else reader.skipType(tag & 7);
     }
     return {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { message, nested, text } from '../../src/demo/proto.ts';
 import { nodeForUpstream, readNode } from '../../src/xds/node.ts';
 import { endpointNameOfCluster } from '../../src/xds/resource-name.ts';
 import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
@@ -105,6 +106,22 @@ describe('wire', () => {
     const long = encodeTestRequest({ typeUrl: clusterType, names: ['x'.repeat(101)] }, 'delta');
     const tooLong = decodeDeltaRequest(long, { namesMax: 10, nameBytesMax: 100, nodeBytesMax: 1 << 20 });
     assert.ok('error' in tooLong && tooLong.limit === 'nameBytesMax');
+  });
+
+  test('R27: a request with resource locators is refused, and never taken for one that asks for everything', () => {
+    const locator = nested(1, text(1, 'only this'));
+    for (const [variant, field] of [
+      ['sotw', 7],
+      ['delta', 8],
+      ['delta', 9],
+    ] as const) {
+      const bytes = Buffer.concat([
+        encodeTestRequest({ typeUrl: 'type', nodeId: 'n' }, variant),
+        message(nested(field, locator)),
+      ]);
+      const decoded = variant === 'sotw' ? decodeSotwRequest(bytes, limits) : decodeDeltaRequest(bytes, limits);
+      assert.match('error' in decoded ? decoded.error : '', /resource locators/);
+    }
   });
 
   test('R68: filtering a node keeps it readable', () => {
