@@ -115,12 +115,15 @@ export class IdentityPolicy {
   /**
    * Whether a node may start with what was stored (R67, R69). Where nodes are kept apart, that is its own, from before a change that its id
    * survived at the most; a seed says itself whom it is for.
+   *
+   * @param isOwnerHere clients of the node that it was stored for are connected: then this is another one, unless it has the very same id
    */
-  mayTakeOver(viewKey: ViewKey, identity: NodeIdentity, stored: StoredView): boolean {
+  mayTakeOver(viewKey: ViewKey, identity: NodeIdentity, stored: StoredView, isOwnerHere: boolean): boolean {
     if (this.#settings.nodeSharing !== 'stream-per-node') return true;
     if (stored.viewKey === viewKey || stored.provenance === 'seed') return true;
     const owner = readNode(stored.node);
-    return !('error' in owner) && matchKeyOf(owner, ['id', 'cluster']) === matchKeyOf(identity, ['id', 'cluster']);
+    if ('error' in owner || (isOwnerHere && owner.id !== identity.id)) return false;
+    return matchKeyOf(owner, ['id', 'cluster']) === matchKeyOf(identity, ['id', 'cluster']);
   }
 
   #sharedKeyOf(identity: NodeIdentity): ViewKey {

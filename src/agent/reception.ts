@@ -95,7 +95,9 @@ export class Reception {
       return { code: grpcCode.resourceExhausted, message };
     }
     const found = views.takeIdle(viewKey) ?? storage.find(identity, group);
-    const stored = found && policy.mayTakeOver(viewKey, identity, found) ? found : undefined;
+    const owner = found && views.get(found.viewKey);
+    const isOwnerHere = owner !== undefined && clients.isUsed(owner);
+    const stored = found && policy.mayTakeOver(viewKey, identity, found, isOwnerHere) ? found : undefined;
     const matchKey = group ?? matchKeyOf(identity, this.#settings.cacheMatch);
     const view = views.make(viewKey, node, matchKey, stored, clock);
     this.#note({ kind: 'view_opened', viewKey, nodeId: identity.id, replaces });

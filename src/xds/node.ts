@@ -85,6 +85,8 @@ export function separateViewKeyOf(node: NodeIdentity): ViewKey {
 export type MatchField = 'id' | 'cluster' | 'locality' | 'metadata' | `metadata.${string}`;
 
 const addressLiteral = /\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[\da-f]{0,4}:){2,7}[\da-f]{0,4}(?![\w:])/gi;
+/** The address in an Istio id. What is no address there may be all that tells one node from another. */
+const addressInId = /^([^~]+~)(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[\da-f]{0,4}:){2,7}[\da-f.]{0,15})(~[^~]+~[^~]+)$/i;
 
 /**
  * The key by which another process finds what was stored for a node (R69): a projection without what a new pod of the same workload has
@@ -93,7 +95,7 @@ const addressLiteral = /\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![\w:])(?:[\da-f]{0,4}:){
  */
 export function matchKeyOf(node: NodeIdentity, fields: readonly MatchField[]): string {
   return projectionKeyOf(node, fields, {
-    id: id => id.replace(/^([^~]+~)[^~]+(~[^~]+~[^~]+)$/, '$1*$2'),
+    id: id => id.replace(addressInId, '$1*$2'),
     metadata: value => value.replace(addressLiteral, '*'),
   });
 }

@@ -119,6 +119,44 @@ describe('stream-per-node', () => {
     }
   });
 
+  test('R67 R69: ids that differ in more than an address are two nodes, also where they look like those of Istio', () => {
+    const disk = new MemoryDisk();
+    const [blue, green] = ['app~blue~web.shop~eu', 'app~green~web.shop~eu'];
+    const before = new CoreHarness(separate, disk);
+    before.client('delta', blue).send({ typeUrl: clusterType });
+    before.respond(clusterType, { resources: resources(clusterType, ['of-blue']) }, before.upstreamOf(blue));
+    before.advance(5_000);
+    for (const harness of [before, new CoreHarness(separate, disk.copy())]) {
+      harness.isUpstreamUp = false;
+      const client = harness.client('delta', green);
+      client.send({ typeUrl: clusterType });
+      assert.deepEqual(client.take(clusterType), []);
+    }
+  });
+
+  test('R67 R69: a new address of a pod finds what was stored; one that is there shares nothing with its double', () => {
+    const disk = new MemoryDisk();
+    const [pod, again] = ['sidecar~10.0.0.1~web.shop~local', 'sidecar~10.0.0.2~web.shop~local'];
+    const before = new CoreHarness(separate, disk);
+    const first = before.client('delta', pod);
+    first.send({ typeUrl: clusterType });
+    before.respond(clusterType, { resources: resources(clusterType, ['x']) }, before.upstreamOf(pod));
+    before.advance(5_000);
+    const restarted = new CoreHarness(separate, disk.copy());
+    const both = new CoreHarness(separate, disk.copy());
+    both.client('delta', pod).send({ typeUrl: clusterType });
+    const served = (harness: CoreHarness): string[] => {
+      harness.isUpstreamUp = false;
+      const client = harness.client('delta', again);
+      client.send({ typeUrl: clusterType });
+      return client.take(clusterType).flatMap(namesOf);
+    };
+    assert.deepEqual(served(restarted), ['x']);
+    assert.deepEqual(served(both), []);
+    first.leave();
+    assert.deepEqual(served(before), ['x'], 'nor does it wait until the old one is put away');
+  });
+
   test('R68: clients of one node with other content features are kept apart, with other transport features not', () => {
     const harness = new CoreHarness(separate);
     const send = (features: readonly string[]): void => {
