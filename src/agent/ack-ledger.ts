@@ -14,13 +14,23 @@ export interface Decision {
   readonly status: RpcStatus | undefined;
 }
 
-interface OpenResponse {
+/** A response whose verdict is to be found. */
+export interface HeardResponse {
   readonly nonce: Nonce;
+  /** Store revisions before and after it. */
   readonly fromRevision: number;
   readonly toRevision: number;
   /** What it changed. */
-  readonly names: readonly string[];
+  readonly names: ReadonlySet<string>;
+  /** Streams that are sent something of it. */
+  readonly concerned: ReadonlySet<number>;
+  /** Until when their words are waited for, monotonic in ms. */
   readonly deadlineMs: number;
+  /** A rejection that stands whatever the clients say: of content in it that is in quarantine. */
+  readonly standing: RpcStatus | undefined;
+}
+
+interface OpenResponse extends HeardResponse {
   /** Streams whose word is awaited. */
   readonly voters: Set<number>;
   /** How many there were at first, but for those that left without a word. */
@@ -33,8 +43,6 @@ interface OpenResponse {
   readonly gone: Set<number>;
   /** Whether the first word was a rejection; undefined before it. */
   isFirstRefusal: boolean | undefined;
-  /** A rejection that stands whatever the clients say: of content in it that is in quarantine. */
-  readonly standing: RpcStatus | undefined;
 }
 
 interface Refusal {
@@ -56,9 +64,7 @@ export class AckLedger {
   readonly #mode: AckMode;
   #open: OpenResponse[] = [];
   /** The response decided last, for a late NACK. */
-  #decided:
-    | { readonly nonce: Nonce; readonly fromRevision: number; readonly toRevision: number; readonly isAck: boolean }
-    | undefined;
+  #decided: { readonly response: HeardResponse; readonly isAck: boolean } | undefined;
   /** The newest NACK and who still stands by it, to notice that upstream sent the same again (R130). */
   #refused:
     | {
@@ -80,38 +86,25 @@ export class AckLedger {
     return names.some(name => refused.names.has(name)) ? refused.status : undefined;
   }
 
-  /** A response was applied and changed `names`; its verdict waits for `voters`, at most until `deadlineMs`. */
-  open(
-    nonce: Nonce,
-    fromRevision: number,
-    toRevision: number,
-    names: readonly string[],
-    voters: Iterable<number>,
-    deadlineMs: number,
-    standing?: RpcStatus,
-  ): void {
-    const all = new Set(voters);
+  /** A response was applied; its verdict waits for those that it concerns, but for `receipt`. */
+  open(response: HeardResponse): void {
+    const voters = this.#mode === 'receipt' ? [] : response.concerned;
     this.#open.push({
-      nonce,
-      fromRevision,
-      toRevision,
-      names,
-      deadlineMs,
-      voters: all,
-      asked: all.size,
+      ...response,
+      voters: new Set(voters),
+      asked: response.concerned.size,
       refusals: [],
       objections: new Map(),
       accepted: new Set(),
       gone: new Set(),
       isFirstRefusal: undefined,
-      standing,
     });
   }
 
   /** A client answered a message. Its word counts for every response that the message held something of (R98). */
   vote(streamId: number, nodeId: string, verdict: Verdict): void {
     for (const response of this.#open) {
-      const isTouched = verdict.toRevision > response.fromRevision && verdict.fromRevision < response.toRevision;
+      const isTouched = isAbout(response, streamId, verdict);
       const isLast = verdict.toRevision >= response.toRevision;
       if (verdict.status && isTouched) response.refusals.push({ streamId, nodeId, status: verdict.status });
       // Who was sent nothing of it has no say in it.
@@ -125,19 +118,29 @@ export class AckLedger {
   }
 
   /** A client rejected a list that still held what upstream has removed. The word on the next one, without it, counts in its place (R86). */
-  objected(streamId: number, nodeId: string, { fromRevision, toRevision, status }: Verdict): void {
-    for (const { objections, ...response } of this.#open) {
-      const isTouched = toRevision > response.fromRevision && fromRevision < response.toRevision;
-      if (status && isTouched) objections.set(streamId, { streamId, nodeId, status });
+  objected(streamId: number, nodeId: string, verdict: Verdict): void {
+    const { status } = verdict;
+    for (const response of this.#open) {
+      if (status && isAbout(response, streamId, verdict)) {
+        response.objections.set(streamId, { streamId, nodeId, status });
+      }
     }
   }
 
   /** The response already ACKed that a late refusal is about, if it is still the newest. */
-  lateTarget(verdict: Verdict): Nonce | undefined {
+  lateTarget(streamId: number, verdict: Verdict): Nonce | undefined {
     const decided = this.#decided;
     if (!verdict.status || !decided?.isAck || this.#open.length > 0) return undefined;
-    const isTouched = verdict.toRevision > decided.fromRevision && verdict.fromRevision < decided.toRevision;
-    return isTouched ? decided.nonce : undefined;
+    return isAbout(decided.response, streamId, verdict) ? decided.response.nonce : undefined;
+  }
+
+  /** Upstream is told late that a client rejects what {@link lateTarget} gave: the same content again is refused from then on (R130). */
+  refusedLate(streamId: number, status: RpcStatus): void {
+    if (!this.#decided) return;
+    const { response } = this.#decided;
+    const { toRevision, names } = response;
+    this.#decided = { response, isAck: false };
+    this.#refused = { status, toRevision, names, refusers: new Set([streamId]) };
   }
 
   /** A client left: nobody waits for its word. */
@@ -173,11 +176,10 @@ export class AckLedger {
       // Their time is over, so this is the last word there is.
       for (const objection of response.objections.values()) response.refusals.push(objection);
       const status = isRefused(this.#mode, response) ? quote(response.refusals) : response.standing;
-      const { nonce, fromRevision, toRevision } = response;
-      this.#decided = { nonce, fromRevision, toRevision, isAck: !status };
+      const { nonce, toRevision, names } = response;
+      this.#decided = { response, isAck: !status };
       if (status && isRefused(this.#mode, response)) {
         const refusers = new Set([...refusersOf(response.refusals)].filter(streamId => !response.gone.has(streamId)));
-        const names = new Set(response.names);
         this.#refused = refusers.size > 0 ? { status, toRevision, names, refusers } : undefined;
       }
       decisions.push({ nonce, status });
@@ -189,6 +191,16 @@ export class AckLedger {
     this.#refused?.refusers.delete(streamId);
     if (this.#refused?.refusers.size === 0) this.#refused = undefined;
   }
+}
+
+/** Whether a client's word is about a response: it was concerned by it, or has been sent something of it since (R98). */
+function isAbout(
+  { fromRevision, toRevision, names, concerned }: HeardResponse,
+  streamId: number,
+  verdict: Verdict,
+): boolean {
+  if (verdict.toRevision <= fromRevision || verdict.fromRevision >= toRevision) return false;
+  return concerned.has(streamId) || verdict.names.some(name => names.has(name));
 }
 
 /** Whether more words would change nothing. */

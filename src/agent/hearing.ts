@@ -59,8 +59,9 @@ export class Hearing {
       const isHeeded = this.#settings.ack === 'clients' || this.#settings.ack === 'receipt';
       const words = { ...status, message: `node ${nodeId}: ${status.message}` };
       for (const { ledger, session } of isHeeded ? type.feeds : []) {
-        const late = ledger.lateTarget(verdict);
-        if (late !== undefined) session.types.refuseLate(type.typeUrl, late, words);
+        const late = ledger.lateTarget(streamId, verdict);
+        if (late !== undefined && session.types.refuseLate(type.typeUrl, late, words))
+          ledger.refusedLate(streamId, words);
       }
       this.#accuse(client, view, type, verdict, status, clock);
     } else isContentBack = this.#accept(client, type, verdict);
@@ -91,8 +92,15 @@ export class Hearing {
       return;
     }
     const names = store.changesSince(fromRevision);
-    const voters = this.#settings.ack === 'receipt' ? [] : this.#clients.affected(view, typeUrl, names);
-    ledger.open(nonce, fromRevision, store.revision, names, voters, now + this.#settings.ackWaitMs, standing);
+    ledger.open({
+      nonce,
+      fromRevision,
+      toRevision: store.revision,
+      names: new Set(names),
+      concerned: new Set(this.#clients.affected(view, typeUrl, names)),
+      deadlineMs: now + this.#settings.ackWaitMs,
+      standing,
+    });
     this.settle(view, type, clock);
   }
 

@@ -17,8 +17,21 @@ function word(fromRevision: number, toRevision: number, error?: string) {
 /** A ledger with response `n1` of revision 1, on which these streams will speak. */
 function opened(...voters: number[]): AckLedger {
   const ledger = new AckLedger('clients');
-  ledger.open(nonce('n1'), 0, 1, ['x'], voters, waitMs);
+  open(ledger, 1, voters);
   return ledger;
+}
+
+/** Opens the response that brings this revision and changes `x`. */
+function open(ledger: AckLedger, toRevision: number, voters: readonly number[], deadlineMs = waitMs): void {
+  ledger.open({
+    nonce: nonce(`n${toRevision}`),
+    fromRevision: toRevision - 1,
+    toRevision,
+    names: new Set(['x']),
+    concerned: new Set(voters),
+    deadlineMs,
+    standing: undefined,
+  });
 }
 
 describe('the ledger of verdicts', () => {
@@ -49,7 +62,7 @@ describe('the ledger of verdicts', () => {
 
   test('R98: one word on several responses at once counts for each, answered in their order', () => {
     const ledger = opened(1);
-    ledger.open(nonce('n2'), 1, 2, ['x'], [1], waitMs);
+    open(ledger, 2, [1]);
     ledger.vote(1, 'a', word(0, 2, 'bad'));
     assert.deepEqual(
       ledger.take(0).map(({ nonce, status }) => [nonce, status?.message]),
@@ -63,11 +76,33 @@ describe('the ledger of verdicts', () => {
   test('R100: a rejection after the ACK is about that response, unless another is open or it was older', () => {
     const ledger = opened(1);
     ledger.take(waitMs);
-    assert.equal(ledger.lateTarget(word(0, 1, 'late')), 'n1');
-    assert.equal(ledger.lateTarget(word(0, 1)), undefined, 'an ACK is no rejection');
-    assert.equal(ledger.lateTarget(word(5, 6, 'of something else')), undefined);
-    ledger.open(nonce('n2'), 1, 2, ['x'], [1], 2 * waitMs);
-    assert.equal(ledger.lateTarget(word(0, 1, 'late')), undefined);
+    assert.equal(ledger.lateTarget(1, word(0, 1, 'late')), 'n1');
+    assert.equal(ledger.lateTarget(1, word(0, 1)), undefined, 'an ACK is no rejection');
+    assert.equal(ledger.lateTarget(1, word(5, 6, 'of something else')), undefined);
+    open(ledger, 2, [1], 2 * waitMs);
+    assert.equal(ledger.lateTarget(1, word(0, 1, 'late')), undefined);
+  });
+
+  test('R98: a rejection of what came before and after a response is none of it, unless it holds something of it', () => {
+    const [ledger, late] = [opened(1), opened(1)];
+    ledger.vote(2, 'b', word(0, 2, 'of mine'));
+    assert.equal(ledger.nextDeadlineMs(), waitMs, 'the one concerned is awaited');
+    ledger.vote(1, 'a', word(0, 1));
+    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined }]);
+    late.vote(2, 'b', { ...word(0, 2, 'subscribed since'), names: ['x'] });
+    late.vote(1, 'a', word(0, 1));
+    assert.equal(late.take(0)[0]?.status?.message, 'node b: subscribed since');
+  });
+
+  test('R100 R130: what was refused late is refused when it comes again', () => {
+    const ledger = opened(1);
+    ledger.take(waitMs);
+    assert.equal(ledger.lateTarget(1, word(0, 1, 'late')), 'n1');
+    ledger.refusedLate(1, refusal('node a: late'));
+    assert.equal(ledger.refusalAt(1, ['x'])?.message, 'node a: late');
+    assert.equal(ledger.lateTarget(2, word(0, 1, 'late, too')), undefined, 'once for a response');
+    ledger.left(1);
+    assert.equal(ledger.refusalAt(1, ['x']), undefined);
   });
 
   test('R101: a NACK says who and why, for a few clients, in a bounded text', () => {
@@ -124,10 +159,10 @@ describe('the ledger of verdicts', () => {
     const ledger = opened(1);
     ledger.vote(1, 'a', word(0, 1, 'no'));
     ledger.take(0);
-    ledger.open(nonce('n2'), 1, 2, ['x'], [1], waitMs);
+    open(ledger, 2, [1]);
     ledger.clear();
     assert.deepEqual(ledger.take(waitMs), []);
-    assert.equal(ledger.lateTarget(word(0, 1, 'late')), undefined);
+    assert.equal(ledger.lateTarget(1, word(0, 1, 'late')), undefined);
     assert.ok(ledger.refusalAt(1, ['x']));
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AckMode } from '../../src/agent/ack-ledger.ts';
-import { clusterType } from '../../src/xds/type-urls.ts';
+import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
 import type { Variant } from '../../src/xds/types.ts';
 import { body, CoreHarness, type HarnessClient, resources } from '../support/core-harness.ts';
 
@@ -113,5 +113,47 @@ describe('clients that disagree', () => {
       );
       for (const client of clients) assert.deepEqual(client.inbox, [], 'quiet');
     }
+  });
+
+  for (const mode of modes) {
+    test(`R98: ack ${mode}: who was sent nothing of a response has no say in it`, () => {
+      const harness = new CoreHarness({ ack: mode });
+      const [a, b] = [harness.client('delta', 'n0'), harness.client('delta', 'n1')];
+      a.send({ typeUrl: endpointType, names: ['a'] });
+      b.send({ typeUrl: endpointType, names: ['b'] });
+      harness.respond(endpointType, { resources: resources(endpointType, ['a', 'b']) });
+      for (const client of [a, b]) client.ack(client.only(endpointType));
+      b.isReading = false;
+      harness.respond(endpointType, { resources: resources(endpointType, ['b'], 2) });
+      b.ack(b.only(endpointType));
+      // What changes meanwhile reaches b as one message, which spans the response that is about a alone.
+      const ofA = harness.respond(endpointType, { resources: resources(endpointType, ['a'], 3) });
+      const ofB = harness.respond(endpointType, { resources: resources(endpointType, ['b'], 4) });
+      b.read();
+      b.send({ typeUrl: endpointType, nonce: b.only(endpointType).nonce, error: 'bad b' });
+      a.ack(a.only(endpointType));
+      harness.advance(2_000);
+      const heard = harness.asked(endpointType);
+      const errors = (nonce: string): (string | undefined)[] =>
+        heard.filter(one => one.nonce === nonce).map(one => one.error);
+      assert.deepEqual(errors(ofA), [undefined]);
+      const last = mode === 'receipt' ? [undefined, 'node n1: bad b'] : ['node n1: bad b'];
+      assert.deepEqual(errors(ofB), last);
+    });
+  }
+
+  test('R100 R130: content that a client rejected late is rejected when it comes again', () => {
+    const harness = new CoreHarness({ ack: 'clients' });
+    const client = harness.client('delta');
+    client.send({ typeUrl: endpointType, names: ['a'] });
+    harness.respond(endpointType, { resources: resources(endpointType, ['a']) });
+    client.ack(client.only(endpointType));
+    harness.respond(endpointType, { resources: resources(endpointType, ['a'], 2) });
+    harness.advance(1_500);
+    client.send({ typeUrl: endpointType, nonce: client.only(endpointType).nonce, error: 'late' });
+    const again = harness.respond(endpointType, { resources: resources(endpointType, ['a'], 2) });
+    harness.advance(5_000);
+    const [verdict] = harness.asked(endpointType).filter(one => one.nonce === again);
+    assert.match(verdict?.error ?? '', /late/);
   });
 });
