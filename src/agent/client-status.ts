@@ -1,7 +1,7 @@
 import type { Entry } from '../cache/entry.ts';
 import type { ClientType } from '../local-ads/client-type.ts';
+import { sayableOf } from '../local-ads/client-words.ts';
 import type { Peer } from '../local-ads/peer.ts';
-import { secretType } from '../xds/type-urls.ts';
 import type { RpcStatus, TypeUrl } from '../xds/types.ts';
 import {
   type ClientConfig,
@@ -71,7 +71,8 @@ function* resourcesOf(
       updatedWallMs: undefined,
       config: configStatus.notSent,
       client: failure ? receivedError : isAbsent ? doesNotExist : requested,
-      error: failure && `the control plane answered ${failure.status.code}: ${failure.status.message}`,
+      error:
+        failure && `the control plane answered ${failure.status.code}: ${sayableOf(typeUrl, failure.status.message)}`,
     };
   }
 }
@@ -88,7 +89,7 @@ function statusOf(type: ClientType, entry: Entry, version: string, isShown: bool
     updatedWallMs: store.updatedWallMs,
     config,
     client,
-    error: isRefused ? wordsOf(type) : undefined,
+    error: isRefused ? (type.lastError ?? '') : undefined,
   };
 }
 
@@ -97,9 +98,4 @@ function wordOn(type: ClientType, { name, revision }: Entry): readonly [config: 
   if (!type.nonces.hasSent && type.nonces.ackedVersion === '') return [configStatus.notSent, clientStatus.requested];
   const isOld = revision > type.level || type.nonces.isAwaitedAt(revision);
   return isOld ? [configStatus.stale, clientStatus.requested] : [configStatus.synced, clientStatus.acked];
-}
-
-/** A client's words on a secret may quote it. */
-function wordsOf({ typeUrl, nonces }: ClientType): string {
-  return typeUrl === secretType ? '(text withheld: it may quote a secret)' : (nonces.lastError ?? '');
 }

@@ -1,7 +1,5 @@
 import type { Entry } from '../cache/entry.ts';
-import { suspectsOf } from '../cache/quarantine.ts';
 import type { Verdict } from '../local-ads/nonce-book.ts';
-import { secretType } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type RpcStatus } from '../xds/types.ts';
 import type { AckMode } from './ack-ledger.ts';
 import type { Client } from './client.ts';
@@ -135,18 +133,14 @@ export class Hearing {
   /** Puts what a client rejected on trial: the names it was told of, narrowed to those that its words name. */
   #accuse(client: Client, view: View, type: TypeView, verdict: Verdict, status: RpcStatus, clock: Clock): void {
     const { store, typeUrl } = type;
-    const { names, areNamed } = suspectsOf(status.message, verdict.names);
+    const { names, areNamed: isNamed } = verdict.suspects;
     const suspects: Entry[] = [];
     for (const name of names) {
       const entry = store.get(name);
       if (entry && !entry.isAccepted && entry.revision <= verdict.toRevision) suspects.push(entry);
     }
-    const text = typeUrl === secretType ? '(text withheld: it may quote a secret)' : status.message.slice(0, wordsMax);
-    const refusal = {
-      words: `node ${client.identity?.id ?? ''}: ${text}`,
-      isNamed: areNamed,
-      sinceWallMs: clock.wallMs,
-    };
+    const words = `node ${client.identity?.id ?? ''}: ${status.message.slice(0, wordsMax)}`;
+    const refusal = { words, isNamed, sinceWallMs: clock.wallMs };
     const waiting = this.#clients.undecided(view, typeUrl).filter(streamId => streamId !== client.streamId);
     type.trials.open(suspects, refusal, waiting, clock.monotonicMs + this.#settings.ackWaitMs);
   }

@@ -188,13 +188,13 @@ function clientReport(client: Client): ClientReport {
     variant: stream.variant,
     listener: client.peer.listener,
     connectedWallMs: client.connectedWallMs,
-    types: [...stream.types()].map(({ typeUrl, traits, nonces, isComplete }) => ({
+    types: [...stream.types()].map(({ typeUrl, traits, nonces, isComplete, lastError }) => ({
       typeUrl,
       shortName: traits.shortName,
       status: nonces.status,
       isComplete,
       lastAckedVersion: nonces.ackedVersion,
-      lastError: nonces.lastError,
+      lastError,
     })),
   };
 }

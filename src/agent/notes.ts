@@ -1,7 +1,7 @@
 import type { SessionNote } from '../upstream/session-events.ts';
 import { unreachable } from '../xds/assert.ts';
-import { secretType, traitsOf } from '../xds/type-urls.ts';
-import { grpcCode, type TypeUrl } from '../xds/types.ts';
+import { traitsOf } from '../xds/type-urls.ts';
+import { grpcCode } from '../xds/types.ts';
 import type { Note } from './events.ts';
 
 /** A note as a log line: level, sentence, fields. */
@@ -31,7 +31,7 @@ export function describe(note: Note): LogLine | undefined {
     case 'client_nack': {
       const { streamId, nodeId: node, typeUrl } = note;
       const type = traitsOf(typeUrl).shortName;
-      return line('warn', `client rejected ${type}: ${clientText(typeUrl, note.message)}`, { streamId, node, type });
+      return line('warn', `client rejected ${type}: ${clip(note.message, quotedMax)}`, { streamId, node, type });
     }
     case 'client_sent':
       return undefined;
@@ -71,7 +71,7 @@ export function describe(note: Note): LogLine | undefined {
     case 'upstream_answered': {
       const type = traitsOf(note.typeUrl).shortName;
       if (note.verdict === 'ack') return line('debug', 'acknowledged to the control plane', { type });
-      return line('warn', `rejected to the control plane: ${clientText(note.typeUrl, note.reason ?? '')}`, { type });
+      return line('warn', `rejected to the control plane: ${clip(note.reason ?? '', quotedMax)}`, { type });
     }
     case 'type_isolated': {
       const type = traitsOf(note.typeUrl).shortName;
@@ -188,11 +188,6 @@ function describeSession(note: SessionNote, group: string, isTrial: boolean): Lo
 
 function line(level: LogLine['level'], message: string, fields: Readonly<Record<string, unknown>>): LogLine {
   return { level, message, fields };
-}
-
-/** A rejection's text may quote the resource, so for secrets it is left out. */
-function clientText(typeUrl: TypeUrl, text: string): string {
-  return typeUrl === secretType ? '(text withheld: it may quote a secret)' : clip(text, quotedMax);
 }
 
 function clip(text: string, max: number): string {

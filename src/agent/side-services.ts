@@ -1,5 +1,5 @@
 import type { Entry } from '../cache/entry.ts';
-import { sensitivityOf } from '../cache/secrets.ts';
+import { sensitivityOf } from '../cache/sensitivity.ts';
 import { statusService } from '../local-ads/csds.ts';
 import { healthService } from '../local-ads/health.ts';
 import type { Peer } from '../local-ads/peer.ts';

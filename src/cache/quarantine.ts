@@ -29,8 +29,15 @@ export function isNamedIn(words: string, name: string): boolean {
   return false;
 }
 
+/** Names that a rejection is about. */
+export interface Suspects {
+  readonly names: readonly string[];
+  /** Whether its words name them. */
+  readonly areNamed: boolean;
+}
+
 /** The suspects of a rejection among the names of its message: those that the words name, or all where they name none (R102). */
-export function suspectsOf(words: string, names: readonly string[]): { names: readonly string[]; areNamed: boolean } {
+export function suspectsOf(words: string, names: readonly string[]): Suspects {
   const named = names.filter(name => isNamedIn(words, name));
   return named.length > 0 ? { names: named, areNamed: true } : { names, areNamed: false };
 }

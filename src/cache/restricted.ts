@@ -1,4 +1,4 @@
-import { sensitivityOf } from './secrets.ts';
+import { sensitivityOf } from './sensitivity.ts';
 import type { StoredContent, StoredResource, StoredType } from './stored.ts';
 
 /**

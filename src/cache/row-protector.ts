@@ -1,6 +1,7 @@
 import type { TypeUrl } from '../xds/types.ts';
 import type { Protection, RowProtector } from './disk-rows.ts';
-import { type RowSealer, type SecretsMode, sensitivityOf } from './secrets.ts';
+import type { RowSealer, SecretsMode } from './secrets.ts';
+import { sensitivityOf } from './sensitivity.ts';
 import type { StoredResource } from './stored.ts';
 
 /**

@@ -3,11 +3,13 @@ import type { TypeStore } from '../cache/store.ts';
 import type { ResourceFailure } from '../xds/discovery.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
+import { verdictOn } from './client-words.ts';
 import { dueFailure } from './due-failure.ts';
 import { LeftOut } from './left-out.ts';
 import { type MessageParts, MessageWriter } from './message-writer.ts';
 import { NameForms } from './name-forms.ts';
 import { NonceBook, type Verdict } from './nonce-book.ts';
+import { OwedNames } from './owed-names.ts';
 import { RefusedChanges } from './refused-changes.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
 import type { Message, TypeSource } from './type-source.ts';
@@ -28,11 +30,7 @@ export class ClientType {
   readonly #writer: MessageWriter;
   /** Store revision the client was sent, -1 before anything. */
   #sentRevision: number;
-  /** Names to answer whatever the revision says: asked for, asked again, or warming. Delta keeps them until they can be answered. */
-  readonly #owed = new Set<string>();
-  /** Delta: owed names that are answered as removed when they do not exist, whoever says so (R17). */
-  readonly #owedRemovals = new Set<string>();
-  #owesWildcard = false;
+  readonly #owed = new OwedNames();
   readonly #refused: RefusedChanges;
   readonly #leftOut: LeftOut;
   /** Delta: versions the client brought along, each until it was compared (R93). */
@@ -40,6 +38,7 @@ export class ClientType {
   /** Removals of clusters and endpoints waiting for the listeners and routes of the same batch (R86). */
   readonly #removals = new WaitingRemovals();
   readonly #nonces: NonceBook;
+  #lastError: string | undefined;
 
   constructor(
     typeUrl: TypeUrl,
@@ -70,11 +69,13 @@ export class ClientType {
     return this.#sentRevision;
   }
 
-  get nonces(): Pick<
-    NonceBook,
-    'hasSent' | 'ackedVersion' | 'isAnswerAwaited' | 'isAwaitedAt' | 'lastError' | 'status'
-  > {
+  get nonces(): Pick<NonceBook, 'hasSent' | 'ackedVersion' | 'isAnswerAwaited' | 'isAwaitedAt' | 'status'> {
     return this.#nonces;
+  }
+
+  /** Words of the newest NACK as they may be shown, until an ACK follows. */
+  get lastError(): string | undefined {
+    return this.#lastError;
   }
 
   /** Whether the client rejected the newest content of a name that it was sent. */
@@ -84,7 +85,7 @@ export class ClientType {
 
   /** Whether all that was asked for has been answered, as far as it can be. */
   get isComplete(): boolean {
-    return !this.#owesWildcard && this.#isAnswerable();
+    return !this.#owed.isWildcardOwed && this.#isAnswerable();
   }
 
   /** Takes in the first request of the type on this stream. */
@@ -101,7 +102,7 @@ export class ClientType {
       // Silence is allowed on identical content (R92). Named types may be warming, so they are always answered (R43).
       if (isLevel) this.#nonces.isLevelWith(versionInfo);
       else {
-        this.#owesWildcard = true;
+        this.#owed.isWildcardOwed = true;
         this.#sentRevision = -1;
       }
     }
@@ -112,7 +113,7 @@ export class ClientType {
   /** Takes in a later change of the subscription. */
   changed(change: SubscriptionChange): void {
     for (const name of change.removed) {
-      this.#disown(name);
+      this.#owed.delete(name);
       this.#brought?.delete(name);
       this.#removals.cancel(name);
       this.forms.forget(name);
@@ -121,14 +122,13 @@ export class ClientType {
     for (const name of change.resubscribed) this.owe(name);
     for (const name of change.droppedUnderWildcard) {
       this.owe(name);
-      this.#owedRemovals.add(name);
+      this.#owed.oweRemoval(name);
     }
     if (change.wildcard > 0) {
-      this.#owesWildcard = true;
+      this.#owed.isWildcardOwed = true;
       for (const entry of this.#source.store.entries()) this.#owed.add(entry.name);
     } else if (change.wildcard < 0) {
-      this.#owesWildcard = false;
-      for (const name of this.#owed) if (!this.subscription.covers(name)) this.#disown(name);
+      this.#owed.endWildcard(name => this.subscription.covers(name));
     }
   }
 
@@ -138,19 +138,15 @@ export class ClientType {
     this.#brought?.delete(name);
   }
 
-  #disown(name: string): boolean {
-    this.#owedRemovals.delete(name);
-    return this.#owed.delete(name);
-  }
-
   /** Takes in a request's nonce; returns the verdict it carries, if it answers a message that was not answered yet (R84, R85). */
   answered(nonce: Nonce | '', status: RpcStatus | undefined): Verdict | undefined {
-    const sent = this.#nonces.answered(nonce, status);
+    const sent = this.#nonces.answered(nonce, status !== undefined);
     if (!sent) return undefined;
     if (!status) this.#refused.accepted(sent);
     else if (this.#refused.refused(sent)) this.#oweRefused();
-    const { fromRevision, toRevision, isProvisional, names, epoch } = sent;
-    return { typeUrl: this.typeUrl, fromRevision, toRevision, status, isProvisional, names, epoch };
+    const verdict = verdictOn(this.store, sent, status);
+    this.#lastError = verdict.status?.message;
+    return verdict;
   }
 
   /** Endpoints to be sent again because an older list was refused after the accepted one had left. */
@@ -184,7 +180,7 @@ export class ClientType {
   next(nowMs: number, removalHoldMs: number): Message | undefined {
     if (this.#source.store.isWithheld) return undefined;
     const isLevel = this.#sentRevision === this.#source.store.revision;
-    if (isLevel && this.#owed.size === 0 && !this.#owesWildcard && !this.#brought) return undefined;
+    if (isLevel && this.#owed.isEmpty && !this.#brought) return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
     return this.isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
   }
@@ -227,11 +223,11 @@ export class ClientType {
       if (gone && !this.#mayRemovalsWait) isRemovalDue = true;
       else if (gone) this.#removals.wait(name, gone.removedAtMs + removalHoldMs, gone.entry, this.#sentRevision);
     }
-    if (!this.#owesWildcard && this.#owed.size + changed.length + errors.length === 0 && !isRemovalDue) {
+    if (!this.#owed.isWildcardOwed && this.#owed.size + changed.length + errors.length === 0 && !isRemovalDue) {
       this.#sentRevision = store.revision;
       return undefined;
     }
-    this.#owesWildcard = false;
+    this.#owed.isWildcardOwed = false;
     this.#owed.clear();
     return this.#list(changed, errors);
   }
@@ -263,8 +259,8 @@ export class ClientType {
       if (!this.#addFailure(name, errors)) for (const entry of store.served.behind(name)) entries.add(entry);
     }
     this.#owed.clear();
-    const isWholeAnswered = this.#owesWildcard && store.isKnown;
-    if (isWholeAnswered) this.#owesWildcard = false;
+    const isWholeAnswered = this.#owed.isWildcardOwed && store.isKnown;
+    if (isWholeAnswered) this.#owed.isWildcardOwed = false;
     if (entries.size + errors.length > 0 || isWholeAnswered) return this.#message({ entries: [...entries], errors });
     this.#sentRevision = store.revision;
     return undefined;
@@ -291,7 +287,7 @@ export class ClientType {
       if (!this.subscription.covers(name)) continue;
       this.owe(name);
       // A removal was rejected along with the rest.
-      if (!store.get(name) && !store.quarantined.has(name)) this.#owedRemovals.add(name);
+      if (!store.get(name) && !store.quarantined.has(name)) this.#owed.oweRemoval(name);
     }
   }
 
@@ -306,7 +302,7 @@ export class ClientType {
     for (const name of names) {
       // Where upstream said that it does not exist, that is told as a removal besides (R119).
       if (this.#addFailure(name, errors) && store.absences.reason(name) !== 'upstream') {
-        this.#disown(name);
+        this.#owed.delete(name);
         continue;
       }
       const members = store.served.membersOf(name);
@@ -314,16 +310,16 @@ export class ClientType {
       if (members.size > 0) for (const member of members) names.add(member);
       const entry = store.served.find(name);
       const brought = this.#brought?.get(entry?.name ?? name);
-      if (entry || members.size > 0) this.#disown(name);
+      if (entry || members.size > 0) this.#owed.delete(name);
       if (entry) {
-        this.#disown(entry.name);
+        this.#owed.delete(entry.name);
         this.#removals.cancel(entry.name);
         this.#brought?.delete(entry.name);
         // The empty version never proves equality (R90).
         if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.add(entry);
       } else if (members.size === 0 && this.#isGone(name, brought !== undefined)) {
         this.#brought?.delete(name);
-        const isAsked = this.#disown(name);
+        const isAsked = this.#owed.delete(name);
         // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
         const tombstone = this.#tombstoneOfSent(name);
         if (isAsked) removed.add(name);
@@ -336,9 +332,9 @@ export class ClientType {
     }
     if (this.#brought?.size === 0) this.#brought = undefined;
     // The first wildcard request is answered even when there is nothing, or nothing new, to send (R117).
-    const isWholeAnswered = this.#owesWildcard && store.isKnown;
+    const isWholeAnswered = this.#owed.isWildcardOwed && store.isKnown;
     const isEmptyOwed = isWholeAnswered && !this.#nonces.hasSent && store.size === 0;
-    if (isWholeAnswered) this.#owesWildcard = false;
+    if (isWholeAnswered) this.#owed.isWildcardOwed = false;
     if (entries.size + removed.size + errors.length === 0 && !isEmptyOwed) {
       this.#sentRevision = store.revision;
       return undefined;
@@ -357,7 +353,7 @@ export class ClientType {
   /** Delta: whether the client has to be told that a name without entry is gone. */
   #isGone(name: string, wasBrought: boolean): boolean {
     const { store } = this.#source;
-    if (this.#owedRemovals.has(name)) return true;
+    if (this.#owed.isRemovalOwed(name)) return true;
     // Left out, not gone: the client may hold an older content that is good (R102).
     if (store.quarantined.has(name)) return false;
     if (this.#tombstoneOfSent(name) || (store.absences.tombstone(name) && (wasBrought || this.#owed.has(name))))

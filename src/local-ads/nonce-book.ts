@@ -1,3 +1,4 @@
+import type { Suspects } from '../cache/quarantine.ts';
 import type { Nonce, RpcStatus, TypeUrl } from '../xds/types.ts';
 
 /** A message as the client will speak of it. */
@@ -19,8 +20,10 @@ export interface Verdict {
   readonly typeUrl: TypeUrl;
   readonly fromRevision: number;
   readonly toRevision: number;
-  /** Undefined for an ACK. */
+  /** Undefined for an ACK; its words may be kept and shown. */
   readonly status: RpcStatus | undefined;
+  /** What a rejection is about: those of the names that its words name, or all where they name none (R102). */
+  readonly suspects: Suspects;
   /** The message held what upstream had removed already; the next one, without it, gets the verdict that counts. */
   readonly isProvisional: boolean;
   /** Names whose content was news in the message. */
@@ -45,7 +48,6 @@ export class NonceBook {
   #revision = -1;
   #repeats = 0;
   #ackedVersion = '';
-  #lastError: string | undefined;
   #isNewestRefused = false;
 
   /** @param prefix makes this type's nonces differ from those of the others on a stream */
@@ -61,11 +63,6 @@ export class NonceBook {
   /** Version the client accepted last, or brought along. */
   get ackedVersion(): string {
     return this.#ackedVersion;
-  }
-
-  /** Text of the newest NACK, until an ACK follows. */
-  get lastError(): string | undefined {
-    return this.#lastError;
   }
 
   /** Whether a message waits for the client's answer. */
@@ -114,7 +111,7 @@ export class NonceBook {
    *
    * @returns the revisions it speaks of; undefined when the nonce is unknown or was answered before (R84, R85)
    */
-  answered(nonce: Nonce | '', status: RpcStatus | undefined): SentMessage | undefined {
+  answered(nonce: Nonce | '', isRefused: boolean): SentMessage | undefined {
     const sent = this.#unanswered.get(nonce);
     if (!sent) return undefined;
     let { fromRevision, names, removed } = sent;
@@ -126,9 +123,8 @@ export class NonceBook {
       this.#unanswered.delete(older);
     }
     this.#unanswered.delete(nonce);
-    if (!status) this.#ackedVersion = sent.versionInfo;
-    this.#lastError = status?.message;
-    if (nonce === this.#newest) this.#isNewestRefused = status !== undefined;
+    if (!isRefused) this.#ackedVersion = sent.versionInfo;
+    if (nonce === this.#newest) this.#isNewestRefused = isRefused;
     return { ...sent, fromRevision, names, removed };
   }
 }

@@ -8,7 +8,7 @@ const pureFolders = ['xds', 'cache', 'upstream', 'local-ads', 'admin', 'agent', 
 
 /** What does input and output, keeps time or logs. */
 const shells: readonly string[] = [
-  'src/cache/{disk,disk-file,disk-load,disk-open,disk-tables,secrets,seed-bundle,row-protector,restricted,idle}.ts',
+  'src/cache/{disk,disk-file,disk-load,disk-open,disk-tables,secrets,seed-bundle,idle}.ts',
   'src/upstream/{channel,connection,connection-pool,credentials}.ts',
   'src/local-ads/{server,tls-credentials,csds,health,reflection}.ts',
   'src/net/**',

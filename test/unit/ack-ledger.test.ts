@@ -11,7 +11,9 @@ const refusal = (message: string) => ({ code: 3, message });
 /** A client's word on what lies between two revisions. */
 function word(fromRevision: number, toRevision: number, error?: string) {
   const status = error === undefined ? undefined : refusal(error);
-  return { typeUrl: endpointType, fromRevision, toRevision, status, isProvisional: false, names: [], epoch: 0 };
+  const suspects = { names: [], areNamed: false };
+  const revisions = { fromRevision, toRevision };
+  return { typeUrl: endpointType, ...revisions, status, suspects, isProvisional: false, names: [], epoch: 0 };
 }
 
 /** A ledger with response `n1` of revision 1, on which these streams will speak. */

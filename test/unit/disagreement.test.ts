@@ -87,13 +87,13 @@ describe('clients that disagree', () => {
       harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
       for (const [at, client] of clients.entries()) say('NAS'[at], client);
       harness.advance(5_000);
-      const shown = [...harness.core.clients()].map(({ stream }) => stream.type(clusterType)?.nonces);
+      const shown = [...harness.core.clients()].map(({ stream }) => stream.type(clusterType));
       assert.deepEqual(
-        shown.map(nonces => nonces?.lastError),
+        shown.map(type => type?.lastError),
         ['old Envoy', undefined, undefined],
       );
       assert.deepEqual(
-        shown.map(nonces => nonces?.isAnswerAwaited),
+        shown.map(type => type?.nonces.isAnswerAwaited),
         [false, false, true],
       );
     });

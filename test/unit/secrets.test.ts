@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { parseKey, RowSealer, type Sensitivity, sensitivityOf } from '../../src/cache/secrets.ts';
+import { parseKey, RowSealer } from '../../src/cache/secrets.ts';
+import { type Sensitivity, sensitivityOf } from '../../src/cache/sensitivity.ts';
 import type { StoredContent } from '../../src/cache/stored.ts';
 import { bytes, message, nested, text, uint } from '../../src/demo/proto.ts';
 import { clusterType, secretType } from '../../src/xds/type-urls.ts';
