@@ -1,3 +1,4 @@
+import type { ServerHttp2Stream } from 'node:http2';
 import {
   Server,
   ServerCredentials,
@@ -13,6 +14,7 @@ import { TlsFiles, type TlsNote, type TlsPaths } from '../net/tls-files.ts';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import type { RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
+import { currentStream, resetStream, watchServerStreams } from './http2-streams.ts';
 import type { Peer } from './peer.ts';
 import { fetchMethods, noFetch, refuseUnary } from './refused-services.ts';
 import { discoveryServices } from './services.ts';
@@ -65,6 +67,16 @@ interface StreamKind {
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
+/** A client stream as the shell knows it. */
+interface OpenCall {
+  readonly call: Call;
+  readonly stream: ServerHttp2Stream | undefined;
+  /** Whether a message has not left yet. */
+  isWriting: boolean;
+}
+
+/** How long a message that has not left when its stream is ended may still take, in ms. */
+const lastWriteMs = 1_000;
 const asIs = (bytes: Buffer): Buffer => bytes;
 /** The first request of an Envoy is 61 kB, near the 64 KiB default window (R58, R121). */
 const flowControlWindow = 1024 * 1024;
@@ -90,7 +102,7 @@ export class LocalServer {
   readonly #newStreamId: () => number;
   readonly #servers: Server[] = [];
   readonly #tls: TlsFiles[] = [];
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new Map<number, OpenCall>();
   readonly #tlsNote: (note: TlsNote) => void;
   readonly #sides: readonly SideService[];
 
@@ -106,6 +118,7 @@ export class LocalServer {
     this.#settings = settings;
     this.#newStreamId = newStreamId;
     this.#post = post;
+    watchServerStreams();
   }
 
   /**
@@ -174,16 +187,22 @@ export class LocalServer {
 
   /** Writes one response; `client_writable` follows when it has left, never before (R122). */
   send(streamId: number, bytes: Buffer): void {
-    this.#calls.get(streamId)?.write(bytes, () => {
+    const open = this.#calls.get(streamId);
+    if (!open) return;
+    open.isWriting = true;
+    open.call.write(bytes, () => {
+      open.isWriting = false;
       if (this.#calls.has(streamId)) this.#post({ kind: 'client_writable', streamId });
     });
   }
 
   /** Ends a stream with a status; nothing more is heard of it. */
   close(streamId: number, code: number, message: string): void {
-    const call = this.#calls.get(streamId);
+    const open = this.#calls.get(streamId);
+    if (!open) return;
     this.#calls.delete(streamId);
-    call?.emit('error', { code, details: message });
+    open.call.emit('error', { code, details: message });
+    if (open.isWriting) setTimeout(() => resetStream(open.stream), lastWriteMs).unref();
   }
 
   /** Stops listening, waits for the last bytes of ended streams at most `deadlineMs`, then cuts. */
@@ -195,9 +214,10 @@ export class LocalServer {
   }
 
   #called(call: Call, listener: LocalListener, name: string, kind: StreamKind): void {
+    const stream = currentStream();
     const peer = peerOf(call, listener, name);
     if (!(peer instanceof Promise)) {
-      this.#opened(call, peer, kind);
+      this.#opened(call, stream, peer, kind);
       return;
     }
     // Until it is clear who that is, nothing is read.
@@ -211,13 +231,13 @@ export class LocalServer {
       if (isGone) return;
       call.off('cancelled', leave);
       if ('code' in known) call.emit('error', { code: known.code, details: known.message });
-      else this.#opened(call, known, kind);
+      else this.#opened(call, stream, known, kind);
     });
   }
 
-  #opened(call: Call, peer: Peer, { variant, fixedType }: StreamKind): void {
+  #opened(call: Call, stream: ServerHttp2Stream | undefined, peer: Peer, { variant, fixedType }: StreamKind): void {
     const streamId = this.#newStreamId();
-    this.#calls.set(streamId, call);
+    this.#calls.set(streamId, { call, stream, isWriting: false });
     const ended = (): void => {
       if (this.#calls.delete(streamId)) this.#post({ kind: 'client_closed', streamId });
     };

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect, constants } from 'node:http2';
 import { describe, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import { waitFor } from '../../src/demo/processes.ts';
@@ -178,6 +179,28 @@ describe('limits', () => {
       log.some(line => line.includes('setting clientProgressTimeout')),
       log.join('\n'),
     );
+  });
+
+  test('R122: what cannot be told to a client that does not read is given back when it is cut off', async t => {
+    const controlPlane = new RawControlPlane(t);
+    const { address } = await startTestAgent(t, await controlPlane.start(), { 'client-progress-timeout': '200ms' });
+    const session = connect(`http://${address}`, { settings: { initialWindowSize: 100 } });
+    t.after(() => session.destroy());
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+    });
+    stream.on('error', () => {}); // Its code says the same.
+    const request = encodeTestRequest(first, 'delta');
+    const frame = Buffer.alloc(5);
+    frame.writeUInt32BE(request.length, 1);
+    stream.write(Buffer.concat([frame, request]));
+    await controlPlane.answer(clusterType, [{ name: 'large', version: '1', body: largeBody(1) }]);
+    await waitFor('the end of the stream', 5_000, () => stream.closed || undefined);
+    assert.equal(stream.rstCode, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    assert.equal(session.destroyed, false, 'others on the connection go on');
   });
 
   test('R123: a response larger than allowed ends the stream, names the setting, and loses nothing', async t => {
