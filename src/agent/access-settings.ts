@@ -104,11 +104,15 @@ export const accessRows: Rows = {
     '50000',
     10_000_000,
   ),
-  sideStreamsMax: count('Streams of health, reflection, load reports and client status together.', '256', 100_000),
+  sideStreamsMax: count(
+    'Calls of health, reflection, load reports and client status that are open at one listener.',
+    '256',
+    100_000,
+  ),
   statusBytesMax: {
     group: 'Limits',
     placeholder: 'SIZE',
-    help: 'Largest answer of the client status service (CSDS).',
+    help: 'Largest answer of the client status service (CSDS), and of all that nobody has read yet.',
     when: '',
     fallback: '64MiB',
     parse: size,

@@ -1,17 +1,18 @@
 import type { IdleViews } from '../cache/idle-tier.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
 import { type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
+import type { Peer } from '../local-ads/peer.ts';
 import type { Random } from '../upstream/backoff.ts';
 import { unreachable } from '../xds/assert.ts';
 import { type NodeIdentity, readNode } from '../xds/node.ts';
 import { isReport } from '../xds/type-urls.ts';
-import { type Clock, grpcCode, type TypeUrl } from '../xds/types.ts';
+import { type Clock, grpcCode, type RpcStatus, type TypeUrl } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
 import { Delivery } from './delivery.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
 import { Hearing, type HearingSettings } from './hearing.ts';
-import { IdentityPolicy } from './identity.ts';
+import { type Admission, IdentityPolicy } from './identity.ts';
 import type { Change } from './intake.ts';
 import { Reception, type ReceptionSettings, type StoredViews } from './reception.ts';
 import type { ViewTiers } from './type-factory.ts';
@@ -82,6 +83,11 @@ export class Core {
 
   get bytesInFlight(): number {
     return this.#delivery.bytesInFlight;
+  }
+
+  /** Where a client with this node would belong, and as whom it would be known upstream; or why it may not come. Nothing is changed by it. */
+  admit(node: Buffer | undefined, peer: Peer): Admission | RpcStatus {
+    return this.#identity.admit(node, peer, this.#clients.attachedIdentity());
   }
 
   views(): IterableIterator<View> {

@@ -1,33 +1,39 @@
 import type { Peer } from '../local-ads/peer.ts';
 import type { SideCalls } from '../local-ads/side-calls.ts';
-import { bytesService, type DuplexCall, type SideService, type WhoCalls } from '../local-ads/side-service.ts';
+import { bytesService, type CalledAt, type DuplexCall, type SideService } from '../local-ads/side-service.ts';
 import type { Backoff } from '../upstream/backoff.ts';
 import type { StreamListener } from '../upstream/connection.ts';
 import type { PooledStream } from '../upstream/connection-pool.ts';
 import { unreachable } from '../xds/assert.ts';
-import { readNode } from '../xds/node.ts';
-import { TagWalk, WireError } from '../xds/tag-walk.ts';
-import { grpcCode, type RpcStatus } from '../xds/types.ts';
+import { grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
 import { LoadRelay, type RelayEffect } from './load-relay.ts';
+import { encodeLoadReport, readLoadReport } from './load-report.ts';
 
 const service = 'envoy.service.load_stats.v3.LoadReportingService';
 const method = 'StreamLoadStats';
 
 /** What the relay of load reports is made with. */
 export interface LoadStatsOptions {
-  /** Opens a stream to the control plane. @param attempt counts from 0, so that addresses can be tried in turn */
-  readonly open: (attempt: number, path: string, listener: StreamListener) => PooledStream;
-  /** Why a peer may not report for this node, if so. */
-  readonly refusal: (peer: Peer, nodeId: string) => RpcStatus | undefined;
+  /** Opens a stream to the control plane that this view is fed by at the moment. */
+  readonly open: (viewKey: ViewKey, path: string, listener: StreamListener) => PooledStream;
+  /** As whom a peer with this node reports upstream, or why it may not. */
+  readonly admit: (node: Buffer | undefined, peer: Peer) => Reporter | RpcStatus;
   readonly newBackoff: () => Backoff;
   /** So many reports were dropped. */
   readonly dropped: (reports: number) => void;
 }
 
+/** Who reports. */
+export interface Reporter {
+  readonly viewKey: ViewKey;
+  /** Encoded Node for the control plane. */
+  readonly node: Buffer;
+}
+
 /** The load reporting service (LRS), relayed stream by stream (R128, ADR 0021). */
 export function loadStatsService(options: LoadStatsOptions, calls: SideCalls): SideService {
-  const handle = async (call: DuplexCall, who: WhoCalls): Promise<void> => {
-    if (!calls.enter(call)) return;
+  const handle = async (call: DuplexCall, { listener, who }: CalledAt): Promise<void> => {
+    if (!calls.enter(call, listener)) return;
     call.on('error', () => {}); // A broken connection; the end follows.
     const peer = await who(call);
     if ('code' in peer) call.emit('error', { code: peer.code, details: peer.message });
@@ -35,7 +41,7 @@ export function loadStatsService(options: LoadStatsOptions, calls: SideCalls): S
   };
   return {
     definition: bytesService(service, { [method]: 'bidi' }),
-    handlers: who => ({ [method]: (call: DuplexCall) => void handle(call, who) }),
+    handlers: at => ({ [method]: (call: DuplexCall) => void handle(call, at) }),
   };
 }
 
@@ -43,8 +49,7 @@ function relay(call: DuplexCall, peer: Peer, options: LoadStatsOptions): void {
   const machine = new LoadRelay(options.newBackoff());
   let upstream: PooledStream | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let attempt = 0;
-  let isFirst = true;
+  let reporter: Reporter | undefined;
   let isOver = false;
 
   const end = (): void => {
@@ -62,7 +67,7 @@ function relay(call: DuplexCall, peer: Peer, options: LoadStatsOptions): void {
       if (isOver) return;
       switch (effect.kind) {
         case 'dial':
-          upstream = options.open(attempt++, `/${service}/${method}`, listener);
+          if (reporter) upstream = options.open(reporter.viewKey, `/${service}/${method}`, listener);
           break;
         case 'send':
           // The client's window fills up meanwhile, so that no more than one report waits here.
@@ -103,16 +108,24 @@ function relay(call: DuplexCall, peer: Peer, options: LoadStatsOptions): void {
 
   call.on('data', (bytes: Buffer) => {
     if (isOver) return;
-    if (isFirst) {
-      const problem = refusalOf(bytes, peer, options);
-      if (problem) {
-        refuse(problem);
+    const read = readLoadReport(bytes);
+    if ('error' in read) {
+      refuse({ code: grpcCode.invalidArgument, message: read.error });
+      return;
+    }
+    // Whoever was let in as one node reports as that one to the end: what a later report says of it is left out.
+    let report = read.rest;
+    if (!reporter) {
+      const admitted = options.admit(read.node, peer);
+      if ('code' in admitted) {
+        refuse(admitted);
         return;
       }
-      isFirst = false;
+      reporter = admitted;
+      report = encodeLoadReport(admitted.node, read.rest);
     }
     const before = machine.dropped;
-    perform(machine.report(bytes));
+    perform(machine.report(report));
     if (machine.dropped > before) options.dropped(machine.dropped - before);
   });
   call.on('end', () => {
@@ -120,25 +133,4 @@ function relay(call: DuplexCall, peer: Peer, options: LoadStatsOptions): void {
     call.end();
   });
   for (const gone of ['cancelled', 'close', 'error']) call.on(gone, end);
-}
-
-/** Why the first request cannot be relayed, if so. */
-function refusalOf(first: Buffer, peer: Peer, options: LoadStatsOptions): RpcStatus | undefined {
-  const node = nodeIn(first);
-  const identity = node && readNode(node);
-  if (!identity || 'error' in identity || identity.id === '') {
-    return { code: grpcCode.invalidArgument, message: 'the first load report carries no node with an id' };
-  }
-  return options.refusal(peer, identity.id);
-}
-
-function nodeIn(request: Buffer): Buffer | undefined {
-  try {
-    const walk = new TagWalk(request);
-    while (walk.next()) if (walk.field === 1 && walk.wireType === 2) return walk.slice();
-    return undefined;
-  } catch (error) {
-    if (error instanceof WireError) return undefined;
-    throw error;
-  }
 }

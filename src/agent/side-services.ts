@@ -11,7 +11,7 @@ import type { SideService } from '../local-ads/side-service.ts';
 import { Backoff } from '../upstream/backoff.ts';
 import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import { formatAddress } from '../xds/address.ts';
-import { grpcCode, type RpcStatus, type TypeUrl } from '../xds/types.ts';
+import { grpcCode, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import { clientConfigs } from './client-status.ts';
 import type { Core } from './core.ts';
 import { allowListOf } from './core-settings.ts';
@@ -36,13 +36,17 @@ export function sideServices(
 ): SideServices {
   const calls = new SideCalls(settings.sideStreamsMax);
   const { upstream, reconnectBaseMs, reconnectMaxMs } = settings;
-  const addresses = upstream.map(formatAddress);
+  const [preferred] = upstream.map(formatAddress);
   const allowed = allowListOf(settings);
   const isSingleStream = settings.upstreamStreams === 'single';
+  const controlPlaneOf = (viewKey: ViewKey): string => {
+    for (const view of core.views()) if (view.key === viewKey) return view.controlPlaneAddress;
+    return preferred ?? '';
+  };
   const loadStats = loadStatsService(
     {
-      open: (attempt, path, listener) => connections.open(addresses[attempt % addresses.length] ?? '', path, listener),
-      refusal: (peer, nodeId) => (isSingleStream ? noLoadReports : allowed.refusal(peer, nodeId)),
+      open: (viewKey, path, listener) => connections.open(controlPlaneOf(viewKey), path, listener),
+      admit: (node, peer) => (isSingleStream ? noLoadReports : core.admit(node, peer)),
       newBackoff: () => new Backoff(reconnectBaseMs, reconnectMaxMs, Math.random),
       dropped: reports => counters.droppedReports(reports),
     },
@@ -51,6 +55,7 @@ export function sideServices(
   const status = statusService(
     {
       statusBytesMax: settings.statusBytesMax,
+      clientProgressTimeoutMs: settings.clientProgressTimeoutMs,
       clients: (peer, request) => {
         const refusal = (one: Peer, nodeId: string): RpcStatus | undefined => allowed.refusal(one, nodeId);
         const isSensitive = (typeUrl: TypeUrl, entry: Entry): boolean => sensitivityOf(typeUrl, entry) !== undefined;
@@ -59,15 +64,22 @@ export function sideServices(
     },
     calls,
   );
-  const services = new Set(discoveryServices.map(({ name }) => name));
+  const reflection = reflectionServices(calls, settings.clientProgressTimeoutMs);
   const graceEndMs = performance.now() + settings.readyGraceMs;
   // As for readiness: whoever waits for health before it starts its Envoy would else wait for ever, since nothing is asked for before.
   const isIdle = (): boolean => performance.now() >= graceEndMs && core.clients().next().done === true;
-  const health = healthService({ isServing: () => isServing(core) || (!core.isDraining && isIdle()), services }, calls);
+  const isHealthy = (): boolean => isServing(core) || (!core.isDraining && isIdle());
+  const served = [...discoveryServices.map(({ name }) => name), ...[...reflection, status, loadStats].map(serviceName)];
+  const health = healthService({ isServing: isHealthy, services: new Set(served) }, calls);
   return {
-    services: [health, ...reflectionServices(calls), status, loadStats, ...refusedServices()],
+    services: [health, ...reflection, status, loadStats, ...refusedServices()],
     close: () => calls.closeAll(),
   };
+}
+
+function serviceName({ definition }: SideService): string {
+  const [method] = Object.values(definition);
+  return method?.path.split('/')[1] ?? '';
 }
 
 /** A second stream could end the first one. */

@@ -1,5 +1,6 @@
 import type { Random } from '../upstream/backoff.ts';
 import type { Session } from '../upstream/session.ts';
+import type { SessionNote } from '../upstream/session-events.ts';
 import type { AuthorityGroup, StreamGroup } from '../xds/type-urls.ts';
 import type { Authorities } from './authorities.ts';
 import { Lane, type LaneSettings, type Staging } from './lane.ts';
@@ -72,6 +73,17 @@ export class Streams<T extends Staging = Staging> {
       for (const session of lane.sessions()) if (session.streamId === streamId) return { lane, session };
     }
     return undefined;
+  }
+
+  /** The lane that a session is one of. */
+  laneOf(session: Session): Lane<T> {
+    for (const lane of this.lanes()) for (const one of lane.sessions()) if (one === session) return lane;
+    return this.of('main');
+  }
+
+  /** Notes since the last call, with the group whose stream they are about; see {@link Lane.takeNotes}. */
+  *takeNotes(): Generator<{ readonly group: StreamGroup; readonly note: SessionNote; readonly isTrial: boolean }> {
+    for (const lane of this.lanes()) for (const one of lane.takeNotes()) yield { group: lane.group, ...one };
   }
 
   /** They carry another node from now on. */

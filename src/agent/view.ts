@@ -134,6 +134,11 @@ export class View {
     return this.#streams;
   }
 
+  /** The control plane that feeds it at the moment, as configured. */
+  get controlPlaneAddress(): string {
+    return this.#streams.of('main').active.address;
+  }
+
   /** `control_plane.identifier` for clients (R125). */
   readonly controlPlane = (): string => {
     const identifier = this.#streams.of('main').active.status.identifier;
@@ -142,11 +147,7 @@ export class View {
 
   /** Notes since the last call. */
   takeNotes(): Note[] {
-    for (const lane of this.#streams.lanes()) {
-      for (const { note, isTrial } of lane.takeNotes()) {
-        this.#notes.push({ kind: 'upstream', group: lane.group, note, isTrial });
-      }
-    }
+    for (const one of this.#streams.takeNotes()) this.#notes.push({ kind: 'upstream', ...one });
     return this.#notes.splice(0);
   }
 
@@ -238,7 +239,7 @@ export class View {
   /** A stream was opened. */
   opened(session: Session, streamId: number, clock: Clock): void {
     session.opened(streamId, clock.monotonicMs, clock.wallMs);
-    const lane = this.#laneOf(session);
+    const lane = this.#streams.laneOf(session);
     if (lane.active !== session) lane.candidateOpened(clock.monotonicMs);
   }
 
@@ -255,7 +256,7 @@ export class View {
     clock: Clock,
   ): { change?: Change; effects: UpstreamEffect[] } {
     const { received, effects } = session.received(streamId, bytes, clock.monotonicMs, clock.wallMs);
-    const lane = this.#laneOf(session);
+    const lane = this.#streams.laneOf(session);
     if (lane.active !== session) {
       lane.candidate?.set.take(received, clock);
       this.#noteReceived(session, received);
@@ -278,7 +279,7 @@ export class View {
   closed(session: Session, streamId: number, status: RpcStatus, clock: Clock): void {
     this.#watch.refresh(this.types.values(), clock);
     const suspect = session.closed(streamId, status, clock.monotonicMs, clock.wallMs);
-    const lane = this.#laneOf(session);
+    const lane = this.#streams.laneOf(session);
     if (lane.active === session) this.#lost(session);
     else lane.candidateClosed(status, clock.monotonicMs, clock.wallMs);
     const type = suspect && this.types.get(suspect);
@@ -290,11 +291,6 @@ export class View {
       this.#factory.connect(type, type.main);
     }
     this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message, isMuted });
-  }
-
-  #laneOf(session: Session): Lane<StagedSet> {
-    for (const lane of this.#streams.lanes()) for (const one of lane.sessions()) if (one === session) return lane;
-    return this.#streams.of('main');
   }
 
   /** The session's stream is gone: open verdicts died with it (R131). */

@@ -1,6 +1,6 @@
 import type { ServerUnaryCall, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
 import { grpcCode } from '../xds/types.ts';
-import { encodeHealth, readHealthRequest, servingStatus } from '../xds/wire-health.ts';
+import { encodeHealth, encodeHealthList, readHealthRequest, servingStatus } from '../xds/wire-health.ts';
 import type { SideCalls } from './side-calls.ts';
 import { bytesService, type SideService } from './side-service.ts';
 
@@ -47,13 +47,13 @@ export function healthService(source: HealthSource, calls: SideCalls): SideServi
     else answer({ code: grpcCode.notFound, details: `no service '${service.slice(0, 200)}' is served here` });
   };
 
-  const watch = (call: Watcher): void => {
+  const watch = (call: Watcher, listener: string): void => {
     const service = readHealthRequest(call.request);
     if (service === undefined) {
       call.emit('error', { code: grpcCode.invalidArgument, details: 'the request cannot be decoded' });
       return;
     }
-    if (!calls.enter(call)) return;
+    if (!calls.enter(call, listener)) return;
     // A service may come later, so the stream stays open.
     const current = isKnown(service) ? now() : servingStatus.serviceUnknown;
     watchers.set(call, current);
@@ -63,7 +63,12 @@ export function healthService(source: HealthSource, calls: SideCalls): SideServi
   };
 
   return {
-    definition: bytesService('grpc.health.v1.Health', { Check: 'unary', Watch: 'server-stream' }),
-    handlers: () => ({ Check: check, Watch: watch }),
+    definition: bytesService('grpc.health.v1.Health', { Check: 'unary', Watch: 'server-stream', List: 'unary' }),
+    handlers: ({ listener }) => ({
+      Check: check,
+      Watch: (call: Watcher) => watch(call, listener),
+      List: (_: ServerUnaryCall<Buffer, Buffer>, answer: sendUnaryData<Buffer>) =>
+        answer(null, encodeHealthList(['', ...source.services], now())),
+    }),
   };
 }

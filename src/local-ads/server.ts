@@ -168,7 +168,7 @@ export class LocalServer {
     for (const side of this.#sides) {
       server.addService(
         side.definition,
-        side.handlers(call => Promise.resolve(peerOf(call, listener, name))),
+        side.handlers({ listener: name, who: call => Promise.resolve(peerOf(call, listener, name)) }),
       );
     }
     if (address.kind === 'tcp') {

@@ -20,7 +20,13 @@ export type AnyCall =
 /** Tells who calls, or why that cannot be said: the status to end the call with. Never rejects. */
 export type WhoCalls = (call: AnyCall) => Promise<Peer | RpcStatus>;
 
-/** What kind of call a method is. */
+/** The listener that a service is called at. */
+export interface CalledAt {
+  readonly listener: string;
+  readonly who: WhoCalls;
+}
+
+/** What kind of call a method is. On the wire a unary one is a stream with one message each way, and may be handled as one. */
 export type CallShape = 'unary' | 'server-stream' | 'bidi';
 
 const asIs = (bytes: Buffer): Buffer => bytes;
@@ -46,5 +52,5 @@ export function bytesService(name: string, methods: Readonly<Record<string, Call
 export interface SideService {
   readonly definition: ServiceDefinition;
   /** Its handlers for one listener. */
-  handlers(who: WhoCalls): UntypedServiceImplementation;
+  handlers(at: CalledAt): UntypedServiceImplementation;
 }

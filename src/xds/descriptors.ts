@@ -163,6 +163,8 @@ const messageFiles: readonly FileDescription[] = [
     messages: {
       HealthCheckRequest: ['service 1 string'],
       HealthCheckResponse: ['status 1 grpc.health.v1.HealthCheckResponse.ServingStatus'],
+      HealthListRequest: [],
+      HealthListResponse: ['statuses 1 string>grpc.health.v1.HealthCheckResponse'],
     },
     enums: {
       'HealthCheckResponse.ServingStatus': ['UNKNOWN 0', 'SERVING 1', 'NOT_SERVING 2', 'SERVICE_UNKNOWN 3'],
@@ -171,6 +173,7 @@ const messageFiles: readonly FileDescription[] = [
       Health: [
         'Check grpc.health.v1.HealthCheckRequest grpc.health.v1.HealthCheckResponse',
         'Watch grpc.health.v1.HealthCheckRequest stream grpc.health.v1.HealthCheckResponse',
+        'List grpc.health.v1.HealthListRequest grpc.health.v1.HealthListResponse',
       ],
     },
   },

@@ -116,3 +116,16 @@ export function writeVarint(target: Buffer, position: number, value: number): nu
   target[position++] = value;
   return position;
 }
+
+/** One length-delimited field. @param tag of one byte */
+export function bytesField(tag: number, bytes: Buffer): Buffer {
+  const head = Buffer.allocUnsafe(1 + varintSize(bytes.length));
+  head[0] = tag;
+  writeVarint(head, 1, bytes.length);
+  return Buffer.concat([head, bytes]);
+}
+
+/** One string field. @param tag of one byte */
+export function textField(tag: number, text: string): Buffer {
+  return bytesField(tag, Buffer.from(text));
+}

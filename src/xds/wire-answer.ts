@@ -1,5 +1,5 @@
 import type { ResourceFailure } from './discovery.ts';
-import { varintSize, writeVarint } from './tag-walk.ts';
+import { bytesField, textField, varintSize, writeVarint } from './tag-walk.ts';
 
 /** What one message to a client says around its resources. */
 export interface AnswerHeader {
@@ -60,14 +60,6 @@ function encodeErrors(tag: number, failures: readonly ResourceFailure[]): Buffer
   }
   return Buffer.concat(parts);
 }
-
-function bytesField(tag: number, bytes: Buffer): Buffer {
-  const target = Buffer.allocUnsafe(sizeOfText(bytes.length));
-  writeBytes(target, 0, tag, bytes);
-  return target;
-}
-
-const textField = (tag: number, text: string): Buffer => bytesField(tag, Buffer.from(text));
 
 /**
  * Encodes a `DiscoveryResponse` around resource fields made by {@link encodeSotwResources}.

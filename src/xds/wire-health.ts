@@ -1,4 +1,4 @@
-import { TagWalk, WireError } from './tag-walk.ts';
+import { bytesField, TagWalk, textField, WireError } from './tag-walk.ts';
 
 /** `grpc.health.v1.HealthCheckResponse.ServingStatus`. */
 export const servingStatus = { serving: 1, notServing: 2, serviceUnknown: 3 } as const;
@@ -19,4 +19,11 @@ export function readHealthRequest(bytes: Buffer): string | undefined {
 /** A `HealthCheckResponse`. @param serving one of {@link servingStatus} */
 export function encodeHealth(serving: number): Buffer {
   return Buffer.from([0x08, serving]);
+}
+
+/** A `HealthListResponse`: all of these services in one state. @param serving one of {@link servingStatus} */
+export function encodeHealthList(services: Iterable<string>, serving: number): Buffer {
+  const state = bytesField(0x12, encodeHealth(serving));
+  // Entries of the map `statuses`: key = 1, value = 2.
+  return Buffer.concat([...services].map(name => bytesField(0x0a, Buffer.concat([textField(0x0a, name), state]))));
 }

@@ -36,36 +36,40 @@ export interface ClientConfig {
   readonly resources: () => Iterable<ResourceStatus>;
 }
 
+const none = new Uint8Array();
+
 /**
- * A `ClientStatusResponse`.
+ * Makes a `ClientStatusResponse`, a resource at a step.
  *
  * @param bytesMax largest answer
  * @returns undefined when it would be larger
  */
-export function encodeClientStatus(clients: Iterable<ClientConfig>, bytesMax: number): Buffer | undefined {
+export function* encodeClientStatus(
+  clients: Iterable<ClientConfig>,
+  bytesMax: number,
+): Generator<void, Buffer | undefined> {
   const parts: Uint8Array[] = [];
   let size = 0;
-  const add = (part: Uint8Array): boolean => {
-    parts.push(part);
-    size += part.length;
-    return size <= bytesMax;
-  };
   for (const client of clients) {
     const head = headOf(client);
-    const body: Uint8Array[] = [head];
+    // The length of the whole stands before it.
+    const tagAt = parts.push(none, head) - 2;
     let length = head.length;
     for (const resource of client.resources()) {
       const part = resourceOf(resource);
-      body.push(part);
+      parts.push(part);
       length += part.length;
       if (size + length > bytesMax) return undefined;
+      yield;
     }
     const tag = Writer.create()
       .uint32((1 << 3) | 2)
       .uint32(length)
       .finish();
-    if (!add(tag)) return undefined;
-    for (const part of body) if (!add(part)) return undefined;
+    parts[tagAt] = tag;
+    size += tag.length + length;
+    if (size > bytesMax) return undefined;
+    yield;
   }
   return Buffer.concat(parts, size);
 }

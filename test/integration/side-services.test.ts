@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { connect, constants } from 'node:http2';
 import { describe, type TestContext, test } from 'node:test';
 import {
   type ClientDuplexStream,
@@ -10,8 +11,9 @@ import {
   type ServerDuplexStream,
   status,
 } from '@grpc/grpc-js';
-import { waitFor } from '../../src/demo/processes.ts';
-import { bytes, fieldsOf, message, nested, payloadsAt, text, textOf } from '../../src/demo/proto.ts';
+import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
+import { bytes, fieldsOf, message, nested, payloadsAt, payloadsOf, text, textOf } from '../../src/demo/proto.ts';
+import { type Address, formatAddress } from '../../src/xds/address.ts';
 import { clusterType, secretType } from '../../src/xds/type-urls.ts';
 import { startTestAgent } from '../support/agent.ts';
 import { resources } from '../support/core-harness.ts';
@@ -73,7 +75,12 @@ function ask(t: TestContext, address: string, path: string, request: Buffer): Pr
 
 /** A control plane for load reports alone. */
 class LoadPlane {
-  readonly calls: { readonly heard: string[]; readonly call: { write(bytes: Buffer): void; end(): void } }[] = [];
+  readonly calls: {
+    /** Label and node id of each report. */
+    readonly heard: string[];
+    readonly nodes: string[];
+    readonly call: { write(bytes: Buffer): void; end(): void };
+  }[] = [];
   #server: Server | undefined;
 
   async start(address = '127.0.0.1:0'): Promise<string> {
@@ -89,10 +96,13 @@ class LoadPlane {
       { load: { ...method, responseSerialize: asIs, responseDeserialize: asIs } },
       {
         load: (call: ServerDuplexStream<Buffer, Buffer>) => {
-          const one = { heard: [] as string[], call };
+          const one = { heard: [] as string[], nodes: [] as string[], call };
           this.calls.push(one);
           call.on('error', () => {}); // Cut by the test.
-          call.on('data', (request: Buffer) => one.heard.push(textOf(fieldsOf(request), 99)));
+          call.on('data', (request: Buffer) => {
+            one.heard.push(textOf(fieldsOf(request), 99));
+            one.nodes.push(payloadsAt(request, 1, 1).join('+'));
+          });
         },
       },
     );
@@ -129,6 +139,20 @@ describe('services beside discovery', { concurrency: 1 }, () => {
     odd.call.write(message(text(1, 'nonsense')));
     odd.call.end();
     assert.equal(fieldsOf(await odd.next())[0]?.value, unknownService);
+    const list = await ask(t, address, '/grpc.health.v1.Health/List', Buffer.alloc(0));
+    const listed = payloadsAt(list, 1).map(fieldsOf);
+    assert.deepEqual(
+      listed.map(entry => payloadsOf(entry, 2).map(state => fieldsOf(state)[0]?.value)),
+      listed.map(() => [notServing]),
+    );
+    const names = listed.map(entry => textOf(entry, 1));
+    for (const name of [
+      '',
+      'envoy.service.status.v3.ClientStatusDiscoveryService',
+      'grpc.reflection.v1.ServerReflection',
+    ]) {
+      assert.ok(names.includes(name), name);
+    }
     const client = new RawClient(t, address, 'delta');
     client.ask({ typeUrl: clusterType, nodeId: 'a' });
     await controlPlane.answer(clusterType, resources(clusterType, ['one']));
@@ -165,6 +189,31 @@ describe('services beside discovery', { concurrency: 1 }, () => {
     const refused = await nobody.ended();
     assert.deepEqual([refused.code, plane.calls.length], [status.INVALID_ARGUMENT, 2]);
     assert.match(refused.details, /carries no node/);
+  });
+
+  test('R67 R128: whoever reports is the node that was let in, whatever the reports say', async t => {
+    const plane = new LoadPlane();
+    t.after(() => plane.stop());
+    const listeners = JSON.stringify([{ address: '127.0.0.1:0', allow: [{ ids: ['a'] }] }]);
+    const separate = { 'node-sharing': 'stream-per-node', listen: '', listeners };
+    const upstream = await plane.start();
+    const { address } = await startTestAgent(t, upstream, separate);
+    const honest = new Stream(t, address, lrs);
+    honest.call.write(report('a1', 'a'));
+    await waitFor('the first', waitMs, () => plane.calls[0]?.heard.length);
+    honest.call.write(report('a2', 'victim'));
+    await waitFor('both', waitMs, () => plane.calls[0]?.heard.join() === 'a1,a2' || undefined);
+    assert.deepEqual(plane.calls[0]?.nodes, ['a', '']);
+    const [stranger, twofold] = [new Stream(t, address, lrs), new Stream(t, address, lrs)];
+    stranger.call.write(report('x', 'victim'));
+    assert.equal((await stranger.ended()).code, status.PERMISSION_DENIED);
+    twofold.call.write(Buffer.concat([report('x', 'a'), report('x', 'victim')]));
+    assert.match((await twofold.ended()).details, /more than one node/);
+    assert.equal(plane.calls.length, 1);
+    const { address: single } = await startTestAgent(t, upstream, { 'node-id': 'configured' });
+    const other = new Stream(t, single, lrs);
+    other.call.write(report('x', 'other'));
+    assert.equal((await other.ended()).code, status.PERMISSION_DENIED, 'as for discovery');
   });
 
   test('R128: while the control plane is away the stream stays and reports are dropped and counted; the node goes first after', async t => {
@@ -206,9 +255,14 @@ describe('services beside discovery', { concurrency: 1 }, () => {
     await assert.rejects(fetched, { code: status.UNIMPLEMENTED, details: /no unary Fetch methods/ });
   });
 
-  test('R123: streams of side services have a limit together, and do not hold up the end', async t => {
+  test('R123: calls of side services have a limit at each listener, and do not hold up the end', async t => {
     const controlPlane = new RawControlPlane(t);
-    const { address, agent } = await startTestAgent(t, await controlPlane.start(), { 'side-streams-max': '2' });
+    const folder = makeFolder();
+    t.after(() => removeFolder(folder));
+    const { address, agent } = await startTestAgent(t, await controlPlane.start(), {
+      'side-streams-max': '2',
+      listen: `127.0.0.1:0,unix:${folder}/sock`,
+    });
     const path = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
     const question = message(text(7, '*'));
     for (const _ of [1, 2]) {
@@ -221,6 +275,9 @@ describe('services beside discovery', { concurrency: 1 }, () => {
     const { code, details } = await third.ended();
     assert.equal(code, status.RESOURCE_EXHAUSTED);
     assert.match(details, /setting sideStreamsMax/);
+    const elsewhere = new Stream(t, formatAddress(agent.listenAddresses[1] as Address), path);
+    elsewhere.call.write(question);
+    await elsewhere.next();
     const startMs = performance.now();
     await agent.drain('the test wants it');
     assert.ok(performance.now() - startMs < 4_000, 'no deadline was needed');
@@ -250,6 +307,49 @@ describe('services beside discovery', { concurrency: 1 }, () => {
     await assert.rejects(whole, { code: status.RESOURCE_EXHAUSTED, details: /setting statusBytesMax/ });
     const none = message(nested(1, nested(1, text(1, 'nobody'))));
     assert.equal((await ask(t, address, `${csds}/FetchClientStatus`, none)).length, 0);
+  });
+
+  test('R123: client status that nobody reads is bounded, and held up nobody else', async t => {
+    const controlPlane = new RawControlPlane(t);
+    const { address } = await startTestAgent(t, await controlPlane.start(), {
+      'status-bytes-max': '8MiB',
+      'client-progress-timeout': '1s',
+    });
+    const client = new RawClient(t, address, 'delta');
+    client.ask({ typeUrl: clusterType, nodeId: 'a' });
+    const body = (version: number): Buffer => message(text(1, 'large'), bytes(90, Buffer.alloc(3 << 20, version)));
+    const stream = await controlPlane.answer(clusterType, [{ name: 'large', version: '1', body: body(1) }]);
+    await client.next();
+    const session = connect(`http://${address}`, { settings: { initialWindowSize: 1_000 } });
+    t.after(() => session.destroy());
+    const asked = Array.from({ length: 5 }, () => {
+      const call = session.request({
+        ':method': 'POST',
+        ':path': `${csds}/FetchClientStatus`,
+        'content-type': 'application/grpc',
+        te: 'trailers',
+      });
+      call.on('error', () => {}); // Its code says the same.
+      call.end(Buffer.alloc(5));
+      const outcome = { code: undefined as string | undefined };
+      call.on('response', headers => {
+        outcome.code = headers['grpc-status'] as string | undefined;
+      });
+      call.on('close', () => {
+        outcome.code ??= `reset ${call.rstCode}`;
+      });
+      return outcome;
+    });
+    controlPlane.respond(stream, clusterType, { resources: [{ name: 'large', version: '2', body: body(2) }] });
+    assert.equal((await client.next()).resources[0]?.version, '2');
+    const codes = await waitFor('every end', waitMs, () =>
+      asked.every(({ code }) => code !== undefined) ? asked.map(({ code }) => code).toSorted() : undefined,
+    );
+    // Two fit together; the third does not, and comes again when those that were not read are given up.
+    assert.ok(codes.includes(String(status.RESOURCE_EXHAUSTED)), codes.join());
+    assert.ok(codes.filter(code => code === `reset ${constants.NGHTTP2_ENHANCE_YOUR_CALM}`).length >= 2, codes.join());
+    const later = await ask(t, address, `${csds}/FetchClientStatus`, Buffer.alloc(0));
+    assert.ok(later.length > 3 << 20);
   });
 
   const peers = buildPeers();

@@ -10,7 +10,7 @@ const pureFolders = ['xds', 'cache', 'upstream', 'local-ads', 'admin', 'agent', 
 const shells: readonly string[] = [
   'src/cache/{disk,disk-file,disk-load,disk-open,disk-tables,secrets,seed-bundle,idle}.ts',
   'src/upstream/{channel,connection,connection-pool,credentials}.ts',
-  'src/local-ads/{server,http2-streams,tls-credentials,csds,health,reflection}.ts',
+  'src/local-ads/{server,http2-streams,tls-credentials,answered-calls,status-answers,csds,health,reflection}.ts',
   'src/net/**',
   'src/admin/{server,client,dashboard}.ts',
   'src/agent/{cache-tools,control,load-stats,loop,log,run,side-services,seed,seed-fetch,storage,token-review}.ts',

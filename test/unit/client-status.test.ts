@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clientConfigs } from '../../src/agent/client-status.ts';
-import { bytes, type Field, message, nested, text, uint } from '../../src/demo/proto.ts';
+import { bytes, type Field, message, nested, payloadsAt, text, uint } from '../../src/demo/proto.ts';
 import { clusterType, endpointType, secretType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
 import {
@@ -131,10 +131,18 @@ describe('client status', () => {
       userAgentVersion: '',
       resources: () => [one, one],
     };
-    const whole = encodeClientStatus([config], 10_000);
+    const encoded = (bytesMax: number): Buffer | undefined => {
+      const steps = encodeClientStatus([config, config], bytesMax);
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done) return value;
+      }
+    };
+    const whole = encoded(10_000);
     assert.ok(whole && whole.length > 100);
-    assert.equal(encodeClientStatus([config], whole.length)?.length, whole.length);
-    assert.equal(encodeClientStatus([config], whole.length - 1), undefined);
+    assert.deepEqual(payloadsAt(whole, 1, 4).map(String), ['a', 'a']);
+    assert.equal(encoded(whole.length)?.length, whole.length);
+    assert.equal(encoded(whole.length - 1), undefined);
   });
 });
 
