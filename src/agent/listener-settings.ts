@@ -1,6 +1,6 @@
 import type { TlsPaths } from '../net/tls-files.ts';
 import { type Address, formatAddress, parseAddress } from '../xds/address.ts';
-import type { AllowRule } from './allow-list.ts';
+import { type AllowRule, parseRule } from './allow-list.ts';
 import type { Parsed } from './setting-values.ts';
 
 /** One local address with what is particular about it. */
@@ -81,7 +81,12 @@ function readRules(reader: Reader, value: unknown): AllowRule[] {
       reader.complain('a rule of allow needs ids, a list of node ids or patterns');
       return [];
     }
-    return [{ name, ids }];
+    const rule = parseRule(name, ids);
+    if ('error' in rule) {
+      reader.complain(`allow: ${rule.error}`);
+      return [];
+    }
+    return [rule];
   });
 }
 
