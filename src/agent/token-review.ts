@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import type { Agent } from 'undici';
 import type { ReviewToken } from '../local-ads/server.ts';
 import { grpcCode, type RpcStatus } from '../xds/types.ts';
 import { AgentError } from './errors.ts';
@@ -16,8 +17,11 @@ export interface TokenReviewSettings {
   readonly tokenReviewAudience: string | undefined;
 }
 
+/** Names that a token proves, or why it proves none. */
+type Verdict = readonly string[] | RpcStatus;
+
 interface Remembered {
-  readonly verdict: readonly string[] | RpcStatus;
+  readonly verdict: Verdict;
   readonly untilMs: number;
 }
 
@@ -26,6 +30,9 @@ const timeoutMs = 5_000;
 const acceptedMs = 60_000;
 const refusedMs = 5_000;
 const rememberedMax = 10_000;
+/** Reviews under way at once, and tokens that wait for theirs: anybody may bring any number of tokens. */
+const reviewsMax = 8;
+const waitingMax = 256;
 const answerBytesMax = 1024 * 1024;
 const tokenBytesMax = 64 * 1024;
 
@@ -34,40 +41,104 @@ const tokenBytesMax = 64 * 1024;
  * it is bound to a pod, `pod:NAMESPACE/NAME`.
  */
 export function createTokenReviewer(settings: TokenReviewSettings): ReviewToken {
-  const remembered = new Map<string, Remembered>();
+  const api = new ReviewApi(settings);
+  // Apart from each other: whoever brings bad tokens must not have the good ones forgotten.
+  const accepted = new Verdicts(acceptedMs);
+  const refused = new Verdicts(refusedMs);
+  const underWay = new Map<string, Promise<Verdict>>();
+  const turns = new Turns(reviewsMax);
+
+  const reviewed = async (key: string, token: string): Promise<Verdict> => {
+    await turns.take();
+    try {
+      const verdict = namesOf(await api.review(token), settings.tokenReviewAudience);
+      ('code' in verdict ? refused : accepted).remember(key, verdict);
+      return verdict;
+    } catch (error) {
+      const reason = AgentError.from(error).describe();
+      return unavailable(`the token cannot be reviewed at ${settings.tokenReviewUrl}: ${reason}`);
+    } finally {
+      turns.giveBack();
+      underWay.delete(key);
+    }
+  };
+
   return async token => {
     if (token === '') return unauthenticated('a bearer token is needed here (header authorization)');
     if (token.length > tokenBytesMax) return unauthenticated('the token is too long');
     const key = createHash('sha256').update(token).digest('base64');
-    const known = remembered.get(key);
-    if (known && known.untilMs > performance.now()) return known.verdict;
-    let verdict: readonly string[] | RpcStatus;
-    try {
-      verdict = namesOf(await review(settings, token));
-    } catch (error) {
-      const reason = AgentError.from(error).describe();
-      return {
-        code: grpcCode.unavailable,
-        message: `the token cannot be reviewed at ${settings.tokenReviewUrl}: ${reason}`,
-      };
-    }
-    remembered.delete(key);
-    const oldest = remembered.size >= rememberedMax ? remembered.keys().next().value : undefined;
-    if (oldest !== undefined) remembered.delete(oldest);
-    remembered.set(key, { verdict, untilMs: performance.now() + ('code' in verdict ? refusedMs : acceptedMs) });
-    return verdict;
+    const known = accepted.recall(key) ?? refused.recall(key) ?? underWay.get(key);
+    if (known) return known;
+    if (turns.waiting >= waitingMax)
+      return unavailable(`${waitingMax} tokens wait for their review already; try again`);
+    const review = reviewed(key, token);
+    underWay.set(key, review);
+    return review;
   };
 }
 
-async function review(settings: TokenReviewSettings, token: string): Promise<unknown> {
-  const { tokenReviewUrl, tokenReviewCa, tokenReviewTokenFile, tokenReviewAudience } = settings;
-  // Loaded here, since it costs memory that an agent without token review does not need.
-  const { Agent } = await import('undici');
-  const own = (await readFile(tokenReviewTokenFile, 'utf8')).trim();
-  const dispatcher = new Agent({ connect: { ca: await readFile(tokenReviewCa) } });
-  try {
+/** Verdicts of the last so many ms, by the digest of the token. */
+class Verdicts {
+  readonly #forMs: number;
+  readonly #known = new Map<string, Remembered>();
+
+  constructor(forMs: number) {
+    this.#forMs = forMs;
+  }
+
+  recall(key: string): Verdict | undefined {
+    const known = this.#known.get(key);
+    return known && known.untilMs > performance.now() ? known.verdict : undefined;
+  }
+
+  remember(key: string, verdict: Verdict): void {
+    this.#known.delete(key);
+    const oldest = this.#known.size >= rememberedMax ? this.#known.keys().next().value : undefined;
+    if (oldest !== undefined) this.#known.delete(oldest);
+    this.#known.set(key, { verdict, untilMs: performance.now() + this.#forMs });
+  }
+}
+
+/** Lets so many go at once, the others in their order. */
+class Turns {
+  #free: number;
+  readonly #queue: (() => void)[] = [];
+
+  constructor(max: number) {
+    this.#free = max;
+  }
+
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  async take(): Promise<void> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>(resolve => this.#queue.push(resolve));
+  }
+
+  giveBack(): void {
+    const next = this.#queue.shift();
+    if (next) next();
+    else this.#free++;
+  }
+}
+
+/** The API server, on connections that are kept. */
+class ReviewApi {
+  readonly #settings: TokenReviewSettings;
+  #dispatcher: { readonly ca: Buffer; readonly agent: Agent } | undefined;
+
+  constructor(settings: TokenReviewSettings) {
+    this.#settings = settings;
+  }
+
+  async review(token: string): Promise<unknown> {
+    const { tokenReviewUrl, tokenReviewTokenFile, tokenReviewAudience } = this.#settings;
+    const own = (await readFile(tokenReviewTokenFile, 'utf8')).trim();
+    const agent = await this.#agent();
     const url = new URL('/apis/authentication.k8s.io/v1/tokenreviews', tokenReviewUrl);
-    const { statusCode, body } = await dispatcher.request({
+    const { statusCode, body } = await agent.request({
       origin: url.origin,
       path: url.pathname,
       method: 'POST',
@@ -92,18 +163,32 @@ async function review(settings: TokenReviewSettings, token: string): Promise<unk
       );
     }
     return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-  } finally {
-    await dispatcher.destroy();
+  }
+
+  async #agent(): Promise<Agent> {
+    const ca = await readFile(this.#settings.tokenReviewCa);
+    if (this.#dispatcher?.ca.equals(ca)) return this.#dispatcher.agent;
+    // Loaded here, since it costs memory that an agent without token review does not need.
+    const { Agent } = await import('undici');
+    const agent = new Agent({ connect: { ca }, connections: reviewsMax });
+    // Reviews that are under way on the old one come to their end.
+    void this.#dispatcher?.agent.close();
+    this.#dispatcher = { ca, agent };
+    return agent;
   }
 }
 
-/** What a reviewed token proves. */
-function namesOf(answer: unknown): readonly string[] | RpcStatus {
+/** What a reviewed token proves. @param audience that it has to be for; a server that does not know of audiences names none */
+function namesOf(answer: unknown, audience: string | undefined): Verdict {
   const status = field(answer, 'status');
   const user = field(status, 'user');
   const username = field(user, 'username');
   if (field(status, 'authenticated') !== true || typeof username !== 'string') {
     return unauthenticated('the API server does not accept the token');
+  }
+  const audiences = field(status, 'audiences');
+  if (audience !== undefined && !(Array.isArray(audiences) && audiences.includes(audience))) {
+    return unauthenticated(`the token is not for ${audience} (setting tokenReviewAudience)`);
   }
   const [, namespace, account] = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(username) ?? [];
   if (namespace === undefined) return [`user:${username}`];
@@ -121,4 +206,8 @@ function field(value: unknown, name: string): unknown {
 
 function unauthenticated(message: string): RpcStatus {
   return { code: grpcCode.unauthenticated, message };
+}
+
+function unavailable(message: string): RpcStatus {
+  return { code: grpcCode.unavailable, message };
 }

@@ -170,7 +170,9 @@ describe('access to the local endpoint', { concurrency: 1 }, () => {
         };
         const isGood = spec.token.startsWith('good');
         outgoing.statusCode = isUp ? 201 : 403;
-        outgoing.end(JSON.stringify({ status: isGood ? { authenticated: true, user } : { authenticated: false } }));
+        const audiences = spec.token.includes('elsewhere') ? ['elsewhere'] : spec.audiences;
+        const status = isGood ? { authenticated: true, user, audiences } : { authenticated: false };
+        outgoing.end(JSON.stringify({ status }));
       });
     });
     api.listen(0, '127.0.0.1');
@@ -198,6 +200,7 @@ describe('access to the local endpoint', { concurrency: 1 }, () => {
     assert.equal((await end('pay-1.shop', 'good-secret')).code, status.PERMISSION_DENIED);
     assert.equal((await end('cart-7.shop', 'bad-secret')).code, status.UNAUTHENTICATED);
     assert.match((await end('cart-7.shop')).details, /a bearer token is needed/);
+    assert.match((await end('cart-7.shop', 'good-elsewhere')).details, /not for weir \(setting tokenReviewAudience\)/);
     isUp = false;
     const down = await end('cart-7.shop', 'good-other');
     assert.equal(down.code, status.UNAVAILABLE);
