@@ -16,6 +16,8 @@ export interface AccessSettings extends TokenReviewSettings {
   readonly listenTlsKey: string | undefined;
   readonly listenTlsClientCa: string | undefined;
   readonly sdsOverTcp: 'allow' | 'refuse';
+  readonly viewsPerNodeMax: number;
+  readonly namesPerPeerMax: number;
   readonly clientStreamsPerPeerMax: number;
   readonly requestsPerSecondMax: number;
   readonly requestBurstMax: number;
@@ -97,10 +99,16 @@ export const accessRows: Rows = {
     parse: oneOf('allow', 'refuse'),
   },
   nodesMax: count('Nodes served at once, with stream-per-node.', '512', 100_000),
+  viewsPerNodeMax: count(
+    'Nodes with one id and other metadata or locality that are served at once at one address, with stream-per-node.',
+    '4',
+    100_000,
+  ),
+  namesPerPeerMax: count('Names that all streams of one client may ask for together.', '1000000', 1_000_000_000),
   clientStreamsPerPeerMax: count('Streams of one client: of one node id at one address.', '2048', 1_000_000),
   requestsPerSecondMax: count('Requests a second from one client, in the long run.', '500', 1_000_000),
   requestBurstMax: count(
-    'Requests that one client may send at once beyond that; a new stream counts as ten.',
+    'Requests that one client may send at once beyond that; a new stream counts as ten, long lists of names as several.',
     '50000',
     10_000_000,
   ),

@@ -23,6 +23,8 @@ export class Client {
   readonly connectedWallMs: number;
   /** Whose allowance it uses up; empty before its first request. */
   account = '';
+  /** Names that it asks for, of all types. */
+  names = 0;
   #view: View | undefined;
   #identity: NodeIdentity | undefined;
   readonly #patience: ClientPatience;

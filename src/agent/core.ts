@@ -28,7 +28,6 @@ export interface CoreSettings
     ClientPatience,
     HearingSettings,
     ReceptionSettings {
-  readonly clientStreamsMax: number;
   /** Bytes on their way to all clients together; a stream past it waits for its turn. */
   readonly responseBytesInFlightMax: number;
 }
@@ -167,14 +166,13 @@ export class Core {
 
   #clientOpened(event: CoreEvent & { kind: 'client_opened' }, clock: Clock): void {
     const { streamId } = event;
-    const { clientStreamsMax } = this.#settings;
     if (this.#isDraining) {
       this.#refuse(streamId, grpcCode.unavailable, 'weir is shutting down');
       return;
     }
-    if (this.#clients.size >= clientStreamsMax) {
-      const reason = `${clientStreamsMax} client streams are open already (setting clientStreamsMax)`;
-      this.#refuse(streamId, grpcCode.resourceExhausted, reason);
+    const excess = this.#reception.arrived(event.peer);
+    if (excess) {
+      this.#refuse(streamId, excess.code, excess.message);
       return;
     }
     const stream = new ClientStream(event.variant, this.#settings, event.fixedType);
@@ -195,24 +193,20 @@ export class Core {
       return;
     }
     if (isReport(request.typeUrl)) return;
-    const { viewTypesMax } = this.#settings;
-    if (view.types.size >= viewTypesMax) view.dropUnused(typeUrl => this.#clients.isAskedFor(view, typeUrl));
-    if (!view.types.has(request.typeUrl) && view.types.size >= viewTypesMax) {
-      const reason = `clients ask for more than ${viewTypesMax} types (setting typesPerViewMax)`;
-      this.#cut(client, grpcCode.resourceExhausted, reason, clock);
-      return;
-    }
     const type = view.type(request.typeUrl);
     // On-demand discovery over SotW names clusters and means to keep the rest; only Envoy is known to (R96).
     const isSticky = client.identity?.userAgentName === 'envoy';
-    const outcome = client.stream.accept(request, type, view.controlPlane, isSticky, clock.monotonicMs);
+    const namesRoom = this.#reception.namesRoom(client);
+    const outcome = client.stream.accept(request, type, view.controlPlane, isSticky, namesRoom, clock.monotonicMs);
     if ('close' in outcome) {
       this.#cut(client, outcome.close.code, outcome.close.message, clock);
       return;
     }
+    const excess = this.#reception.changed(client, outcome.change, outcome.gained, clock.monotonicMs);
     const isContentBack = outcome.verdict && this.#hearing.heard(client, view, type, outcome.verdict, clock);
     view.interestChanged(type, outcome.change, clock.monotonicMs);
-    if (isContentBack) this.#flushType(view, type.typeUrl, clock);
+    if (excess) this.#cut(client, excess.code, excess.message, clock);
+    else if (isContentBack) this.#flushType(view, type.typeUrl, clock);
     else this.#flush(client, clock);
     this.#advance(view, clock);
   }

@@ -8,10 +8,13 @@ export interface PeerLimitSettings {
   readonly requestsPerSecondMax: number;
   /** Requests at once beyond that. */
   readonly requestBurstMax: number;
+  /** Names that all its streams may ask for together. */
+  readonly namesPerPeerMax: number;
 }
 
 interface Account {
   streams: number;
+  names: number;
   /** Requests that may still come, at `atMs`. */
   credit: number;
   atMs: number;
@@ -19,7 +22,10 @@ interface Account {
 
 /** A new stream is given everything anew, so it counts as so many requests. */
 const streamCost = 10;
-/** Accounts of peers that are gone, past which those that are in order again are closed. */
+/** Work that a request makes by its size: so many names in its lists, or so many that it adds or drops, count as one more. */
+const listedPerCredit = 2_000;
+const changedPerCredit = 50;
+/** Accounts of peers that are gone, past which those that owe least are closed. */
 const idleAccountsMax = 1_000;
 
 /** Keeps account of what each peer asks for: an allowance that fills up with time, so a reconnect does not renew it. */
@@ -38,7 +44,7 @@ export class PeerLimits {
     let account = this.#accounts.get(peer);
     if (!account) {
       // A burst smaller than a stream's cost must not keep everybody out.
-      account = { streams: 0, credit: Math.max(requestBurstMax, 2 * streamCost), atMs: nowMs };
+      account = { streams: 0, names: 0, credit: Math.max(requestBurstMax, 2 * streamCost), atMs: nowMs };
       this.#accounts.set(peer, account);
       this.#idle++;
     }
@@ -51,16 +57,36 @@ export class PeerLimits {
     return undefined;
   }
 
-  /** A request of this peer came; returns why that is one too many, if so. */
-  asked(peer: string, nowMs: number): RpcStatus | undefined {
+  /** A request of this peer came; returns why that is one too many, if so. @param listed names in its lists */
+  asked(peer: string, listed: number, nowMs: number): RpcStatus | undefined {
     const account = this.#accounts.get(peer);
-    return account && this.#spend(account, 1, nowMs);
+    return account && this.#spend(account, 1 + Math.floor(listed / listedPerCredit), nowMs);
   }
 
-  /** A stream that was counted ended. */
-  closed(peer: string, nowMs: number): void {
+  /** How many names more its streams may ask for. */
+  namesRoom(peer: string): number {
+    return this.#settings.namesPerPeerMax - (this.#accounts.get(peer)?.names ?? 0);
+  }
+
+  /**
+   * A request changed what a stream of this peer asks for; returns why that is too much, if so.
+   *
+   * @param gained names more than before, or fewer
+   * @param changed names that were added or dropped
+   */
+  changed(peer: string, gained: number, changed: number, nowMs: number): RpcStatus | undefined {
     const account = this.#accounts.get(peer);
-    if (!account || --account.streams > 0) return;
+    if (!account) return undefined;
+    account.names += gained;
+    return this.#spend(account, Math.floor(changed / changedPerCredit), nowMs);
+  }
+
+  /** A stream that was counted ended. @param names that it asked for */
+  closed(peer: string, names: number, nowMs: number): void {
+    const account = this.#accounts.get(peer);
+    if (!account) return;
+    account.names -= names;
+    if (--account.streams > 0) return;
     if (++this.#idle > idleAccountsMax) this.#closeIdle(nowMs);
   }
 
@@ -83,15 +109,13 @@ export class PeerLimits {
     account.atMs = nowMs;
   }
 
-  /** Closes the accounts of peers that are gone and owe nothing; if none is in order, the oldest. */
+  /** Closes half of the accounts of peers that are gone: those that owe least, so that no crowd of new ones renews an allowance that was used up. */
   #closeIdle(nowMs: number): void {
-    for (const [peer, account] of this.#accounts) {
-      if (account.streams > 0) continue;
-      this.#refill(account, nowMs);
-      if (account.credit < this.#settings.requestBurstMax && this.#idle <= idleAccountsMax) continue;
-      this.#accounts.delete(peer);
-      this.#idle--;
-    }
+    const idle = [...this.#accounts].filter(([, { streams }]) => streams === 0);
+    for (const [, account] of idle) this.#refill(account, nowMs);
+    idle.sort(([, a], [, b]) => b.credit - a.credit);
+    for (const [peer] of idle.slice(0, Math.ceil(idle.length / 2))) this.#accounts.delete(peer);
+    this.#idle -= Math.ceil(idle.length / 2);
   }
 }
 

@@ -1,11 +1,14 @@
 import type { StoredView } from '../cache/stored.ts';
 import type { ClientRequest } from '../local-ads/client-stream.ts';
+import type { Peer } from '../local-ads/peer.ts';
+import type { SubscriptionChange } from '../local-ads/subscription.ts';
 import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
-import { secretType } from '../xds/type-urls.ts';
+import { isReport, secretType } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
 import type { Client } from './client.ts';
 import type { ClientTable } from './client-table.ts';
 import type { Note } from './events.ts';
+import { FairShares } from './fair-shares.ts';
 import type { Admission, IdentityPolicy, IdentitySettings } from './identity.ts';
 import { type PeerLimitSettings, PeerLimits } from './peer-limits.ts';
 import type { View } from './view.ts';
@@ -23,8 +26,12 @@ export interface StoredViews {
 
 /** What decides about who is let in. */
 export interface ReceptionSettings extends IdentitySettings, PeerLimitSettings {
-  /** Most views at once. */
-  readonly nodesMax: number;
+  /** Most client streams at once. */
+  readonly clientStreamsMax: number;
+  /** Names of all listeners: each has its share of the streams. */
+  readonly listenerNames: readonly string[];
+  /** Most types of one view. */
+  readonly viewTypesMax: number;
 }
 
 /** Where clients are looked up and views are found. */
@@ -40,6 +47,7 @@ export class Reception {
   readonly #settings: ReceptionSettings;
   readonly #desk: Desk;
   readonly #limits: PeerLimits;
+  readonly #streams: FairShares;
   readonly #note: (note: Note) => void;
   #isTcpTold = false;
 
@@ -47,19 +55,49 @@ export class Reception {
     this.#settings = settings;
     this.#desk = desk;
     this.#limits = new PeerLimits(settings);
+    this.#streams = new FairShares(settings.clientStreamsMax, settings.listenerNames);
     this.#note = note;
+  }
+
+  /** A client's stream was opened; returns why there is no room for it, if so. Else it takes a place until it has {@link left}. */
+  arrived({ listener }: Peer): RpcStatus | undefined {
+    if (this.#streams.take(listener)) return undefined;
+    const { clientStreamsMax, listenerNames } = this.#settings;
+    const others = listenerNames.length > 1 ? ', or kept for the other listeners' : '';
+    return exhausted(`${clientStreamsMax} client streams are open already${others} (setting clientStreamsMax)`);
   }
 
   /** The view that a client's request is about, found or made at its first one; or the status to end the stream with. */
   receive(client: Client, request: ClientRequest, clock: Clock): View | RpcStatus {
     const view = client.view ?? this.#letIn(client, request, clock);
     if (!('types' in view)) return view;
-    return this.#limits.asked(client.account, clock.monotonicMs) ?? this.#keepsSecrets(client, request) ?? view;
+    const { body } = request;
+    const listed =
+      body.variant === 'sotw'
+        ? body.resourceNames.length
+        : body.subscribe.length + body.unsubscribe.length + body.versions.size;
+    const excess =
+      this.#limits.asked(client.account, listed, clock.monotonicMs) ??
+      this.#keepsSecrets(client, request) ??
+      this.#tooManyTypes(view, request);
+    return excess ?? view;
+  }
+
+  /** How many names more a client may ask for. */
+  namesRoom(client: Client): number {
+    return this.#limits.namesRoom(client.account);
+  }
+
+  /** A client's request changed what it asks for; returns why that is too much, if so. */
+  changed(client: Client, change: SubscriptionChange, gained: number, nowMs: number): RpcStatus | undefined {
+    client.names += gained;
+    return this.#limits.changed(client.account, gained, change.added.length + change.removed.length, nowMs);
   }
 
   /** A client's stream ended. */
   left(client: Client, nowMs: number): void {
-    this.#limits.closed(client.account, nowMs);
+    this.#streams.giveBack(client.peer.listener);
+    this.#limits.closed(client.account, client.names, nowMs);
   }
 
   #letIn(client: Client, request: ClientRequest, clock: Clock): View | RpcStatus {
@@ -70,7 +108,7 @@ export class Reception {
     const excess = this.#limits.opened(account, clock.monotonicMs);
     if (excess) return excess;
     client.account = account;
-    const view = views.get(admission.viewKey) ?? this.#makeView(admission, clock);
+    const view = views.get(admission.viewKey) ?? this.#makeView(admission, account, clock);
     if (!('types' in view)) return view;
     view.introduce(admission.node);
     client.attach(view, admission.identity, clock.monotonicMs);
@@ -86,22 +124,30 @@ export class Reception {
     return view;
   }
 
-  #makeView({ viewKey, identity, node, group }: Admission, clock: Clock): View | RpcStatus {
+  #makeView({ viewKey, identity, node, group }: Admission, account: string, clock: Clock): View | RpcStatus {
     const { views, clients, stored: storage, identity: policy } = this.#desk;
     let replaces: ViewKey | undefined;
     if (!policy.isSeparating) replaces = views.retireIdle(clients.viewsInUse(), clock);
-    else if (!views.makeRoom(clock)) {
-      const message = `${this.#settings.nodesMax} nodes are served already (setting nodesMax)`;
-      return { code: grpcCode.resourceExhausted, message };
+    else {
+      const problem = views.makeRoom(account, clock);
+      if (problem !== undefined) return exhausted(problem);
     }
     const found = views.takeIdle(viewKey) ?? storage.find(identity, group);
     const owner = found && views.get(found.viewKey);
     const isOwnerHere = owner !== undefined && clients.isUsed(owner);
     const stored = found && policy.mayTakeOver(viewKey, identity, found, isOwnerHere) ? found : undefined;
     const matchKey = group ?? matchKeyOf(identity, this.#settings.cacheMatch);
-    const view = views.make(viewKey, node, matchKey, stored, clock);
+    const view = views.make(viewKey, node, matchKey, stored, clock, account);
     this.#note({ kind: 'view_opened', viewKey, nodeId: identity.id, replaces });
     return view;
+  }
+
+  #tooManyTypes(view: View, { typeUrl }: ClientRequest): RpcStatus | undefined {
+    const { viewTypesMax } = this.#settings;
+    if (view.types.has(typeUrl) || isReport(typeUrl)) return undefined;
+    if (view.types.size >= viewTypesMax) view.dropUnused(one => this.#desk.clients.isAskedFor(view, one));
+    if (view.types.size < viewTypesMax) return undefined;
+    return exhausted(`clients ask for more than ${viewTypesMax} types (setting typesPerViewMax)`);
   }
 
   /** Keys go to a socket, to a client that has proven who it is, or over loopback where that is allowed (R124). */
@@ -115,4 +161,8 @@ export class Reception {
     const message = `secrets are not served on ${peer.listener}, which is plain TCP; use a socket or mTLS (setting sdsOverTcp)`;
     return { code: grpcCode.permissionDenied, message };
   }
+}
+
+function exhausted(message: string): RpcStatus {
+  return { code: grpcCode.resourceExhausted, message };
 }

@@ -216,7 +216,7 @@ const rows: Rows = {
   requestBytesMax: bytes('Largest request from a client.', '16MiB'),
   responseBytesMax: bytes('Largest response from the control plane.', '256MiB'),
   responseBytesInFlightMax: bytes('Bytes on their way to all clients together.', '64MiB'),
-  clientStreamsMax: count('Client streams open at once.', '4096', 1_000_000),
+  clientStreamsMax: count('Client streams open at once. Of several listeners each has its share.', '4096', 1_000_000),
   clientStreamsPerConnectionMax: count('Streams on one client connection.', '2048', 1_000_000),
   namesPerTypeMax: count('Names that one stream may ask for of one type.', '100000', 10_000_000),
   nameBytesMax: bytes('Longest resource name, version or nonce in a request.', '4KiB'),

@@ -16,6 +16,8 @@ export interface ViewTableSettings {
   readonly isStoring: boolean;
   /** Most views at once. */
   readonly nodesMax: number;
+  /** Most of them that one peer may have made: one node id that comes to one address with one proven name. */
+  readonly viewsPerNodeMax: number;
   /** How long a view without clients keeps its upstream streams, in ms, where there may be several (R72). */
   readonly nodeLingerMs: number;
 }
@@ -24,6 +26,8 @@ export interface ViewTableSettings {
 interface Living {
   readonly view: View;
   readonly matchKey: string;
+  /** Account of the peer that it was made for; empty for what was stored. */
+  readonly owner: string;
   /** When something of it is due, monotonic in ms. */
   deadlineMs: number;
   /** When it may go, monotonic in ms; Infinity while a client uses it. */
@@ -73,9 +77,16 @@ export class ViewTable {
   }
 
   /** Makes a view. @param stored what is kept of it outside the process, under the same key or, for a node that matches, another one */
-  make(viewKey: ViewKey, node: Buffer, matchKey: string, stored: StoredView | undefined, clock: Clock): View {
+  make(
+    viewKey: ViewKey,
+    node: Buffer,
+    matchKey: string,
+    stored: StoredView | undefined,
+    clock: Clock,
+    owner = '',
+  ): View {
     const view = this.#make(viewKey, node);
-    this.#living.set(viewKey, { view, matchKey, deadlineMs: Infinity, idleUntilMs: Infinity });
+    this.#living.set(viewKey, { view, matchKey, owner, deadlineMs: Infinity, idleUntilMs: Infinity });
     // The rows of a view that is alive are its own: what another one starts with is a copy.
     const isCopy = stored !== undefined && (stored.isCopy === true || this.#isOther(stored, viewKey));
     const isTakenOver = stored?.provenance === 'disk' && !isCopy && stored.viewKey !== viewKey;
@@ -149,13 +160,23 @@ export class ViewTable {
     }
   }
 
-  /** Makes room for one more view, at the cost of the one that was left first. Returns false when all are used. */
-  makeRoom(clock: Clock): boolean {
-    if (this.#living.size < this.#settings.nodesMax) return true;
-    const idle = [...this.#living.values()].filter(({ idleUntilMs }) => idleUntilMs < Infinity);
+  /**
+   * Makes room for one more view of a peer, at the cost of the one that was left first: of its own, if it has as many as it may.
+   *
+   * @returns why there is none, if all are used
+   */
+  makeRoom(owner: string, clock: Clock): string | undefined {
+    const { nodesMax, viewsPerNodeMax } = this.#settings;
+    const all = [...this.#living.values()];
+    const own = all.filter(one => one.owner === owner);
+    const isOwnFull = own.length >= viewsPerNodeMax;
+    if (!isOwnFull && all.length < nodesMax) return undefined;
+    const idle = (isOwnFull ? own : all).filter(({ idleUntilMs }) => idleUntilMs < Infinity);
     const first = idle.sort((a, b) => a.idleUntilMs - b.idleUntilMs)[0];
     if (first) this.#putAway(first, clock);
-    return first !== undefined;
+    else if (!isOwnFull) return `${nodesMax} nodes are served already (setting nodesMax)`;
+    else return `${viewsPerNodeMax} nodes of this id are served already (setting viewsPerNodeMax)`;
+    return undefined;
   }
 
   /** The disk has lost everything: it is told all of it once more. */

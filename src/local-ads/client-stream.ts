@@ -38,6 +38,8 @@ export interface ClientRequest {
 /** What a request asks of the rest of the core. */
 export interface RequestOutcome {
   readonly change: SubscriptionChange;
+  /** Names that the stream asks for more than before, or fewer. */
+  readonly gained: number;
   readonly verdict: Verdict | undefined;
 }
 
@@ -113,6 +115,7 @@ export class ClientStream {
    *
    * @param source what the client's view offers of the type
    * @param isWildcardSticky see {@link ClientType}
+   * @param namesRoom how many names more it may ask for
    * @returns the outcome, or the status to end the stream with
    */
   accept(
@@ -120,6 +123,7 @@ export class ClientStream {
     source: TypeSource,
     controlPlane: () => string,
     isWildcardSticky: boolean,
+    namesRoom: number,
     nowMs: number,
   ): RequestOutcome | { readonly close: RpcStatus } {
     const { typeUrl } = request;
@@ -143,6 +147,13 @@ export class ClientStream {
         `the stream names ${namesAfter} resources of ${typeUrl}, ${namesMax} are allowed (setting namesPerTypeMax)`,
       );
     }
+    const namesBefore = type.subscription.names.size;
+    if (namesAfter - namesBefore > namesRoom) {
+      return refuse(
+        grpcCode.resourceExhausted,
+        'the streams of this client name more resources together than allowed (setting namesPerPeerMax)',
+      );
+    }
     const change =
       body.variant === 'sotw'
         ? type.subscription.replace(body.resourceNames)
@@ -156,7 +167,7 @@ export class ClientStream {
         this.#early.clear();
       }
     } else type.changed(change);
-    return { change, verdict };
+    return { change, gained: type.subscription.names.size - namesBefore, verdict };
   }
 
   /**

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { accessWarnings, checkAccess } from '../../src/agent/access-check.ts';
 import { AllowList, parseRule } from '../../src/agent/allow-list.ts';
 import { resolveSettings } from '../../src/agent/config.ts';
+import { FairShares } from '../../src/agent/fair-shares.ts';
 import { listeners } from '../../src/agent/listener-settings.ts';
 import { PeerLimits } from '../../src/agent/peer-limits.ts';
 import type { Settings } from '../../src/agent/settings.ts';
@@ -233,7 +234,7 @@ describe('listeners', () => {
 });
 
 describe('limits of a peer', () => {
-  const limits = { clientStreamsPerPeerMax: 3, requestsPerSecondMax: 10, requestBurstMax: 100 };
+  const limits = { clientStreamsPerPeerMax: 3, requestsPerSecondMax: 10, requestBurstMax: 100, namesPerPeerMax: 1_000 };
 
   test('R123: so many streams at once, each peer for itself', () => {
     const peers = new PeerLimits(limits);
@@ -242,36 +243,95 @@ describe('limits of a peer', () => {
     assert.equal(refused?.code, grpcCode.resourceExhausted);
     assert.match(refused?.message ?? '', /3 streams open already \(setting clientStreamsPerPeerMax\)/);
     assert.equal(peers.opened('b', 0), undefined);
-    peers.closed('a', 0);
+    peers.closed('a', 0, 0);
     assert.equal(peers.opened('a', 0), undefined);
   });
 
   test('R123: a burst, then so many requests a second, and a reconnect does not renew it', () => {
     const peers = new PeerLimits(limits);
     peers.opened('a', 0); // Counts as ten.
-    for (let at = 0; at < 90; at++) assert.equal(peers.asked('a', 0), undefined, `request ${at}`);
-    const refused = peers.asked('a', 0);
+    for (let at = 0; at < 90; at++) assert.equal(peers.asked('a', 0, 0), undefined, `request ${at}`);
+    const refused = peers.asked('a', 0, 0);
     assert.equal(refused?.code, grpcCode.resourceExhausted);
     assert.match(refused?.message ?? '', /10 requests a second \(settings requestsPerSecondMax, requestBurstMax\)/);
-    peers.closed('a', 0);
+    peers.closed('a', 0, 0);
     assert.ok(peers.opened('a', 0), 'it has used up its allowance');
     assert.ok(peers.opened('a', 999), 'nine requests are no stream');
     assert.equal(peers.opened('a', 1_000), undefined);
-    assert.ok(peers.asked('a', 1_000));
-    assert.equal(peers.asked('a', 1_100), undefined);
+    assert.ok(peers.asked('a', 0, 1_000));
+    assert.equal(peers.asked('a', 0, 1_100), undefined);
     assert.equal(peers.opened('b', 0), undefined);
   });
 
   test('R123: accounts of peers that are gone do not grow without end, and a debt is not forgotten for it', () => {
     const peers = new PeerLimits(limits);
     peers.opened('debtor', 0);
-    while (!peers.asked('debtor', 0));
-    peers.closed('debtor', 0);
+    while (!peers.asked('debtor', 0, 0));
+    peers.closed('debtor', 0, 0);
     for (let at = 0; at < 5_000; at++) {
       peers.opened(`peer-${at}`, 0);
-      peers.closed(`peer-${at}`, 0);
-      if (at === 500) assert.ok(peers.opened('debtor', 0));
+      peers.closed(`peer-${at}`, 0, 0);
+      if (at % 500 === 0) assert.ok(peers.opened('debtor', 0), `after ${at} others`);
     }
     assert.equal(peers.opened('debtor', 60_000), undefined);
+  });
+
+  test('R123: long lists count as several requests, and changes of many names as many', () => {
+    const peers = new PeerLimits(limits);
+    peers.opened('a', 0);
+    assert.equal(peers.asked('a', 20_000, 0), undefined);
+    assert.equal(peers.changed('a', 500, 3_900, 0), undefined);
+    assert.ok(peers.asked('a', 2_000, 0), 'ten for the stream, eleven for the list, 78 for the change, one is left');
+    assert.equal(peers.asked('a', 1_999, 0), undefined);
+    assert.ok(peers.changed('a', 0, 50, 0));
+  });
+
+  test('R123: the names of all its streams are counted together, and given back with each', () => {
+    const peers = new PeerLimits(limits);
+    for (const names of [400, 300]) {
+      peers.opened('a', 0);
+      peers.changed('a', names, 0, 0);
+    }
+    assert.equal(peers.namesRoom('a'), 300);
+    peers.changed('a', -100, 0, 0);
+    peers.closed('a', 300, 0);
+    assert.equal(peers.namesRoom('a'), 700);
+    assert.equal(peers.namesRoom('b'), 1_000);
+  });
+});
+
+describe('places of several listeners', () => {
+  test('R123: one may have what the others do not need, and never what is their share', () => {
+    const places = new FairShares(10, ['a', 'b']);
+    let taken = 0;
+    while (places.take('a')) taken++;
+    assert.equal(taken, 5);
+    for (let at = 0; at < 5; at++) assert.ok(places.take('b'), `place ${at}`);
+    assert.equal(places.take('b'), false);
+    for (let at = 0; at < 3; at++) places.giveBack('a');
+    assert.equal(places.take('b'), false, 'it is a’s share');
+    for (let at = 0; at < 3; at++) assert.ok(places.take('a'));
+  });
+
+  test('R123: one alone has all of it', () => {
+    const places = new FairShares(3, ['a']);
+    assert.deepEqual(
+      [1, 2, 3, 4].map(() => places.take('a')),
+      [true, true, true, false],
+    );
+    places.giveBack('a');
+    assert.ok(places.take('a'));
+    assert.ok(new FairShares(1, []).take('anybody'));
+  });
+
+  test('R123: an uneven share leaves the rest to whoever comes', () => {
+    const places = new FairShares(11, ['a', 'b']);
+    for (let at = 0; at < 6; at++) assert.ok(places.take('a'), `place ${at}`);
+    assert.equal(places.take('a'), false);
+    places.giveBack('a');
+    places.giveBack('a');
+    for (let at = 0; at < 6; at++) assert.ok(places.take('b'), `place ${at}`);
+    assert.equal(places.take('b'), false);
+    assert.ok(places.take('a'));
   });
 });

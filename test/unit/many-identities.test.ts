@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { message, text } from '../../src/demo/proto.ts';
 import { clusterType, endpointType, secretType } from '../../src/xds/type-urls.ts';
 import { grpcCode } from '../../src/xds/types.ts';
-import { CoreHarness, namesOf, resources } from '../support/core-harness.ts';
+import { CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 
 /** A node `a` with these features. */
@@ -94,6 +94,60 @@ describe('stream-per-node', () => {
     assert.equal(again.closed, undefined);
     assert.equal(harness.upstreamOf('a'), undefined);
     assert.ok(harness.upstreamOf('b') && harness.upstreamOf('c'));
+  });
+
+  test('R123: one id with ever other metadata takes no place of another node', () => {
+    const harness = new CoreHarness({ ...separate, nodesMax: 8, viewsPerNodeMax: 2 });
+    const other = harness.client('delta', 'b');
+    other.send({ typeUrl: clusterType });
+    other.leave();
+    const come = (serial: number): HarnessClient => {
+      const client = harness.client('delta', 'a');
+      client.send({ typeUrl: clusterType, node: nodeWith([], 'a', `cluster ${serial}`) });
+      return client;
+    };
+    const [first, second] = [come(1), come(2)];
+    const third = come(3);
+    assert.equal(third.closed?.code, grpcCode.resourceExhausted);
+    assert.match(third.closed.message, /2 nodes of this id .*setting viewsPerNodeMax/);
+    for (const client of [first, second]) client.leave();
+    for (let serial = 4; serial < 20; serial++) {
+      const client = come(serial);
+      assert.equal(client.closed, undefined);
+      client.leave();
+    }
+    assert.ok(harness.upstreamOf('b'), 'the node that nobody uses at the moment keeps its stream');
+    assert.equal([...harness.core.views()].length, 3);
+  });
+
+  test('R123: streams of one listener leave the others theirs, before their first request already', () => {
+    const harness = new CoreHarness({ ...separate, clientStreamsMax: 6, listenerNames: ['a', 'b'] });
+    const at = (listener: string): HarnessClient =>
+      harness.client('delta', listener, { listener, names: [], way: 'private' });
+    const refusals = (): string[] => harness.notes.flatMap(note => (note.kind === 'client_refused' ? note.reason : []));
+    const silent = [1, 2, 3].map(() => at('a'));
+    assert.deepEqual(refusals(), []);
+    at('a');
+    assert.match(refusals().join(), /kept for the other listeners \(setting clientStreamsMax\)/);
+    at('b').send({ typeUrl: clusterType });
+    silent[0]?.leave();
+    at('a');
+    assert.equal(refusals().length, 1);
+  });
+
+  test('R123: the names of all streams of one client have a limit together', () => {
+    const harness = new CoreHarness({ ...separate, namesPerPeerMax: 5 });
+    const [one, two] = [harness.client('delta', 'a'), harness.client('sotw', 'a')];
+    one.send({ typeUrl: endpointType, names: ['x', 'y', 'z'] });
+    two.send({ typeUrl: endpointType, names: ['x', 'y'] });
+    assert.deepEqual([one.closed, two.closed], [undefined, undefined]);
+    two.send({ typeUrl: endpointType, names: ['u', 'v', 'w'] });
+    assert.match(two.closed?.message ?? '', /setting namesPerPeerMax/);
+    one.send({ typeUrl: endpointType, names: ['v', 'w'] });
+    assert.equal(one.closed, undefined);
+    const stranger = harness.client('delta', 'b');
+    stranger.send({ typeUrl: endpointType, names: ['1', '2', '3', '4', '5'] });
+    assert.equal(stranger.closed, undefined);
   });
 
   test('R67 R69: after a restart each node starts with its own and nobody with another one’s', () => {
