@@ -17,7 +17,8 @@ export interface AccessSettings extends TokenReviewSettings {
   readonly listenTlsClientCa: string | undefined;
   readonly sdsOverTcp: 'allow' | 'refuse';
   readonly viewsPerNodeMax: number;
-  readonly namesPerPeerMax: number;
+  /** Undefined for what fits the mode. */
+  readonly namesPerPeerMax: number | undefined;
   readonly clientStreamsPerPeerMax: number;
   readonly requestsPerSecondMax: number;
   readonly requestBurstMax: number;
@@ -104,7 +105,14 @@ export const accessRows: Rows = {
     '4',
     100_000,
   ),
-  namesPerPeerMax: count('Names that all streams of one client may ask for together.', '1000000', 1_000_000_000),
+  namesPerPeerMax: {
+    group: 'Limits',
+    placeholder: 'N|auto',
+    help: 'Names that all streams of one client may ask for together. auto: 500000 with stream-per-node, where a client is one Envoy, else 4000000.',
+    when: 'A name costs up to a kilobyte, and clients may ask for whatever they like: lower.',
+    fallback: 'auto',
+    parse: text => (text === 'auto' ? { value: undefined } : wholeNumber(text, 1_000_000_000)),
+  },
   clientStreamsPerPeerMax: count('Streams of one client: of one node id at one address.', '2048', 1_000_000),
   requestsPerSecondMax: count('Requests a second from one client, in the long run.', '500', 1_000_000),
   requestBurstMax: count(

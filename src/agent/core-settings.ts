@@ -86,7 +86,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     allowList: allowListOf(settings),
     listenerNames: localListeners(settings).map(listenerName),
     viewsPerNodeMax: settings.viewsPerNodeMax,
-    namesPerPeerMax: settings.namesPerPeerMax,
+    namesPerPeerMax: settings.namesPerPeerMax ?? (settings.nodeSharing === 'stream-per-node' ? 500_000 : 4_000_000),
     clientStreamsPerPeerMax: settings.clientStreamsPerPeerMax,
     requestsPerSecondMax: settings.requestsPerSecondMax,
     requestBurstMax: settings.requestBurstMax,

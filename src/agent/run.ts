@@ -20,6 +20,7 @@ import { credentialSettings, describeCredential } from './credential-notes.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect, Note } from './events.ts';
 import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges } from './inspect.ts';
+import { LineLimit } from './line-limit.ts';
 import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop } from './loop.ts';
@@ -33,6 +34,9 @@ import { describeDisk, describeSeed } from './storage-notes.ts';
 import { describeTls } from './tls-notes.ts';
 import { createTokenReviewer } from './token-review.ts';
 import { upstreamWarnings } from './upstream-check.ts';
+
+/** How often it is told how many log lines were left out, in ms. */
+const leftOutEveryMs = 10_000;
 
 /** An agent at work. */
 export interface RunningAgent {
@@ -54,6 +58,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   const startedWallMs = Date.now();
   for (const warning of [...accessWarnings(settings), ...upstreamWarnings(settings)]) log.warn({}, warning);
   const counters = new Counters();
+  const lines = new LineLimit();
   // Before there is a core, nothing is held that would have to be written once more.
   let onLost = (): void => {};
   const storage = await openStorage(settings, { note: observeDisk, seedNote: observeSeed, onLost: () => onLost() });
@@ -97,9 +102,14 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
 
   function observe(note: Note): void {
     counters.observe(note);
-    const line = describe(note);
+    const described = describe(note);
+    const line = described && lines.pass(note.kind, described, performance.now());
     if (line) log[line.level](line.fields, line.message);
   }
+
+  const leftOutTimer = setInterval(() => {
+    for (const line of lines.takeLeftOut()) log[line.level](line.fields, line.message);
+  }, leftOutEveryMs).unref();
 
   function observeDisk(note: DiskNote): void {
     counters.observeDisk(note);
@@ -221,6 +231,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     await local.stop(settings.drainTimeoutMs);
     await admin.close();
     loop.stop();
+    clearInterval(leftOutTimer);
     process.off('uncaughtExceptionMonitor', onCrash);
     await storage.close();
     idleViews.close();

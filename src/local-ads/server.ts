@@ -75,6 +75,8 @@ interface OpenCall {
   isWriting: boolean;
 }
 
+/** Streams at one listener that may wait until it is clear who they are. */
+const waitingMax = 1_024;
 /** How long a message that has not left when its stream is ended may still take, in ms. */
 const lastWriteMs = 1_000;
 const asIs = (bytes: Buffer): Buffer => bytes;
@@ -103,6 +105,8 @@ export class LocalServer {
   readonly #servers: Server[] = [];
   readonly #tls: TlsFiles[] = [];
   readonly #calls = new Map<number, OpenCall>();
+  /** Streams of each listener of which it is not clear yet who they are. */
+  readonly #waiting = new Map<string, number>();
   readonly #tlsNote: (note: TlsNote) => void;
   readonly #sides: readonly SideService[];
 
@@ -220,6 +224,13 @@ export class LocalServer {
       this.#opened(call, stream, peer, kind);
       return;
     }
+    const waiting = this.#waiting.get(name) ?? 0;
+    if (waiting >= waitingMax) {
+      const details = `${waiting} streams wait at ${name} for their tokens to be reviewed`;
+      call.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
+      return;
+    }
+    this.#waiting.set(name, waiting + 1);
     // Until it is clear who that is, nothing is read.
     let isGone = false;
     const leave = (): void => {
@@ -228,6 +239,7 @@ export class LocalServer {
     call.once('cancelled', leave);
     call.once('error', leave);
     void peer.then(known => {
+      this.#waiting.set(name, (this.#waiting.get(name) ?? 1) - 1);
       if (isGone) return;
       call.off('cancelled', leave);
       if ('code' in known) call.emit('error', { code: known.code, details: known.message });
