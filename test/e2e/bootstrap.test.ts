@@ -14,7 +14,7 @@ function bootstrap(flags: readonly string[]): string {
   return spawnSync(node, [...script, 'bootstrap', 'envoy', ...flags], { encoding: 'utf8', timeout: 30_000 }).stdout;
 }
 
-test('the real Envoy accepts every form of the bootstrap', { skip: skipWithout(envoy) }, () => {
+test('R56 R60: the real Envoy accepts every form of the bootstrap', { skip: skipWithout(envoy) }, () => {
   const forms = [
     ['--format', 'yaml', '--fetch-timeout', '15'],
     ['--format', 'json', '--listen', 'unix:/run/weir.sock', '--variant', 'sotw'],

@@ -37,7 +37,7 @@ describe('gRPC clients through Weir', { concurrency: 1 }, () => {
     const options = { skip: kind.skip };
 
     test(
-      `${kind.name}: calls, follows a change, and a new process starts while the control plane is down`,
+      `R36: ${kind.name}: calls, follows a change, and a new process starts while the control plane is down`,
       options,
       async t => {
         const [one, two, three] = [await startGrpcBackend(t), await startGrpcBackend(t), await startGrpcBackend(t)];
@@ -66,7 +66,7 @@ describe('gRPC clients through Weir', { concurrency: 1 }, () => {
     );
 
     test(
-      `R94 T12: ${kind.name}: started before anything is known, it is sent off, and calls once the control plane is there`,
+      `R37 R94 T12: ${kind.name}: started before anything is known, it is sent off, and calls once the control plane is there`,
       options,
       async t => {
         const backend = await startGrpcBackend(t);

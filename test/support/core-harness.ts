@@ -7,7 +7,7 @@ import { BodyPool } from '../../src/cache/body-pool.ts';
 import type { Entry } from '../../src/cache/entry.ts';
 import type { IdleTier, IdleViews } from '../../src/cache/idle-tier.ts';
 import type { StoredView } from '../../src/cache/stored.ts';
-import { message, nested, text, uint } from '../../src/demo/proto.ts';
+import { message, nested, payloadsAt, text, uint } from '../../src/demo/proto.ts';
 import type { Peer } from '../../src/local-ads/peer.ts';
 import type { NodeIdentity } from '../../src/xds/node.ts';
 import { matchKeyOf } from '../../src/xds/node.ts';
@@ -101,6 +101,8 @@ export class HarnessClient {
   readonly inbox: TestResponse[] = [];
   /** Status the stream was ended with. */
   closed: { readonly code: number; readonly message: string } | undefined;
+  /** `control_plane.identifier` of the newest response. */
+  controlPlane = '';
   isReading = true;
   #isFirst = true;
   readonly #harness: CoreHarness;
@@ -178,6 +180,8 @@ export class CoreHarness {
   readonly disk: MemoryDisk | undefined;
   /** Requests that reached the control plane on the present stream, undrained. */
   readonly requests: HarnessRequest[] = [];
+  /** What the control plane calls itself. */
+  identifier = '';
   isUpstreamUp = true;
   /** Otherwise nothing comes back on streams that stand, probes included. */
   isUpstreamAlive = true;
@@ -256,7 +260,7 @@ export class CoreHarness {
     const nonce = parts.nonce ?? `up${++this.#nonces}`;
     const response = { typeUrl, version: `v${this.#nonces}`, resources: [], removed: [], ...parts, nonce };
     const { streamId, variant } = upstream;
-    this.post({ kind: 'upstream_response', streamId, bytes: encodeTestResponse(response, variant) });
+    this.post({ kind: 'upstream_response', streamId, bytes: encodeTestResponse(response, variant, this.identifier) });
     return nonce;
   }
 
@@ -319,6 +323,7 @@ export class CoreHarness {
             const client = this.#clients.get(effect.streamId);
             if (!client) break;
             client.inbox.push(decodeTestResponse(effect.bytes, client.variant));
+            client.controlPlane = payloadsAt(effect.bytes, client.variant === 'sotw' ? 6 : 7, 1).join();
             if (client.isReading) queue.push({ kind: 'client_writable', streamId: effect.streamId });
             break;
           }

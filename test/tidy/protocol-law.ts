@@ -1,52 +1,11 @@
-import { type Law, lineAt, type Repository, type Violation } from './repository.ts';
-
-// docs/PROTOCOL.md is a set of tables whose rows begin with a rule id, or several, and end with the tests that show it:
-//   | R29 | sentence | source | test/unit/a.test.ts, test/e2e/b.test.ts |
-// A test shows a rule when its title begins with the id: `R29: …`, `T1 R29: …`. A row that waits for an issue ends with `#12`.
-
-const protocolPath = 'docs/PROTOCOL.md';
-const idList = /^[RTU]\d+[a-z]?(?:[ ,]+[RTU]\d+[a-z]?)*$/;
-const titleTag = /[RTU]\d+[a-z]?(?:[ ,]+[RTU]\d+[a-z]?)*(?=:)/y;
-
-interface RuleRow {
-  readonly ids: readonly string[];
-  readonly tests: readonly string[];
-  readonly line: number;
-}
-
-/** The rows of rules in a Markdown text. */
-function ruleRows(text: string): RuleRow[] {
-  return text.split('\n').flatMap((line, index) => {
-    const cells = line
-      .split(/(?<!\\)\|/)
-      .slice(1, -1)
-      .map(cell => cell.replaceAll('`', '').trim());
-    const [ids = ''] = cells;
-    if (cells.length < 3 || !idList.test(ids)) return [];
-    const tests = (cells.at(-1) ?? '').split(/[ ,]+/).filter(path => path !== '');
-    return [{ ids: ids.split(/[ ,]+/), tests, line: index + 1 }];
-  });
-}
-
-/** Ids that titles in a test file carry, each with the line of its first use. */
-function titleIds(text: string, code: string): Map<string, number> {
-  const ids = new Map<string, number>();
-  for (const quote of code.matchAll(/['"`]/g)) {
-    titleTag.lastIndex = quote.index + 1;
-    for (const id of titleTag.exec(text)?.[0].split(/[ ,]+/) ?? []) {
-      if (!ids.has(id)) ids.set(id, lineAt(text, quote.index));
-    }
-  }
-  return ids;
-}
+import { isWaiting, protocolPath, type RuleRow, ruleRow, shownIds, testsOf } from './protocol-rows.ts';
+import type { Law, Repository, Violation } from './repository.ts';
 
 function protocol(files: Repository): Violation[] {
-  const rows = ruleRows(files.get(protocolPath)?.text ?? '');
+  const lines = (files.get(protocolPath)?.text ?? '').split('\n');
+  const rows = lines.flatMap((line, index) => ruleRow(line, index + 1) ?? []);
   if (rows.length === 0) return [{ path: protocolPath, what: 'there is no row of a rule in it' }];
-  const shown = new Map<string, Map<string, number>>();
-  for (const { path, text, source } of files.values()) {
-    if (path.endsWith('.test.ts') && source !== undefined) shown.set(path, titleIds(text, source.code));
-  }
+  const shown = shownIds(files);
   const known = new Set(rows.flatMap(row => row.ids));
   const strangers = [...shown].flatMap(([path, ids]) =>
     [...ids].flatMap(([id, line]) =>
@@ -56,17 +15,21 @@ function protocol(files: Repository): Violation[] {
   return [...rows.flatMap(row => rowViolations(row, shown)), ...strangers];
 }
 
-function rowViolations({ ids, tests, line }: RuleRow, shown: ReadonlyMap<string, Map<string, number>>): Violation[] {
+function rowViolations(row: RuleRow, shown: ReadonlyMap<string, ReadonlyMap<string, number>>): Violation[] {
+  const { ids, tests, line } = row;
   const violation = (what: string): Violation => ({ path: protocolPath, line, what });
-  if (tests.length === 0) return [violation(`${ids.join(', ')}: its last cell names no test`)];
-  if (tests.every(test => /^#\d+$/.test(test))) return [];
+  if (isWaiting(row)) return [];
+  const showing = testsOf(ids, shown);
   return [
     ...ids
-      .filter(id => !tests.some(test => shown.get(test)?.has(id)))
-      .map(id => violation(`${id}: no test of ${tests.join(', ')} has a title that begins with it`)),
+      .filter(id => !showing.some(test => shown.get(test)?.has(id)))
+      .map(id => violation(`${id}: no test has a title that begins with it`)),
     ...tests
-      .filter(test => !ids.some(id => shown.get(test)?.has(id)))
+      .filter(test => !showing.includes(test))
       .map(test => violation(`${ids.join(', ')}: ${test} is not there or has no such title`)),
+    ...showing
+      .filter(test => !tests.includes(test))
+      .map(test => violation(`${ids.join(', ')}: ${test} shows it too; run \`npm run docs\``)),
   ];
 }
 
@@ -89,6 +52,11 @@ export const protocolLaw: Law = {
       'test/b.test.ts': '',
     },
     { [protocolPath]: row('| R29 | warm | test/unit/a.test.ts |'), 'test/unit/a.test.ts': test },
+    {
+      [protocolPath]: row('| R29, T1 | warm | test/unit/a.test.ts |'),
+      'test/unit/a.test.ts': test,
+      'test/unit/b.test.ts': test,
+    },
   ],
   sound: {
     [protocolPath]: row('| R29, T1 | warm \\| live | spec | `test/unit/a.test.ts` |\n| R30 | later | #12 |'),

@@ -27,7 +27,7 @@ function synced(harness: CoreHarness, variant: Variant, names: readonly string[]
 
 describe('rulebook', () => {
   for (const variant of variants) {
-    test(`T1 R87: ${variant}: endpoints follow a changed cluster unasked, although they did not change`, () => {
+    test(`T1 R29 R87: ${variant}: endpoints follow a changed cluster unasked, although they did not change`, () => {
       const harness = new CoreHarness();
       const client = synced(harness, variant, ['a', 'b']);
       harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
