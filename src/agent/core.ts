@@ -1,8 +1,9 @@
 import type { IdleViews } from '../cache/idle-tier.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
-import { type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
+import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
 import type { Peer } from '../local-ads/peer.ts';
 import type { Random } from '../upstream/backoff.ts';
+import type { ChannelEvent } from '../upstream/channel.ts';
 import { unreachable } from '../xds/assert.ts';
 import { type NodeIdentity, readNode } from '../xds/node.ts';
 import { isReport } from '../xds/type-urls.ts';
@@ -17,6 +18,7 @@ import type { Change } from './intake.ts';
 import { Reception, type ReceptionSettings, type StoredViews } from './reception.ts';
 import type { ViewTiers } from './type-factory.ts';
 import { verdictsDueMs } from './type-view.ts';
+import { takeIn } from './upstream-events.ts';
 import { View, type ViewSettings } from './view.ts';
 import { type MakeView, ViewTable, type ViewTableSettings } from './view-table.ts';
 
@@ -192,7 +194,10 @@ export class Core {
       this.#cut(client, view.code, view.message, clock);
       return;
     }
-    if (isReport(request.typeUrl)) return;
+    if (isReport(request.typeUrl)) {
+      this.#report(client, view, request, clock);
+      return;
+    }
     const type = view.type(request.typeUrl);
     // On-demand discovery over SotW names clusters and means to keep the rest; only Envoy is known to (R96).
     const isSticky = client.identity?.userAgentName === 'envoy';
@@ -208,6 +213,12 @@ export class Core {
     if (excess) this.#cut(client, excess.code, excess.message, clock);
     else if (isContentBack) this.#flushType(view, type.typeUrl, clock);
     else this.#flush(client, clock);
+    this.#advance(view, clock);
+  }
+
+  /** What a client says of itself. Of several nodes that share a view one's word is not the others'. */
+  #report({ streamId }: Client, view: View, { typeUrl, errorDetail: status }: ClientRequest, clock: Clock): void {
+    if (this.#settings.nodeSharing !== 'shared') view.reports.report({ typeUrl, status, streamId });
     this.#advance(view, clock);
   }
 
@@ -246,6 +257,7 @@ export class Core {
     this.#reception.left(client, clock.monotonicMs);
     if (!view || !identity) return;
     this.#note({ kind: 'client_detached', streamId: client.streamId, nodeId: identity.id });
+    view.reports.withdraw(client.streamId);
     for (const { typeUrl, subscription } of client.stream.types()) {
       const type = view.type(typeUrl);
       const change = {
@@ -263,34 +275,14 @@ export class Core {
     this.#advance(view, clock);
   }
 
-  #upstream(event: CoreEvent & { kind: `upstream_${string}` }, clock: Clock): void {
+  #upstream(event: ChannelEvent, clock: Clock): void {
     const view = this.#views.ofStream(event.streamId);
-    const session = view?.sessionOf(event.streamId);
-    if (!view || !session) return;
-    switch (event.kind) {
-      case 'upstream_opened':
-        view.opened(session, event.streamId, clock);
-        break;
-      case 'upstream_writable':
-        session.writable(event.streamId);
-        break;
-      case 'upstream_response': {
-        const { change, effects } = view.received(session, event.streamId, event.bytes, clock);
-        this.#views.carryOut(view, effects);
-        if (change) this.#changed(view, change, clock);
-        break;
-      }
-      case 'upstream_alive':
-        for (const { typeUrl } of view.alive(session, clock)) this.#flushType(view, typeUrl, clock);
-        break;
-      case 'upstream_leaving':
-        session.serverLeaves(event.streamId, clock.monotonicMs);
-        break;
-      case 'upstream_closed':
-        this.#views.streamEnded(event.streamId);
-        view.closed(session, event.streamId, event, clock);
-        break;
-    }
+    if (!view) return;
+    const { effects, change, touched } = takeIn(view, event, clock);
+    if (event.kind === 'upstream_closed') this.#views.streamEnded(event.streamId);
+    this.#views.carryOut(view, effects);
+    if (change) this.#changed(view, change, clock);
+    for (const { typeUrl } of touched) this.#flushType(view, typeUrl, clock);
     this.#advance(view, clock);
   }
 

@@ -1,4 +1,5 @@
 import type { Random } from '../upstream/backoff.ts';
+import type { ClientReports } from '../upstream/client-reports.ts';
 import type { HeldState, Interest } from '../upstream/interest.ts';
 import { type ActiveServer, ServerChoice, type ServerChoiceSettings } from '../upstream/server-choice.ts';
 import { Session } from '../upstream/session.ts';
@@ -84,11 +85,12 @@ export class Lane<T extends Staging = Staging> {
     node: () => Buffer,
     newStreamId: () => number,
     random: Random,
+    reports: ClientReports,
     newSet: (lane: Lane, session: Session) => T,
   ) {
     this.group = group;
     this.#settings = settings;
-    this.#newSession = address => new Session(group, address, settings, node(), newStreamId, random);
+    this.#newSession = address => new Session(group, address, settings, node(), newStreamId, random, reports);
     this.#newSet = session => newSet(this, session);
     this.#choice = new ServerChoice(settings.addresses.length, settings, random);
     this.#active = this.#sessionTo(settings.addresses[0] ?? '');

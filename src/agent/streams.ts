@@ -1,10 +1,13 @@
 import type { Random } from '../upstream/backoff.ts';
+import type { ClientReport } from '../upstream/client-reports.ts';
 import type { Session } from '../upstream/session.ts';
 import type { SessionNote } from '../upstream/session-events.ts';
 import type { AuthorityGroup, StreamGroup } from '../xds/type-urls.ts';
+import type { TypeUrl } from '../xds/types.ts';
 import type { Authorities } from './authorities.ts';
 import { Lane, type LaneSettings, type Staging } from './lane.ts';
 
+const noReports: ReadonlyMap<TypeUrl, ClientReport> = new Map();
 /** Streams of a view; types that would need one more share the last. */
 const ownStreamsMax = 8;
 
@@ -20,6 +23,7 @@ export interface StreamsSettings extends LaneSettings {
 export class Streams<T extends Staging = Staging> {
   /** Encoded Node that they carry. */
   node: Buffer;
+  readonly #reports = new Map<TypeUrl, ClientReport & { readonly streamId: number }>();
   readonly #settings: StreamsSettings;
   readonly #newStreamId: () => number;
   readonly #random: Random;
@@ -92,6 +96,16 @@ export class Streams<T extends Staging = Staging> {
     for (const lane of this.lanes()) lane.introduce(node);
   }
 
+  /** A client has said something of itself: it is told upstream on the main stream, and again on each new one until the client leaves. */
+  report(report: ClientReport & { readonly streamId: number }): void {
+    this.#reports.set(report.typeUrl, report);
+  }
+
+  /** A client left: nobody stands by what it said. */
+  withdraw(streamId: number): void {
+    for (const one of this.#reports.values()) if (one.streamId === streamId) this.#reports.delete(one.typeUrl);
+  }
+
   /** Upstream is asked for something and cannot be reached. */
   get isCutOff(): boolean {
     for (const { active } of this.lanes()) if (!active.isOpen && active.phase !== 'idle') return true;
@@ -105,7 +119,8 @@ export class Streams<T extends Staging = Staging> {
   }
 
   #make(group: StreamGroup, settings: LaneSettings): Lane<T> {
-    const lane = new Lane(group, settings, () => this.node, this.#newStreamId, this.#random, this.#newSet);
+    const reports = group === 'main' ? this.#reports : noReports;
+    const lane = new Lane(group, settings, () => this.node, this.#newStreamId, this.#random, reports, this.#newSet);
     this.#lanes.set(group, lane);
     return lane;
   }

@@ -243,6 +243,11 @@ export class View {
     if (lane.active !== session) lane.candidateOpened(clock.monotonicMs);
   }
 
+  /** What clients of the view say of themselves; see {@link Streams.report}. */
+  get reports(): Pick<Streams, 'report' | 'withdraw'> {
+    return this.#streams;
+  }
+
   /** Certificates or tokens have changed. */
   credentialsChanged(nowMs: number): void {
     for (const lane of this.#streams.lanes()) lane.credentialsChanged(nowMs);

@@ -5,10 +5,12 @@ import { decodeResponse } from '../xds/wire-response.ts';
 import type { Verdicts } from './answer-tracker.ts';
 import { asideNames } from './aside-names.ts';
 import { Backoff, type Random } from './backoff.ts';
+import { type ClientReports, reportRequest, ToldReports } from './client-reports.ts';
 import { Renewal } from './renewal.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
 import { fitting, type Phase, type SessionSettings } from './session-state.ts';
 import { StreamHistory, standingAfterMs } from './stream-history.ts';
+import type { UpstreamRequest } from './subscription.ts';
 import { isSuspicious, suspectOf } from './suspect.ts';
 import { TypeLinks } from './type-links.ts';
 import { VariantChoice } from './variant-choice.ts';
@@ -32,6 +34,8 @@ export class Session {
   readonly #variant: VariantChoice;
   #node: Buffer;
   readonly #newStreamId: () => number;
+  readonly #reports: ClientReports;
+  #told: ToldReports;
   readonly #notes: SessionNote[] = [];
   #phase: Phase = { kind: 'idle' };
   readonly #history = new StreamHistory();
@@ -43,6 +47,7 @@ export class Session {
   /**
    * @param node encoded Node for the first request of each stream (R1)
    * @param newStreamId gives numbers never used before
+   * @param reports what clients say of themselves besides what they ask for
    */
   constructor(
     group: StreamGroup,
@@ -51,6 +56,7 @@ export class Session {
     node: Buffer,
     newStreamId: () => number,
     random: Random,
+    reports: ClientReports,
   ) {
     this.group = group;
     this.address = address;
@@ -58,6 +64,8 @@ export class Session {
     this.#random = random;
     this.#node = node;
     this.#newStreamId = newStreamId;
+    this.#reports = reports;
+    this.#told = new ToldReports(reports);
     this.#renewal = new Renewal(0, random, 0);
     this.#backoff = new Backoff(settings.reconnectBaseMs, settings.reconnectMaxMs, random);
     this.#variant = new VariantChoice(settings.variant);
@@ -182,6 +190,7 @@ export class Session {
     };
     this.#renewal = new Renewal(this.#settings.recycleMs, this.#random, nowMs);
     this.#history.sinceWallMs = wallMs;
+    this.#told = new ToldReports(this.#reports);
     this.types.restart(this.#isCautious ? nowMs + standingAfterMs : -Infinity);
   }
 
@@ -253,7 +262,7 @@ export class Session {
       const isRepeat = link.refused === decoded.error;
       link.refused = decoded.error;
       const status = { code: grpcCode.invalidArgument, message: decoded.error };
-      link.subscription.answer(decoded.nonce, status, isRepeat, nowMs);
+      this.types.answer(link.typeUrl, decoded.nonce, status, isRepeat, nowMs);
       return { received: { kind: 'refused', typeUrl: link.typeUrl, error: decoded.error }, effects: [] };
     }
     if (decoded.controlPlane !== '') this.#history.identifier = decoded.controlPlane;
@@ -333,15 +342,19 @@ export class Session {
       const { shortName } = traitsOf(blocked);
       return this.#recycle(phase.streamId, `to ask for ${shortName} from the beginning`, nowMs, wallMs);
     }
-    const next = this.types.next(nowMs);
-    if (!next) return [];
+    const request = this.types.next(nowMs)?.request ?? this.#nextReport();
+    if (!request) return [];
     phase.isWriting = true;
     const node = phase.isNodeSent ? undefined : this.#node;
     phase.isNodeSent = true;
-    const { request } = next;
     const bytes =
       request.variant === 'sotw' ? encodeSotwRequest({ ...request, node }) : encodeDeltaRequest({ ...request, node });
     return [{ kind: 'send_upstream', streamId: phase.streamId, bytes }];
+  }
+
+  #nextReport(): UpstreamRequest | undefined {
+    const report = this.#told.next(typeUrl => this.types.get(typeUrl)?.subscription.isAsked ?? false);
+    return report && reportRequest(report, this.#variant.current);
   }
 
   /** Ends a healthy stream in order to open another one at once. */

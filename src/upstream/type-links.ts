@@ -99,6 +99,7 @@ export class TypeLinks {
 
   /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one any more. */
   answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
+    if (traitsOf(typeUrl).isNeverAcked) return false;
     return this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
   }
 

@@ -17,6 +17,8 @@ export interface TypeTraits {
    * waiting for ever (R54), a removed filter config answers 500.
    */
   readonly mayInferRemoval: boolean;
+  /** Its responses are no configuration but answers to questions, and are never acknowledged: istiod takes every ACK for the next question. */
+  readonly isNeverAcked: boolean;
 }
 
 const prefix = 'type.googleapis.com/';
@@ -36,6 +38,7 @@ function envoyType(
       hasLegacyWildcard: flags.legacyWildcard ?? flags.fullState ?? false,
       isEnvoyType: true,
       mayInferRemoval: flags.mayInferRemoval ?? false,
+      isNeverAcked: false,
     },
   ];
 }
@@ -66,6 +69,9 @@ export const routeType = `${prefix}envoy.config.route.v3.RouteConfiguration` as 
 /** URL of `envoy.extensions.transport_sockets.tls.v3.Secret`. */
 export const secretType = `${prefix}envoy.extensions.transport_sockets.tls.v3.Secret` as TypeUrl;
 
+/** What istiod tells of itself on request, such as `istio.io/debug/syncz`. */
+const debugType = /^istio\.io\/debug(?:\/|$)/;
+
 /** Traits of any type; one that Weir has no entry for is opaque, full-state and wildcard by default (rulebook 1.2, "other"). */
 export function traitsOf(typeUrl: TypeUrl): TypeTraits {
   return (
@@ -76,6 +82,7 @@ export function traitsOf(typeUrl: TypeUrl): TypeTraits {
       hasLegacyWildcard: true,
       isEnvoyType: false,
       mayInferRemoval: false,
+      isNeverAcked: debugType.test(typeUrl),
     }
   );
 }
@@ -94,12 +101,13 @@ export type AuthorityGroup = `authorities at ${string}`;
  * authorise (istio-facts.md, lesson 2). Its type URLs are `group/version/Kind` without the usual prefix.
  */
 export function groupOf(typeUrl: TypeUrl): StreamGroup {
+  if (debugType.test(typeUrl)) return 'own istio.io/debug';
   return /^[^/]+\/v[^/]+\/[^/]+$/.test(typeUrl) ? 'mcp' : 'main';
 }
 
 /**
  * Whether requests of a type are reports of the client, which ask for nothing and are never answered: Istio's HealthInformation. Taken for a
- * subscription it would be asked for upstream, which tells istiod that the workload is healthy (istio-facts.md).
+ * subscription it would tell istiod that the workload is healthy, whatever it says (istio-facts.md).
  */
 export function isReport(typeUrl: TypeUrl): boolean {
   return typeUrl === 'type.googleapis.com/istio.v1.HealthInformation';
