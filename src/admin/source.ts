@@ -8,6 +8,8 @@ export interface UpstreamReport {
   readonly viewKey: string;
   /** Stream group: `main`, or `mcp` for Istio's mesh configuration. */
   readonly group: string;
+  /** Its content is served; else it is tried beside the control plane in use, and may take its place. */
+  readonly isInUse: boolean;
   readonly phase: 'idle' | 'connecting' | 'open' | 'backoff';
   readonly variant: 'delta' | 'sotw';
   /** Address of the control plane dialled last, as configured. */
@@ -18,6 +20,21 @@ export interface UpstreamReport {
   readonly sinceWallMs: number;
   /** Why the last stream ended: gRPC status and text. Undefined before the first end. */
   readonly lastError: string | undefined;
+  /** Since when it does not accept our certificate or token, wall time in ms; undefined while it does. */
+  readonly unauthenticatedSinceWallMs: number | undefined;
+}
+
+/** What the control plane was asked for, and what clients were given, since the start of the process. */
+export interface LoadReport {
+  /** Streams opened, requests written, and bytes of responses. */
+  readonly upstreamStreams: number;
+  readonly upstreamRequests: number;
+  readonly upstreamBytes: number;
+  /** Streams that were accepted, and bytes written to them. */
+  readonly clientStreams: number;
+  readonly clientBytes: number;
+  /** Resources that clients were given from the cache: the control plane would have had to send each of them again. */
+  readonly resendsAvoided: number;
 }
 
 /** One resource type of one view. */
@@ -126,6 +143,7 @@ export interface AgentReport {
   readonly cache: CacheReport | undefined;
   /** A seed is there for clients whose node it fits. */
   readonly isSeeded: boolean;
+  readonly load: LoadReport;
 }
 
 /** One sample for `/metrics`. Names carry no prefix; the renderer adds `weir_`. Labels never come from outside data but type URLs. */

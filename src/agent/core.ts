@@ -218,7 +218,7 @@ export class Core {
 
   /** What a client says of itself. Of several nodes that share a view one's word is not the others'. */
   #report({ streamId }: Client, view: View, { typeUrl, errorDetail: status }: ClientRequest, clock: Clock): void {
-    if (this.#settings.nodeSharing !== 'shared') view.reports.report({ typeUrl, status, streamId });
+    if (this.#settings.nodeSharing !== 'shared') view.streams.report({ typeUrl, status, streamId });
     this.#advance(view, clock);
   }
 
@@ -257,7 +257,7 @@ export class Core {
     this.#reception.left(client, clock.monotonicMs);
     if (!view || !identity) return;
     this.#note({ kind: 'client_detached', streamId: client.streamId, nodeId: identity.id });
-    view.reports.withdraw(client.streamId);
+    view.streams.withdraw(client.streamId);
     for (const { typeUrl, subscription } of client.stream.types()) {
       const type = view.type(typeUrl);
       const change = {

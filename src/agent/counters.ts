@@ -1,4 +1,4 @@
-import type { MetricSample } from '../admin/source.ts';
+import type { LoadReport, MetricSample } from '../admin/source.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
@@ -6,10 +6,16 @@ import type { Note } from './events.ts';
 
 /** Everything that is counted, with the sentence that `/metrics` shows. */
 const helpOf = {
-  control_plane_streams_total: 'Streams opened towards the control plane.',
-  control_plane_stream_failures_total: 'Streams towards the control plane that ended.',
-  responses_total: 'Responses from the control plane that were applied.',
-  response_bytes_total: 'Size of those responses in bytes.',
+  upstream_streams_total: 'Streams opened towards control planes.',
+  upstream_stream_failures_total: 'Streams towards control planes that ended, or could not be opened.',
+  upstream_requests_total: 'Requests written to control planes.',
+  upstream_request_bytes_total: 'Size of those requests in bytes.',
+  upstream_responses_total: 'Responses of control planes that were applied.',
+  upstream_response_bytes_total: 'Size of those responses in bytes.',
+  upstream_resources_total: 'Resources in those responses.',
+  upstream_resends_avoided_total:
+    'Resources that clients were given and the control plane did not have to send again for them.',
+  upstream_switches_total: 'Times that another control plane took over.',
   resource_changes_total: 'Changes of single resources that clients had to hear of.',
   responses_unchanged_total: 'Responses that changed nothing and reached no client.',
   update_rejected_total: 'Responses rejected to the control plane.',
@@ -57,14 +63,17 @@ export class Counters {
       case 'client_sent':
         this.#add('client_messages_total');
         this.#add('client_bytes_total', undefined, note.bytes);
+        if (note.resent > 0) this.#add('upstream_resends_avoided_total', note.typeUrl, note.resent);
         break;
       case 'upstream':
-        if (note.note.kind === 'stream_opening') this.#add('control_plane_streams_total');
-        else if (note.note.kind === 'stream_lost') this.#add('control_plane_stream_failures_total');
+        if (note.note.kind === 'stream_opening') this.#add('upstream_streams_total');
+        else if (note.note.kind === 'stream_lost') this.#add('upstream_stream_failures_total');
+        else if (note.note.kind === 'server_changed') this.#add('upstream_switches_total');
         break;
       case 'response_applied':
-        this.#add('responses_total', note.typeUrl);
-        this.#add('response_bytes_total', note.typeUrl, note.bytes);
+        this.#add('upstream_responses_total', note.typeUrl);
+        this.#add('upstream_response_bytes_total', note.typeUrl, note.bytes);
+        this.#add('upstream_resources_total', note.typeUrl, note.resources);
         this.#add('resource_changes_total', note.typeUrl, note.changes);
         this.#add('resources_ignored_total', note.typeUrl, note.ignored);
         if (note.changes === 0) this.#add('responses_unchanged_total', note.typeUrl);
@@ -92,6 +101,24 @@ export class Counters {
     }
   }
 
+  /** A request of so many bytes was written upstream. */
+  requested(bytes: number): void {
+    this.#add('upstream_requests_total');
+    this.#add('upstream_request_bytes_total', undefined, bytes);
+  }
+
+  /** What was saved for the control plane so far, in the words of {@link LoadReport}. */
+  load(): LoadReport {
+    return {
+      upstreamStreams: this.#sum('upstream_streams_total'),
+      upstreamRequests: this.#sum('upstream_requests_total'),
+      upstreamBytes: this.#sum('upstream_response_bytes_total'),
+      clientStreams: this.#sum('client_streams_total'),
+      clientBytes: this.#sum('client_bytes_total'),
+      resendsAvoided: this.#sum('upstream_resends_avoided_total'),
+    };
+  }
+
   /** Load reports were dropped. */
   droppedReports(count: number): void {
     this.#add('lrs_reports_dropped_total', undefined, count);
@@ -114,6 +141,12 @@ export class Counters {
         value,
       };
     }
+  }
+
+  #sum(name: CounterName): number {
+    let sum = 0;
+    for (const counter of this.#values.values()) if (counter.name === name) sum += counter.value;
+    return sum;
   }
 
   #add(name: CounterName, typeUrl?: TypeUrl, amount = 1): void {

@@ -28,12 +28,13 @@ export class Delivery {
       this.#waiting.add(client);
       return;
     }
-    const bytes = client.stream.next(nowMs);
-    if (!bytes) return;
+    const message = client.stream.next(nowMs);
+    if (!message) return;
+    const { bytes, typeUrl, resent } = message;
     client.writing(bytes.length, nowMs);
     this.#bytesInFlight += bytes.length;
     this.#perform({ kind: 'send_client', streamId: client.streamId, bytes });
-    this.#perform({ kind: 'note', note: { kind: 'client_sent', bytes: bytes.length } });
+    this.#perform({ kind: 'note', note: { kind: 'client_sent', typeUrl, bytes: bytes.length, resent } });
   }
 
   /** The client's last message has left. Returns the clients that waited for the room. */

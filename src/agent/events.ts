@@ -52,7 +52,13 @@ export type Note =
       readonly typeUrl: TypeUrl;
       readonly message: string;
     }
-  | { readonly kind: 'client_sent'; readonly bytes: number }
+  | {
+      readonly kind: 'client_sent';
+      readonly typeUrl: TypeUrl;
+      readonly bytes: number;
+      /** Resources in it that upstream did not have to send for it. */
+      readonly resent: number;
+    }
   | {
       readonly kind: 'view_opened';
       readonly viewKey: ViewKey;

@@ -2,6 +2,7 @@ import type {
   AgentReport,
   CacheReport,
   ClientReport,
+  LoadReport,
   MetricSample,
   QuarantineReport,
   ResourceReport,
@@ -24,6 +25,7 @@ export interface ProcessState {
   readonly isListening: boolean;
   readonly cache: CacheReport | undefined;
   readonly isSeeded: boolean;
+  readonly load: LoadReport;
 }
 
 /** Reads the core's state into a report; nothing of it is shared with the core. */
@@ -64,10 +66,14 @@ interface Sums {
 /** Gauges of the core's state. All types that share a label, and all views, make one sample. */
 export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | undefined): Generator<MetricSample> {
   const sums = new Map<string, Sums>();
-  let isConnected = 0;
+  let streams = 0;
+  let isUnauthenticated = 0;
   let clients = 0;
   for (const view of core.views()) {
-    for (const session of view.sessions()) if (session.isOpen) isConnected = 1;
+    for (const session of view.sessions()) {
+      if (session.isOpen) streams++;
+      if (session.status.unauthenticatedSinceWallMs !== undefined) isUnauthenticated = 1;
+    }
     for (const type of view.types.values()) addTo(sums, type, nowWallMs);
   }
   for (const [label, sum] of sums) {
@@ -86,7 +92,11 @@ export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | unde
     }
   }
   for (const client of core.clients()) if (client.view) clients++;
+  const isConnected = streams > 0 ? 1 : 0;
   yield gauge('control_plane_connected_state', '1 while a stream to the control plane is open.', isConnected, []);
+  yield gauge('upstream_streams', 'Streams to control planes that are open.', streams, []);
+  const refused = '1 while a control plane does not accept our certificate or token.';
+  yield gauge('upstream_unauthenticated', refused, isUnauthenticated, []);
   yield gauge('downstream_streams', 'Client streams that are being served.', clients, []);
   yield gauge('client_bytes_in_flight', 'Bytes on their way to clients.', core.bytesInFlight, []);
   if (!cache) return;
@@ -142,7 +152,12 @@ function gauge(name: string, help: string, value: number, labels: MetricSample['
 }
 
 function upstreamsOf(view: View): UpstreamReport[] {
-  return [...view.sessions()].map(session => ({ viewKey: view.key, group: session.group, ...session.status }));
+  return [...view.streams.placed()].map(({ session, isInUse }) => ({
+    viewKey: view.key,
+    group: session.group,
+    isInUse,
+    ...session.status,
+  }));
 }
 
 function typeReport(view: View, type: TypeView, nowWallMs: number): TypeReport {

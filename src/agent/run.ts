@@ -82,6 +82,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       case 'open_upstream':
         return upstream.open(effect.streamId, effect.variant, effect.address);
       case 'send_upstream':
+        counters.requested(effect.bytes.length);
         return upstream.send(effect.streamId, effect.bytes);
       case 'probe_upstream':
         return upstream.probe(effect.streamId);
@@ -174,6 +175,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     isListening: !core.isDraining,
     cache: cache(),
     isSeeded: storage.seed !== undefined,
+    load: counters.load(),
   });
   const source: AdminSource = {
     report: () => inspect(core, state()),

@@ -40,7 +40,7 @@ export function sideServices(
   const allowed = allowListOf(settings);
   const isSingleStream = settings.upstreamStreams === 'single';
   const controlPlaneOf = (viewKey: ViewKey): string => {
-    for (const view of core.views()) if (view.key === viewKey) return view.controlPlaneAddress;
+    for (const view of core.views()) if (view.key === viewKey) return view.streams.mainAddress;
     return preferred ?? '';
   };
   const loadStats = loadStatsService(

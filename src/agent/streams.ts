@@ -53,6 +53,17 @@ export class Streams<T extends Staging = Staging> {
     for (const lane of this.lanes()) yield* lane.sessions();
   }
 
+  /** Every stream, and whether its content is served: it is not while a control plane is about to take another one's place. */
+  *placed(): Generator<{ readonly session: Session; readonly isInUse: boolean }> {
+    for (const lane of this.lanes())
+      for (const session of lane.sessions()) yield { session, isInUse: session === lane.active };
+  }
+
+  /** The control plane that feeds the main stream at the moment, as configured. */
+  get mainAddress(): string {
+    return this.of('main').active.address;
+  }
+
   /** The lane of a group, made when first asked for. */
   of(group: StreamGroup): Lane<T> {
     const { isSingleStream } = this.#settings;
@@ -106,7 +117,7 @@ export class Streams<T extends Staging = Staging> {
     for (const one of this.#reports.values()) if (one.streamId === streamId) this.#reports.delete(one.typeUrl);
   }
 
-  /** Upstream is asked for something and cannot be reached. */
+  /** Upstream is asked for something and cannot be reached: what is given up now cannot be had again. */
   get isCutOff(): boolean {
     for (const { active } of this.lanes()) if (!active.isOpen && active.phase !== 'idle') return true;
     return false;

@@ -154,7 +154,7 @@ export class ViewTable {
   expire(clock: Clock): void {
     for (const living of [...this.#living.values()]) {
       if (living.idleUntilMs > clock.monotonicMs) continue;
-      if (living.view.isCutOff) {
+      if (living.view.streams.isCutOff) {
         living.idleUntilMs = clock.monotonicMs + Math.max(this.#settings.nodeLingerMs, outageCheckMsMin);
       } else this.#putAway(living, clock);
     }

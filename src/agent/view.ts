@@ -125,18 +125,13 @@ export class View {
     this.#streams.introduce(node);
   }
 
-  /** Upstream is asked for something and cannot be reached: what is given up now cannot be had again. */
-  get isCutOff(): boolean {
-    return this.#streams.isCutOff;
+  /** Its upstream streams, for whoever looks at them or has something to say on them. */
+  get streams(): Pick<Streams, 'isCutOff' | 'mainAddress' | 'placed' | 'report' | 'withdraw'> {
+    return this.#streams;
   }
 
   sessions(): Iterable<Session> {
     return this.#streams;
-  }
-
-  /** The control plane that feeds it at the moment, as configured. */
-  get controlPlaneAddress(): string {
-    return this.#streams.of('main').active.address;
   }
 
   /** `control_plane.identifier` for clients (R125). */
@@ -241,11 +236,6 @@ export class View {
     session.opened(streamId, clock.monotonicMs, clock.wallMs);
     const lane = this.#streams.laneOf(session);
     if (lane.active !== session) lane.candidateOpened(clock.monotonicMs);
-  }
-
-  /** What clients of the view say of themselves; see {@link Streams.report}. */
-  get reports(): Pick<Streams, 'report' | 'withdraw'> {
-    return this.#streams;
   }
 
   /** Certificates or tokens have changed. */

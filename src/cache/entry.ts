@@ -21,6 +21,8 @@ export class Entry {
   readonly firstSeenRevision: number;
   /** Other names that it may be asked for by (R18). */
   aliases: readonly string[];
+  /** Revision of the content that some client was sent last; what no client was sent yet is below {@link revision}. */
+  toldRevision = -1;
   /** Whether a client has accepted this content (R102). */
   isAccepted = false;
   /** While this content is not accepted: the one before it that was. */

@@ -159,6 +159,8 @@ export class TypeStore {
     const revision = this.revision + 1;
     const home = (any: Buffer): Buffer => (this.#bodies.keepsSlices ? any : this.#bodies.home(any));
     const entry = new Entry(resource, home(resource.any), revision, revision);
+    // Another process, or another view, was sent it: whoever gets it here gets it from the cache.
+    entry.toldRevision = revision;
     entry.isAccepted = isAccepted;
     if (good) {
       entry.good = new Entry({ name, ...good }, home(good.any), revision, revision);

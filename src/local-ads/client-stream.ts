@@ -7,7 +7,7 @@ import { ClientType } from './client-type.ts';
 import { type NameForms, toCanonical } from './name-forms.ts';
 import type { Verdict } from './nonce-book.ts';
 import type { SubscriptionChange } from './subscription.ts';
-import type { Message, TypeSource } from './type-source.ts';
+import type { Message, Outgoing, TypeSource } from './type-source.ts';
 
 /** Limits and timing of one client stream. */
 export interface ClientSettings extends RequestLimits {
@@ -174,16 +174,16 @@ export class ClientStream {
    * Builds the next message, the newest of its type, in make-before-break order (R28, R86). To be called when the last write has
    * left; it counts as sent.
    */
-  next(nowMs: number): Buffer | undefined {
+  next(nowMs: number): Outgoing | undefined {
     for (const type of this.#ordered) {
       if (followers.has(type.typeUrl) && type.nonces.hasSent && this.#isWarming(nowMs)) continue;
       const message = type.next(nowMs, this.#settings.removalHoldMs);
-      if (message) return this.#sent(message, nowMs);
+      if (message) return this.#sent(type.typeUrl, message, nowMs);
     }
     if (this.#isWarming(nowMs)) return undefined;
     for (const type of this.#ordered) {
       const message = type.release(nowMs);
-      if (message) return this.#sent(message, nowMs);
+      if (message) return this.#sent(type.typeUrl, message, nowMs);
     }
     return undefined;
   }
@@ -197,7 +197,7 @@ export class ClientStream {
     return deadline;
   }
 
-  #sent(message: Message, nowMs: number): Buffer {
+  #sent(typeUrl: TypeUrl, message: Message, nowMs: number): Outgoing {
     const areEndpointsAsked = this.#types.has(endpointType);
     for (const name of message.warms) {
       if (areEndpointsAsked) this.#warm(name, nowMs);
@@ -206,7 +206,8 @@ export class ClientStream {
     this.#pruneEarly();
     for (const name of message.endpoints) this.#warming.delete(name);
     this.#warmMembers(message.endpoints);
-    return message.bytes;
+    const { bytes, resent } = message;
+    return { typeUrl, bytes, resent };
   }
 
   /** A cluster whose endpoints are a collection warms by members that come after them: seen of Envoy 1.40, which does not ask again (R29). */

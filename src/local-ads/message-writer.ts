@@ -86,6 +86,18 @@ export class MessageWriter {
       // The client warms a cluster only by endpoints that come after it (R29).
       warms: this.#typeUrl === clusterType ? endpointNamesOf(changed) : [],
       endpoints: this.#typeUrl === endpointType ? [...names, ...removed] : [],
+      resent: (isWhole ? store.size : 0) + entries.length - countNew(isWhole ? changed : entries),
     };
   }
+}
+
+/** How many of these nobody was sent yet; they are sent now. */
+function countNew(entries: readonly Entry[]): number {
+  let count = 0;
+  for (const entry of entries) {
+    if (entry.toldRevision >= entry.revision) continue;
+    entry.toldRevision = entry.revision;
+    count++;
+  }
+  return count;
 }

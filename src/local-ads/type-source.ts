@@ -1,4 +1,5 @@
 import type { TypeStore } from '../cache/store.ts';
+import type { TypeUrl } from '../xds/types.ts';
 import type { AnswerShelf } from './answer-shelf.ts';
 
 /** What a view offers of one type to all its clients. */
@@ -18,4 +19,14 @@ export interface Message {
   readonly warms: readonly string[];
   /** EDS: names answered by this message. */
   readonly endpoints: readonly string[];
+  /** Resources in it that some client, or an earlier process, was sent before: without the cache upstream would send them again. */
+  readonly resent: number;
+}
+
+/** A message of one type. */
+export interface Outgoing {
+  readonly typeUrl: TypeUrl;
+  readonly bytes: Buffer;
+  /** See {@link Message.resent}. */
+  readonly resent: number;
 }

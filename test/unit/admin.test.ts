@@ -21,6 +21,7 @@ import type {
   TypeReport,
 } from '../../src/admin/source.ts';
 import type { Address } from '../../src/xds/address.ts';
+import { reportWith } from '../support/reports.ts';
 
 const clusterType = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 const secretType = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
@@ -52,8 +53,7 @@ function typeWith(shortName: string, typeUrl: string): TypeReport {
 
 /** A source with the types given; each holds the resources given for its URL. */
 function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<string, readonly ResourceReport[]>>) {
-  const fixed = { startedWallMs: 1, nowWallMs: 2, isListening: true, isDraining: false, upstreams: [], clients: [] };
-  const report: AgentReport = { ...fixed, types, cache: undefined, isSeeded: false };
+  const report: AgentReport = reportWith({ types });
   const samples: MetricSample[] = [{ name: 'up', kind: 'gauge', help: 'Is up.', labels: [], value: 1 }];
   const source: AdminSource = {
     report: () => report,

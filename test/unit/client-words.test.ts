@@ -7,6 +7,7 @@ import { clusterType, secretType } from '../../src/xds/type-urls.ts';
 import type { TypeUrl } from '../../src/xds/types.ts';
 import { CoreHarness } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { noLoad } from '../support/reports.ts';
 
 // What becomes of a client's words that quote keys: they stand in no note, page, disk row or NACK (R101, R104).
 
@@ -25,7 +26,7 @@ function whatIsLeftOf(words: string, typeUrl: TypeUrl, bodies: ReadonlyMap<strin
   harness.respond(typeUrl, { resources: [...bodies].map(([name, body]) => ({ name, version: '1', body })) });
   client.send({ typeUrl, nonce: client.only(typeUrl).nonce, error: words });
   harness.advance(5_000);
-  const state = { startedWallMs: 0, nowWallMs: 0, isListening: true, cache: undefined, isSeeded: false };
+  const state = { startedWallMs: 0, nowWallMs: 0, isListening: true, cache: undefined, isSeeded: false, load: noLoad };
   const report = inspect(harness.core, state);
   const nacks = harness.asked(typeUrl).flatMap(one => one.error ?? []);
   assert.equal(nacks.length, 1, 'the control plane hears of it');

@@ -36,6 +36,6 @@ describe('log lines', () => {
   });
 
   test('what happens with every message is not logged', () => {
-    assert.equal(describeNote({ kind: 'client_sent', bytes: 1 }), undefined);
+    assert.equal(describeNote({ kind: 'client_sent', typeUrl: clusterType, bytes: 1, resent: 0 }), undefined);
   });
 });

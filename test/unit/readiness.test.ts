@@ -8,28 +8,20 @@ import type {
   UpstreamReport,
 } from '../../src/admin/source.ts';
 import { readyVerdict, startedVerdict } from '../../src/agent/readiness.ts';
+import { reportWith } from '../support/reports.ts';
 
 const graceMs = 30_000;
 
-/** A report of an agent that has listened for a second and has neither client nor upstream. */
-function reportWith(change: Partial<AgentReport>): AgentReport {
-  return {
-    startedWallMs: 1_000_000,
-    nowWallMs: 1_001_000,
-    isListening: true,
-    isDraining: false,
-    upstreams: [],
-    types: [],
-    clients: [],
-    cache: undefined,
-    isSeeded: false,
-    ...change,
-  };
-}
-
 function upstreamWith(phase: UpstreamReport['phase'], lastError?: string): UpstreamReport {
-  const fixed = { viewKey: 'v', group: 'main', variant: 'delta', address: 'cp:1', identifier: '' } as const;
-  return { ...fixed, phase, sinceWallMs: 1_000_000, lastError };
+  const fixed = {
+    viewKey: 'v',
+    group: 'main',
+    isInUse: true,
+    variant: 'delta',
+    address: 'cp:1',
+    identifier: '',
+  } as const;
+  return { ...fixed, phase, sinceWallMs: 1_000_000, lastError, unauthenticatedSinceWallMs: undefined };
 }
 
 function typeWith(state: TypeReport['state']): TypeReport {

@@ -47,15 +47,16 @@ export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report
       ['UPSTREAM', 'STATE', 'SINCE', 'VARIANT', 'ADDRESS', 'CONTROL PLANE', 'LAST ERROR'],
       ...report.upstreams.map(one => [
         one.group,
-        one.phase,
+        stateOfUpstream(one, nowWallMs),
         formatAge(nowWallMs - one.sinceWallMs),
         one.variant,
         one.address,
         one.identifier,
-        one.phase === 'open' ? '' : (one.lastError ?? ''),
+        one.phase === 'open' ? '' : oneLine(one.lastError ?? ''),
       ]),
     ]),
   );
+  parts.push(savedLine(report.load));
   parts.push(
     formatTable([
       ['TYPE', 'STATE', 'SOURCE', 'AGE', 'RESOURCES', 'SIZE', 'MISSING', 'QUARANTINED', 'HELD BACK'],
@@ -108,6 +109,22 @@ export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report
     parts.push(`CACHE ${cache.state}${failing}, ${formatBytes(cache.bytes)} on disk\n`);
   }
   return parts.join('\n');
+}
+
+function stateOfUpstream(one: Report['upstreams'][number], nowWallMs: number): string {
+  const { phase, isInUse, unauthenticatedSinceWallMs: since } = one;
+  const state = isInUse ? phase : `${phase}, to take over`;
+  return since === undefined ? state : `${state}, credentials refused for ${formatAge(nowWallMs - since)}`;
+}
+
+/** What the control plane did not have to do, since it talks to one agent in place of all its clients. */
+function savedLine(load: Report['load']): string {
+  const { upstreamStreams, upstreamRequests, upstreamBytes, clientStreams, clientBytes, resendsAvoided } = load;
+  const streams = Math.max(0, clientStreams - upstreamStreams);
+  const bytes = Math.max(0, clientBytes - upstreamBytes);
+  const part = clientBytes > 0 ? ` (${Math.floor((100 * bytes) / clientBytes)} %)` : '';
+  const did = `it opened ${upstreamStreams} streams to it, wrote ${upstreamRequests} requests and was sent ${formatBytes(upstreamBytes)}`;
+  return `SAVED the control plane ${streams} streams, ${formatBytes(bytes)}${part} and ${resendsAvoided} resources sent again; ${did}\n`;
 }
 
 function stateOf({ isWithheld, isStale, state, resources }: Report['types'][number]): string {
