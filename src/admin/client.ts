@@ -4,6 +4,11 @@ import type { AgentReport, CachedView, HealthVerdict } from './source.ts';
 /** Longest wait for an answer, in ms: the agent is on the same machine. */
 const timeoutMs = 10_000;
 
+/** The agent has answered, and not with what was asked for. */
+export class AdminRefusal extends Error {
+  override readonly name = 'AdminRefusal';
+}
+
 /** The admin pages of a running agent, over TCP or its socket. undici is loaded with the first request. */
 export class AdminClient {
   readonly #address: Address;
@@ -42,21 +47,46 @@ export class AdminClient {
     return ((await this.#json('POST', '/cache/purge')) as { dropped: number }).dropped; // As above.
   }
 
+  /**
+   * What is said upstream from now on, as lines of a recording in pieces of any length, until the signal ends it.
+   *
+   * @param isWhole the agent opens its streams anew, so that everything is in it
+   */
+  async *record(isWhole: boolean, signal: AbortSignal): AsyncGenerator<Buffer> {
+    const { Agent, request } = await import('undici');
+    const agent = new Agent(this.#options());
+    try {
+      const path = isWhole ? '/record' : '/record?resumed';
+      const { statusCode, body } = await request(this.#origin + path, { dispatcher: agent, signal, bodyTimeout: 0 });
+      if (statusCode !== 200)
+        throw new AdminRefusal(`${path} answered ${statusCode}: ${(await body.text()).slice(0, 200).trim()}`);
+      yield* body;
+    } finally {
+      await agent.destroy();
+    }
+  }
+
+  get #origin(): string {
+    return this.#address.kind === 'unix' ? 'http://weir' : `http://${formatAddress(this.#address)}`;
+  }
+
+  #options(): { readonly connect: { readonly socketPath?: string } } {
+    return { connect: this.#address.kind === 'unix' ? { socketPath: this.#address.path } : {} };
+  }
+
   async #json(method: 'GET' | 'POST', path: string, codes: readonly number[] = [200]): Promise<unknown> {
     return JSON.parse((await this.#request(method, path, codes)).toString());
   }
 
   async #request(method: 'GET' | 'POST', path: string, codes: readonly number[]): Promise<Buffer> {
     const { Agent, request } = await import('undici');
-    const address = this.#address;
-    const agent = new Agent({ connect: address.kind === 'unix' ? { socketPath: address.path } : {} });
-    const origin = address.kind === 'unix' ? 'http://weir' : `http://${formatAddress(address)}`;
+    const agent = new Agent(this.#options());
     try {
       const signal = AbortSignal.timeout(timeoutMs);
-      const { statusCode, body } = await request(origin + path, { method, dispatcher: agent, signal });
+      const { statusCode, body } = await request(this.#origin + path, { method, dispatcher: agent, signal });
       const bytes = Buffer.from(await body.arrayBuffer());
       if (codes.includes(statusCode)) return bytes;
-      throw new Error(`${path} answered ${statusCode}: ${bytes.toString().slice(0, 200).trim()}`);
+      throw new AdminRefusal(`${path} answered ${statusCode}: ${bytes.toString().slice(0, 200).trim()}`);
     } finally {
       await agent.destroy();
     }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { renderConfigDump } from './config-dump.ts';
 import { renderMetrics } from './metrics.ts';
 import type { AdminControl, AdminSource, HealthVerdict } from './source.ts';
@@ -22,12 +23,12 @@ export interface PageRequest {
   readonly isPrivileged: boolean;
 }
 
-/** The answer to it; the body is taken piece by piece and may be left untaken. */
+/** The answer to it; the body is taken piece by piece and may be left untaken, which ends it where it would go on. */
 export interface Page {
   readonly status: number;
   readonly contentType: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body: Iterable<string | Uint8Array>;
+  readonly body: Iterable<string | Uint8Array> | Readable;
 }
 
 /** Pages that change something or show contents, with their method: on the admin socket only. */
@@ -35,6 +36,7 @@ const actions: ReadonlyMap<string, readonly [method: string, what: string]> = ne
   ['/guard/pass', ['POST', 'lets pass what the guard holds back (?type=CDS)']],
   ['/cache/export', ['GET', 'the disk cache as a seed bundle']],
   ['/cache/purge', ['POST', 'drops from the disk what is not in use']],
+  ['/record', ['GET', 'what is said upstream, as it is said (?resumed: without opening the streams anew)']],
 ]);
 
 const pages: ReadonlyMap<string, string> = new Map([
@@ -97,6 +99,11 @@ function act(request: PageRequest, path: string, method: string, query: URLSearc
       return json({ released: control.passGuard(query.get('type') ?? undefined) });
     case '/cache/purge':
       return json({ dropped: control.purgeCache() });
+    case '/record': {
+      const body = control.record(!isSet(query, 'resumed'));
+      if (!body) return text(429, 'as many recordings as there may be are under way: end one\n');
+      return { status: 200, contentType: 'application/x-ndjson', body };
+    }
     default: {
       const bundle = control.exportCache();
       if (!bundle) return text(404, 'nothing is on disk\n');

@@ -96,7 +96,14 @@ async function respond(
   const page = answer({ method, url: request.url ?? '/', accept, ...rights }, source, health, control);
   response.writeHead(page.status, { 'content-type': page.contentType, 'cache-control': 'no-store', ...page.headers });
   if (method === 'HEAD') response.end();
-  else await pipeline(Readable.from(page.body), response);
+  else {
+    await pipeline(page.body instanceof Readable ? page.body : Readable.from(page.body), response).catch(
+      (error: NodeJS.ErrnoException) => {
+        // Whoever asked has gone: that is how a recording ends.
+        if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+      },
+    );
+  }
 }
 
 async function listen(server: Server, address: Address): Promise<Address> {

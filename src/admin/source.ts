@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 /**
  * What the admin pages know of the agent. The agent implements {@link AdminSource}; nothing in admin/ reaches further.
  * All reports are fresh plain objects: the caller may keep them, they never change under its hands.
@@ -165,6 +167,12 @@ export interface AdminControl {
   exportCache(): Uint8Array | undefined;
   /** Drops from the disk what is not in use now. Returns the number of views. */
   purgeCache(): number;
+  /**
+   * What is said upstream from now on, line by line; undefined when too many are being recorded.
+   *
+   * @param isWhole upstream streams are opened anew, so that everything held is sent once more
+   */
+  record(isWhole: boolean): Readable | undefined;
 }
 
 /** One node in the disk cache. */

@@ -1,16 +1,28 @@
 import type { AdminControl, CachedView } from '../admin/source.ts';
 import type { ListedView } from '../cache/disk-tables.ts';
 import { encodeBundle } from '../cache/seed-bundle.ts';
+import type { Recorder } from '../recording/recorder.ts';
 import { readNode } from '../xds/node.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { Core } from './core.ts';
 import type { CoreEvent } from './events.ts';
+import { recordingStream } from './recording-stream.ts';
 import type { Storage } from './storage.ts';
 
 /** What an operator may do to a running agent. */
-export function createControl(core: Core, storage: Storage, post: (event: CoreEvent) => void): AdminControl {
+export function createControl(
+  core: Core,
+  storage: Storage,
+  recorder: Recorder,
+  post: (event: CoreEvent) => void,
+): AdminControl {
   return {
+    record(isWhole) {
+      const stream = recordingStream(recorder, performance.now(), Date.now());
+      if (stream && isWhole) post({ kind: 'recording_begun' });
+      return stream;
+    },
     passGuard(wanted) {
       let held = 0;
       const typeUrls = new Set<TypeUrl>();

@@ -152,6 +152,13 @@ export class Core {
           if (!this.#isDraining) this.#advance(view, clock);
         }
         break;
+      case 'recording_begun':
+        if (this.#isDraining) break;
+        for (const view of this.#views.values()) {
+          this.#views.carryOut(view, view.streams.beginAnew('for a recording', clock));
+          this.#advance(view, clock);
+        }
+        break;
       case 'tick':
         if (!this.#isDraining) this.#tick(clock);
         break;

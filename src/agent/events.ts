@@ -19,6 +19,8 @@ export type CoreEvent =
   | { readonly kind: 'guard_passed'; readonly typeUrl: TypeUrl | undefined }
   /** Certificates or tokens for the control plane have changed. */
   | { readonly kind: 'credentials_changed' }
+  /** Somebody writes down what is said upstream, and wants it from its beginning. */
+  | { readonly kind: 'recording_begun' }
   | { readonly kind: 'tick' }
   | { readonly kind: 'drain_requested' };
 

@@ -174,6 +174,13 @@ export class Lane<T extends Staging = Staging> {
     return effects;
   }
 
+  /** Opens every stream anew, and has everything sent once more; see {@link Session.beginAnew}. */
+  beginAnew(reason: string, { monotonicMs: nowMs, wallMs }: Clock): UpstreamEffect[] {
+    const effects = [...this.sessions()].flatMap(session => session.beginAnew(reason, nowMs, wallMs));
+    this.#restage();
+    return effects;
+  }
+
   /** The server's set can be served: it is whole, or its time is over, or there is nothing that it could be mixed with. */
   isReadyToSwitch(nowMs: number): boolean {
     if (!this.#candidate || this.#candidate.openedAtMs === Infinity) return false;

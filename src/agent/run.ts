@@ -6,6 +6,7 @@ import type { DiskNote } from '../cache/disk-notes.ts';
 import { createIdleTier, createIdleViews } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
 import type { TlsNote } from '../net/tls-files.ts';
+import { Recorder } from '../recording/recorder.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
 import { ConnectionPool } from '../upstream/connection-pool.ts';
 import { type CredentialNote, UpstreamCredentials } from '../upstream/credentials.ts';
@@ -73,20 +74,27 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     loop.post({ kind: 'credentials_changed' });
   });
   const connections = new ConnectionPool(settings, credentials);
-  const upstream = new UpstreamChannels(connections, loop.post);
+  const recorder = new Recorder();
+  const upstream = new UpstreamChannels(connections, event => {
+    recorder.observe(event, performance.now());
+    loop.post(event);
+  });
   const sides = sideServices(settings, core, connections, counters);
   const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls, sides.services);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {
       case 'open_upstream':
+        recorder.observe(effect, performance.now());
         return upstream.open(effect.streamId, effect.variant, effect.address);
       case 'send_upstream':
         counters.requested(effect.bytes.length);
+        recorder.observe(effect, performance.now());
         return upstream.send(effect.streamId, effect.bytes);
       case 'probe_upstream':
         return upstream.probe(effect.streamId);
       case 'close_upstream':
+        recorder.observe(effect, performance.now());
         return upstream.close(effect.streamId);
       case 'send_client':
         return local.send(effect.streamId, effect.bytes);
@@ -192,7 +200,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   try {
     admin = await createAdminServer({
       source,
-      control: createControl(core, storage, loop.post),
+      control: createControl(core, storage, recorder, loop.post),
       addresses: [settings.admin],
       socketPath: settings.cacheDir === undefined ? undefined : join(ownDirectory(settings.cacheDir), 'admin.sock'),
       healthAddresses: settings.health,
@@ -228,6 +236,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     log.info({}, `stopping: ${reason}`);
     loop.post({ kind: 'drain_requested' });
     upstream.closeAll();
+    recorder.end();
     credentials.close();
     sides.close();
     await local.stop(settings.drainTimeoutMs);

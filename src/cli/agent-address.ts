@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { AdminClient } from '../admin/client.ts';
+import { AdminClient, AdminRefusal } from '../admin/client.ts';
 import { AgentError, exitCodes } from '../agent/errors.ts';
 import { ownDirectory } from '../agent/storage.ts';
 import { parseAddress } from '../xds/address.ts';
@@ -37,6 +37,11 @@ export function agentClient(options: AgentOptions): AdminClient {
 
 /** Says what failed and what to do, where an agent did not answer. */
 export function noAgent(error: unknown): AgentError {
+  if (error instanceof AdminRefusal) {
+    return new AgentError('the agent refuses; what changes something or shows contents goes by --cache-dir DIR', {
+      cause: error,
+    });
+  }
   const hint = 'is weir running? Point at it with --admin ADDR or --cache-dir DIR';
   return new AgentError(`the agent does not answer; ${hint}`, { cause: error });
 }

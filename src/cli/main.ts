@@ -12,6 +12,8 @@ Examples:
   weir validate --config weir.yaml                       check a configuration
   weir status                                            what works, and since when not
   weir cache ls --cache-dir DIR                          what a restart would start from
+  weir record --cache-dir DIR --out bug.ndjson           write down what the control plane says
+  weir replay bug.ndjson                                 and be that control plane, somewhere else
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 cache unusable.
 `;
@@ -67,6 +69,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   addCacheCommands(program, code => {
     exitCode = code;
   });
+  addRecordingCommands(program, code => {
+    exitCode = code;
+  });
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -100,6 +105,40 @@ function addStatusCommands(program: Command, done: Done): void {
   ).action(async (type: string | undefined, options) => {
     done(await (await import('./commands/status.ts')).passGuard(type, options));
   });
+}
+
+/** Adds the commands that write down what is said upstream, and say it again. */
+function addRecordingCommands(program: Command, done: Done): void {
+  program
+    .command('record')
+    .description(
+      'write down what a running agent and its control plane say to each other; keys and tokens are left out',
+    )
+    .option('--out <FILE>', 'where the recording goes; - for standard output')
+    .option('--for <TIME>', 'end after this time; without it, Ctrl-C ends it')
+    .option('--max-bytes <SIZE>', 'end before the recording is larger', '256MiB')
+    .option(
+      '--resumed',
+      'leave the streams alone: else they are opened anew once, so that everything is in the recording',
+    )
+    .option('--admin <ADDR>', 'the agent’s admin socket (WEIR_ADMIN)')
+    .option('--cache-dir <DIR>', 'its cache directory, where its admin socket is (WEIR_CACHE_DIR)')
+    .option('-o, --output <FORMAT>', 'how the summary is written: text or json', 'text')
+    .action(async options => {
+      done(await (await import('./commands/record.ts')).record(options));
+    });
+  program
+    .command('replay')
+    .description('be the control plane of a recording, for any agent or client that connects (plaintext)')
+    .argument('<FILE>')
+    .option('--listen <ADDR>', 'where it listens', '127.0.0.1:18000')
+    .option('--paced', 'keep the times of the recording; else everything comes as soon as it is asked for')
+    .option('--check', 'end when all was played; exit code 1 if clients said something else than was recorded')
+    .option('--for <TIME>', 'end after this time')
+    .option('-o, --output <FORMAT>', 'text or json', 'text')
+    .action(async (file: string, options) => {
+      done(await (await import('./commands/replay.ts')).replay(file, options));
+    });
 }
 
 /** Adds the commands for the disk cache. With a running agent they ask it, else they open the file. */

@@ -43,6 +43,8 @@ export class Session {
   #isStarting = true;
   /** The last stream may have ended over one of its types. */
   #isCautious = false;
+  /** The next stream asks for everything, whatever is held. */
+  #isNextWhole = false;
 
   /**
    * @param node encoded Node for the first request of each stream (R1)
@@ -144,6 +146,13 @@ export class Session {
     this.#phase = { kind: 'backoff', untilMs: Math.min(this.#phase.untilMs, nowMs + delayMs) };
   }
 
+  /** Opens another stream in place of the present one, and has everything sent on it once more: for whoever must see it whole. */
+  beginAnew(reason: string, nowMs: number, wallMs: number): UpstreamEffect[] {
+    this.#isNextWhole = true;
+    const { streamId } = this;
+    return streamId === undefined ? [] : this.#recycle(streamId, reason, nowMs, wallMs);
+  }
+
   /** Ends the stream, and opens no other one before {@link advance} is called again. */
   stop(nowMs: number, wallMs: number): UpstreamEffect[] {
     const { streamId } = this;
@@ -191,7 +200,9 @@ export class Session {
     this.#renewal = new Renewal(this.#settings.recycleMs, this.#random, nowMs);
     this.#history.sinceWallMs = wallMs;
     this.#told = new ToldReports(this.#reports);
-    this.types.restart(this.#isCautious ? nowMs + standingAfterMs : -Infinity);
+    const isResuming = this.#settings.isResuming && !this.#isNextWhole;
+    this.#isNextWhole = false;
+    this.types.restart(isResuming, this.#isCautious ? nowMs + standingAfterMs : -Infinity);
   }
 
   /** The last request has left. */

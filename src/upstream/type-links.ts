@@ -13,6 +13,7 @@ export class TypeLinks {
   readonly #settings: SessionSettings;
   readonly #variant: () => Variant;
   readonly #links = new Map<TypeUrl, TypeLink>();
+  #isResuming: boolean;
   /** Types asked for on the present stream. */
   #asked = 0;
   /**
@@ -24,6 +25,7 @@ export class TypeLinks {
   /** @param variant the one spoken on the stream that is opened next, or on the present one */
   constructor(settings: SessionSettings, variant: () => Variant) {
     this.#settings = settings;
+    this.#isResuming = settings.isResuming;
     this.#variant = variant;
   }
 
@@ -122,11 +124,13 @@ export class TypeLinks {
   /**
    * Begins anew on another stream: only what is wanted and held outlives one (R10).
    *
+   * @param isResuming the server is told what is held, so that it sends differences
    * @param heldBackUntilMs how long types that were never answered wait for an answer to another one
    */
-  restart(heldBackUntilMs: number): void {
+  restart(isResuming: boolean, heldBackUntilMs: number): void {
     const isAnyKnown = [...this.#links.values()].some(link => link.wasAnswered && isWanted(link));
     this.#heldBackUntilMs = isAnyKnown ? heldBackUntilMs : -Infinity;
+    this.#isResuming = isResuming;
     for (const link of this.#links.values()) {
       link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
       link.tracker = new AnswerTracker(this.#settings);
@@ -195,7 +199,7 @@ export class TypeLinks {
     const traits = traitsOf(typeUrl);
     return this.#variant() === 'sotw'
       ? new SotwSubscription(typeUrl, traits, interest, held)
-      : new DeltaSubscription(typeUrl, traits, interest, held, this.#settings.isResuming);
+      : new DeltaSubscription(typeUrl, traits, interest, held, this.#isResuming);
   }
 
   #link(typeUrl: TypeUrl): TypeLink {

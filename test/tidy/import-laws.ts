@@ -11,10 +11,11 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
   ['upstream', ['net', 'xds']],
   ['local-ads', ['cache', 'net', 'xds']],
   ['admin', ['cache', 'net', 'xds']],
-  ['agent', ['upstream', 'local-ads', 'admin', 'cache', 'net', 'xds']],
+  ['recording', ['cache', 'net', 'xds']],
+  ['agent', ['upstream', 'local-ads', 'admin', 'recording', 'cache', 'net', 'xds']],
   ['demo', ['xds']],
   ['kube', ['xds']],
-  ['cli', ['agent', 'demo', 'kube', 'net', 'xds', 'admin/client.ts']],
+  ['cli', ['agent', 'demo', 'kube', 'recording', 'net', 'xds', 'admin/client.ts']],
 ]);
 
 function directions(files: Repository): Violation[] {
@@ -56,7 +57,13 @@ function cycles(files: Repository): Violation[] {
 const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   [
     '@grpc/grpc-js',
-    ['src/upstream/{connection,connection-pool,credentials}.ts', 'src/local-ads/*.ts', 'src/demo/*.ts', 'test/**'],
+    [
+      'src/upstream/{connection,connection-pool,credentials}.ts',
+      'src/local-ads/*.ts',
+      'src/recording/replay-server.ts',
+      'src/demo/*.ts',
+      'test/**',
+    ],
   ],
   // A client to test against, in a process of its own.
   ['@grpc/grpc-js-xds', ['test/programs/*.ts']],

@@ -75,12 +75,18 @@ const control: AdminControl = {
   listCache: () => [],
   exportCache: () => new Uint8Array([1, 2]),
   purgeCache: () => 2,
+  record: () => undefined,
 };
 
 function get(url: string, change: Partial<PageRequest> = {}) {
   const request = { method: 'GET', url, accept: '', isHealthOnly: false, isPrivileged: false, ...change };
   const page = answer(request, emptySource, health, control);
-  return { status: page.status, contentType: page.contentType, headers: page.headers, text: [...page.body].join('') };
+  return {
+    status: page.status,
+    contentType: page.contentType,
+    headers: page.headers,
+    text: [...(page.body as Iterable<string>)].join(''),
+  };
 }
 
 test('a health page is 200 or 503 with the reason, as text or as JSON', () => {

@@ -1,0 +1,139 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { AgentError, exitCodes } from '../../agent/errors.ts';
+import { duration, size } from '../../agent/setting-values.ts';
+import { readLine } from '../../recording/format.ts';
+import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { formatAge, formatBytes } from '../table.ts';
+
+/** Options of `weir record`. */
+export interface RecordOptions extends AgentOptions {
+  readonly out?: string;
+  readonly for?: string;
+  readonly maxBytes: string;
+  /** Streams are not opened anew. */
+  readonly resumed?: boolean;
+  readonly output: string;
+}
+
+/** What is in a recording. */
+interface Tally {
+  streams: number;
+  requests: number;
+  responses: number;
+  bytes: number;
+  redacted: number;
+}
+
+const progressEveryMs = 1_000;
+const dayMs = 86_400_000;
+
+/** `weir record`: writes down what the agent and its control plane say to each other, until its time is over or a signal ends it. */
+export async function record(options: RecordOptions): Promise<number> {
+  const { out, output } = options;
+  if (out === undefined) return usage('--out FILE says where the recording goes (- for standard output)');
+  if (output !== 'text' && output !== 'json') return usage(`--output must be text or json (given: '${output}')`);
+  const time = options.for === undefined ? { value: undefined } : duration(options.for, 100, dayMs);
+  if ('error' in time) return usage(`--for ${time.error}`);
+  const bytesMax = size(options.maxBytes);
+  if ('error' in bytesMax) return usage(`--max-bytes ${bytesMax.error}`);
+  const client = agentClient(options);
+  const ending = new AbortController();
+  const end = (): void => ending.abort();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
+  const timer = time.value === undefined ? undefined : setTimeout(end, time.value);
+  const begunMs = performance.now();
+  const tally: Tally = { streams: 0, requests: 0, responses: 0, bytes: 0, redacted: 0 };
+  const progress = process.stderr.isTTY
+    ? setInterval(
+        () => process.stderr.write(`\r\x1b[K${described(tally, performance.now() - begunMs)}`),
+        progressEveryMs,
+      )
+    : undefined;
+  const file = out === '-' ? undefined : await openPrivately(out);
+  let reason = 'the agent ended';
+  try {
+    for await (const line of linesOf(client.record(!options.resumed, ending.signal), ending.signal)) {
+      const text = `${line}\n`;
+      if (tally.bytes + Buffer.byteLength(text) > bytesMax.value) {
+        reason = `it would have grown past --max-bytes ${options.maxBytes}`;
+        break;
+      }
+      count(tally, line);
+      tally.bytes += Buffer.byteLength(text);
+      if (file) await file.appendFile(text);
+      else process.stdout.write(text);
+    }
+  } finally {
+    clearTimeout(timer);
+    clearInterval(progress);
+    if (progress) process.stderr.write('\r\x1b[K');
+    await file?.close();
+  }
+  if (ending.signal.aborted) reason = 'as asked';
+  const ms = Math.round(performance.now() - begunMs);
+  // The recording itself may be on standard output.
+  const say = file ? console.log : console.error;
+  if (output === 'json') say(JSON.stringify({ out, ...tally, ms, reason }));
+  else say(`Recorded to ${out}: ${described(tally, ms)}. It ended: ${reason}.`);
+  return tally.streams > 0 ? exitCodes.ok : nothingSaid(!options.resumed);
+}
+
+function nothingSaid(isWhole: boolean): number {
+  console.error(
+    isWhole
+      ? 'weir: no upstream stream was opened meanwhile: nothing is asked for, or the control plane cannot be reached (weir status)'
+      : 'weir: no upstream stream was opened meanwhile; without --resumed the agent opens them anew for the recording',
+  );
+  return exitCodes.failed;
+}
+
+/** Lines until the signal ends them; a piece of one at the end is left out. */
+async function* linesOf(bytes: AsyncIterable<Buffer>, signal: AbortSignal): AsyncGenerator<string> {
+  let rest: Buffer[] = [];
+  try {
+    for await (const piece of bytes) {
+      let start = 0;
+      for (let end = piece.indexOf(10); end >= 0; end = piece.indexOf(10, start)) {
+        yield Buffer.concat([...rest, piece.subarray(start, end)]).toString();
+        rest = [];
+        start = end + 1;
+      }
+      if (start < piece.length) rest.push(piece.subarray(start));
+    }
+  } catch (error) {
+    if (!signal.aborted) throw noAgent(error);
+  }
+}
+
+function count(tally: Tally, line: string): void {
+  if (tally.bytes === 0) return; // The header.
+  const event = readLine(line, 2);
+  if ('error' in event || 'weir' in event) return;
+  if (event.kind === 'open') tally.streams++;
+  if (event.kind === 'request') tally.requests++;
+  if (event.kind === 'response') {
+    tally.responses++;
+    tally.redacted += event.redacted?.length ?? 0;
+  }
+}
+
+function described({ streams, requests, responses, bytes, redacted }: Tally, ms: number): string {
+  const left = redacted > 0 ? `; ${redacted} bodies that hold keys, or must not be kept, are left out` : '';
+  return `${streams} streams, ${requests} requests, ${responses} responses in ${formatAge(ms)}, ${formatBytes(bytes)}${left}`;
+}
+
+async function openPrivately(path: string): Promise<FileHandle> {
+  try {
+    const file = await open(path, 'w', 0o600);
+    // It may have been there, open to others.
+    await file.chmod(0o600);
+    return file;
+  } catch (cause) {
+    throw new AgentError(`cannot write the recording ${path}`, { cause });
+  }
+}
+
+function usage(problem: string): number {
+  console.error(`weir: ${problem}`);
+  return exitCodes.usage;
+}
