@@ -26,7 +26,7 @@ export function takeIn(view: View, event: ChannelEvent, clock: Clock): Heard {
       view.opened(session, streamId, clock);
       return nothing;
     case 'upstream_writable':
-      session.writable(streamId);
+      session.writable(streamId, clock.monotonicMs);
       return nothing;
     case 'upstream_response':
       return { ...view.received(session, streamId, event.bytes, clock), touched: [] };

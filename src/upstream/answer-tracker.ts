@@ -20,7 +20,8 @@ export interface Verdicts {
 }
 
 interface Batch {
-  readonly askedAtMs: number;
+  /** When the request had left; Infinity before. */
+  askedAtMs: number;
   /** Whether upstream answered another name of the same request. */
   isAnswered: boolean;
 }
@@ -68,12 +69,20 @@ export class AnswerTracker {
     return this.#waiting.size;
   }
 
-  /** Names were asked for and are not held. */
-  asked(names: Iterable<string>, nowMs: number): void {
-    const batch: Batch = { askedAtMs: nowMs, isAnswered: false };
+  /** A request was written for names that are not held. Silence counts from when it has {@link left}. */
+  asked(names: Iterable<string>): void {
+    const batch: Batch = { askedAtMs: Infinity, isAnswered: false };
     if (this.#waiting.size === 0) this.#batches = [];
     for (const name of names) this.#waiting.set(name, batch);
     this.#batches.push(batch);
+  }
+
+  /** The last request has left: a server that reads nothing is not silent on it. */
+  left(nowMs: number): void {
+    if (this.#wildcardAskedAtMs === Infinity) this.#wildcardAskedAtMs = nowMs;
+    const batch = this.#batches.at(-1);
+    if (batch?.askedAtMs !== Infinity) return;
+    batch.askedAtMs = nowMs;
     this.#evaluateAtMs = nowMs + this.#quietOnNameMs;
   }
 
@@ -83,9 +92,9 @@ export class AnswerTracker {
   }
 
   /** The wildcard was asked for. With nothing listed to resume from its first answer is the whole set (R108), else a difference. */
-  wildcardAsked(isResumed: boolean, nowMs: number): void {
+  wildcardAsked(isResumed: boolean): void {
     this.#isWildcardAwaited = true;
-    this.#wildcardAskedAtMs = nowMs;
+    this.#wildcardAskedAtMs = Infinity;
     this.#quietMs = undefined;
     this.#seen = new Set();
     this.#isResumed = isResumed;
@@ -108,7 +117,7 @@ export class AnswerTracker {
     if (!this.#isWildcardAwaited) return;
     if (this.#quietMs === undefined) {
       // On a slow path the parts of an answer lie further apart, too.
-      const latencyMs = nowMs - this.#wildcardAskedAtMs;
+      const latencyMs = Math.max(0, nowMs - this.#wildcardAskedAtMs);
       this.#tookMs(latencyMs);
       this.#quietMs = Math.max(this.#timing.completeQuietMs, Math.min(latencyMs, quietMsMax));
       this.#completeByMs = nowMs + firstAnswerMsMax;
@@ -137,6 +146,7 @@ export class AnswerTracker {
   }
 
   #tookMs(ms: number): void {
+    // An answer may be heard of before the departure of its request is.
     this.#latencyMs = Math.max(this.#latencyMs, Math.min(ms, firstAnswerMsMax));
   }
 
@@ -179,6 +189,7 @@ export class AnswerTracker {
     }
     const isQuiet = this.#evaluateAtMs <= nowMs;
     for (const [name, batch] of this.#waiting) {
+      if (batch.askedAtMs === Infinity && !batch.isAnswered) continue;
       if (batch.askedAtMs + this.#timing.absentTimeoutMs <= nowMs) timedOut.push(name);
       else if (isQuiet && batch.isAnswered) inferred.push(name);
       else if (isQuiet && isKnownMissing(name)) presumed.push(name);

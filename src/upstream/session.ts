@@ -206,8 +206,10 @@ export class Session {
   }
 
   /** The last request has left. */
-  writable(streamId: number): void {
-    if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#phase.isWriting = false;
+  writable(streamId: number, nowMs: number): void {
+    if (this.#phase.kind !== 'open' || this.#phase.streamId !== streamId) return;
+    this.#phase.isWriting = false;
+    this.types.left(nowMs);
   }
 
   /**

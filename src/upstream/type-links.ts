@@ -14,6 +14,8 @@ export class TypeLinks {
   readonly #variant: () => Variant;
   readonly #links = new Map<TypeUrl, TypeLink>();
   #isResuming: boolean;
+  /** Of the type whose request is being written. */
+  #leaving: AnswerTracker | undefined;
   /** Types asked for on the present stream. */
   #asked = 0;
   /**
@@ -138,6 +140,7 @@ export class TypeLinks {
       link.isAnswered = false;
     }
     this.#asked = 0;
+    this.#leaving = undefined;
   }
 
   /** The type whose wishes can only be asked for on another stream, if there is one. */
@@ -158,12 +161,19 @@ export class TypeLinks {
         link.askedAtMs = nowMs;
         link.isResumed = next.wildcard === 'resumed';
       }
-      if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed', nowMs);
+      if (next.wildcard) link.tracker.wildcardAsked(next.wildcard === 'resumed');
       const unknown = next.asked.filter(name => !link.held.has(name));
-      if (unknown.length > 0) link.tracker.asked(unknown, nowMs);
+      if (unknown.length > 0) link.tracker.asked(unknown);
+      this.#leaving = link.tracker;
       return next;
     }
     return undefined;
+  }
+
+  /** The last request has left. */
+  left(nowMs: number): void {
+    this.#leaving?.left(nowMs);
+    this.#leaving = undefined;
   }
 
   /** What silence has told since the last call, type by type; a name that upstream may believe to have sent asks for a new stream instead. */

@@ -73,4 +73,22 @@ describe('nobody starves', () => {
     }
     assert.ok(client.take(clusterType).length > 0);
   });
+
+  for (const variant of ['delta', 'sotw'] as const) {
+    test(`R115: silence on a request that has not left proves nothing (${variant})`, () => {
+      const harness = new CoreHarness({ variant });
+      const client = harness.client('delta');
+      client.send({ typeUrl: clusterType });
+      harness.respond(clusterType, { resources: resources(clusterType, ['a']) });
+      harness.advance(10_000);
+      harness.isUpstreamReading = false;
+      client.send({ typeUrl: endpointType, names: ['none', 'nothing'] });
+      harness.advance(60_000);
+      assert.deepEqual(client.take(endpointType), []);
+      harness.upstreamReads();
+      harness.advance(1_000);
+      // No cluster refers to them, so a short silence is enough now.
+      assert.deepEqual(client.only(endpointType).removed.toSorted(), ['none', 'nothing']);
+    });
+  }
 });
