@@ -137,7 +137,9 @@ export class ConnectionPool {
         // Twice as rarely, and if that is too often, as rarely as every gRPC server allows.
         tooManyPings: () => {
           const next = keepaliveMs > this.#settings.upstreamKeepaliveMs ? gentleKeepaliveMs : 2 * keepaliveMs;
-          this.#keepalives.set(address, Math.max(next, this.#keepalives.get(address) ?? 0));
+          const gentlest = Math.max(next, this.#keepalives.get(address) ?? 0);
+          this.#keepalives.set(address, gentlest);
+          return gentlest;
         },
         explained: message => this.#identification.explain(address, message),
       },

@@ -51,8 +51,8 @@ export interface ConnectionListener {
   readonly closed: () => void;
   /** There were fewer places than streams that waited for one. */
   readonly displaced: (stream: PlacedStream) => void;
-  /** The server complains about pings. */
-  readonly tooManyPings: () => void;
+  /** The server complains about pings. @returns how often it is pinged from now on, in ms */
+  readonly tooManyPings: () => number;
   /** More about a dial that failed. */
   readonly explained: (message: string) => Promise<string>;
 }
@@ -94,6 +94,8 @@ export class Connection {
   #queue: PlacedStream[] = [];
   #phase: 'preparing' | 'dialling' | 'ready' | 'retired' | 'closed' = 'preparing';
   #streamsMax: number | undefined;
+  /** Why the server ends all streams, where its own words say something else. */
+  #complaint: string | undefined;
 
   constructor(dial: Dial, listener: ConnectionListener) {
     this.#listener = listener;
@@ -192,7 +194,10 @@ export class Connection {
   }
 
   #leaving(code: number): void {
-    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM) this.#listener.tooManyPings();
+    if (code === constants.NGHTTP2_ENHANCE_YOUR_CALM) {
+      const seconds = Math.round(this.#listener.tooManyPings() / 1_000);
+      this.#complaint = `it was pinged more often than it allows, and will be every ${seconds} s (setting upstreamKeepalive)`;
+    }
     this.retire();
     for (const { listener } of [...this.#streams]) listener.leaving?.();
   }
@@ -260,7 +265,8 @@ export class Connection {
       this.#streams.delete(stream);
       stream.connection = undefined;
       this.#closeUnused();
-      stream.listener.ended(code, message);
+      if (this.#complaint === undefined) stream.listener.ended(code, message);
+      else stream.listener.ended(status.UNAVAILABLE, this.#complaint);
     }
   }
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { type RunningEnvoy, startEnvoy } from '../../src/demo/envoy-process.ts';
 import { startBackend, startTraffic } from '../../src/demo/http-traffic.ts';
 import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
@@ -8,7 +8,7 @@ import { startWeir } from '../../src/demo/weir-process.ts';
 import { encodeWorld, listenerName, type WorldCluster } from '../../src/demo/world.ts';
 import { flow, waitMs } from '../support/control-plane.ts';
 import { skipWithout, testEnvoy, weirCommand } from '../support/envoy.ts';
-import { LineProcess, textAt } from '../support/line-process.ts';
+import { GoControlPlane } from '../support/go-control-plane.ts';
 import { buildPeers } from '../support/peers.ts';
 
 // A control plane made of go-control-plane's snapshot cache, in both of its modes, spoken to in both variants.
@@ -17,47 +17,9 @@ const envoy = testEnvoy() ?? '';
 const peers = buildPeers();
 const skip = 'missing' in peers ? peers.missing : skipWithout(envoy === '' ? undefined : envoy);
 
-/** What go-control-plane has counted. */
-interface Counts {
-  readonly streams: number;
-  readonly open: number;
-  readonly nacks: readonly string[] | null;
-}
-
-class GoControlPlane {
-  readonly #process: LineProcess;
-  #version = 0;
-
-  constructor(t: TestContext, program: string, isAds: boolean) {
-    this.#process = new LineProcess(t, 'go-control-plane', [program, 'control-plane', `--ads=${isAds}`]);
-  }
-
-  async address(): Promise<string> {
-    return await this.#process.line('its address', line => textAt(line, 'listening'));
-  }
-
-  /** Serves these clusters, everything routed to one of them. */
-  async publish(clusters: ReadonlyMap<string, WorldCluster>, routedTo: string): Promise<void> {
-    const world = encodeWorld({ clusters, routes: routeAllTo(routedTo) });
-    const resources = Object.fromEntries(
-      [...world].map(([typeUrl, bodies]) => [typeUrl, [...bodies.values()].map(body => body.toString('base64'))]),
-    );
-    this.#version += 1;
-    await this.#ask({ version: `v${this.#version}`, resources });
-  }
-
-  async counts(): Promise<Counts> {
-    return await this.#ask({});
-  }
-
-  async #ask(command: unknown): Promise<Counts> {
-    const from = this.#process.lines.length;
-    this.#process.send(command);
-    const isCounts = (line: unknown) =>
-      line !== null && typeof line === 'object' && 'streams' in line ? line : undefined;
-    return (await this.#process.line('its counts', isCounts, from)) as Counts; // Written by `counts` in controlplane.go.
-  }
-}
+/** These clusters, everything routed to one of them. */
+const worldOf = (clusters: ReadonlyMap<string, WorldCluster>, routedTo: string) =>
+  encodeWorld({ clusters, routes: routeAllTo(routedTo) });
 
 describe('real Envoys, Weir, go-control-plane', { skip, concurrency: 1 }, () => {
   for (const isAds of [true, false]) {
@@ -65,10 +27,10 @@ describe('real Envoys, Weir, go-control-plane', { skip, concurrency: 1 }, () => 
       test(`ADS mode ${isAds}, ${upstreamVariant} upstream: two Envoys follow every change over one stream, nothing warms on`, async t => {
         const folder = makeFolder();
         const backends = [await startBackend('a'), await startBackend('b')];
-        const controlPlane = new GoControlPlane(t, 'program' in peers ? peers.program : '', isAds);
+        const controlPlane = new GoControlPlane(t, 'program' in peers ? peers.program : '', [`--ads=${isAds}`]);
         const upstream = await controlPlane.address();
         const endpoints = (at: number) => backends.slice(at % 2, (at % 2) + 1).map(backend => backend.address);
-        await controlPlane.publish(new Map([['first', { endpoints: endpoints(0) }]]), 'first');
+        await controlPlane.publish(worldOf(new Map([['first', { endpoints: endpoints(0) }]]), 'first'));
         const weir = await startWeir({ command: weirCommand, upstream, folder, upstreamVariant });
         const xds = { kind: 'unix', path: weir.socketPath } as const;
         const envoys: RunningEnvoy[] = [];
@@ -98,22 +60,26 @@ describe('real Envoys, Weir, go-control-plane', { skip, concurrency: 1 }, () => 
           const changed = { endpoints: endpoints(round), connectTimeoutMs: 2000 + round };
           // Outside its ADS mode go-control-plane keeps no order between the types, so whoever feeds it must: the cluster, the route, the removal.
           await controlPlane.publish(
-            new Map([
-              [old, { endpoints: endpoints(round - 1) }],
-              [name, { endpoints: endpoints(round) }],
-            ]),
-            old,
+            worldOf(
+              new Map([
+                [old, { endpoints: endpoints(round - 1) }],
+                [name, { endpoints: endpoints(round) }],
+              ]),
+              old,
+            ),
           );
           for (const running of envoys) {
             const isThere = async () => (await running.clusters()).active.includes(name) || undefined;
             await waitFor(`the cluster of round ${round}`, waitMs, isThere, [running.process]);
           }
           await controlPlane.publish(
-            new Map([
-              [old, { endpoints: endpoints(round - 1) }],
-              [name, { endpoints: endpoints(round) }],
-            ]),
-            name,
+            worldOf(
+              new Map([
+                [old, { endpoints: endpoints(round - 1) }],
+                [name, { endpoints: endpoints(round) }],
+              ]),
+              name,
+            ),
           );
           for (const running of envoys) {
             const isReached = async () =>
@@ -121,7 +87,7 @@ describe('real Envoys, Weir, go-control-plane', { skip, concurrency: 1 }, () => 
             await waitFor(`requests to the cluster of round ${round}`, waitMs, isReached, [running.process]);
           }
           // Only a setting of the cluster: go-control-plane does not send its endpoints again, and Envoy cannot go on without (R29).
-          await controlPlane.publish(new Map([[name, changed]]), name);
+          await controlPlane.publish(worldOf(new Map([[name, changed]]), name));
           for (const running of envoys) {
             const isChanged = async () => (await running.connectTimeout(name)) === 2000 + round || undefined;
             await waitFor(`the change of round ${round}`, waitMs, isChanged, [running.process]);

@@ -1,12 +1,17 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
 import type { ConnectionPool, PooledStream } from '../../src/upstream/connection-pool.ts';
+import { GoControlPlane } from '../support/go-control-plane.ts';
+import { buildPeers } from '../support/peers.ts';
 import { testPool } from '../support/test-pool.ts';
 
 const asIs = (bytes: Buffer): Buffer => bytes;
 const path = '/test.Echo/Talk';
+const adsPath = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources';
+const peers = buildPeers();
 
 /** A server that sends back what it is sent. */
 async function echoServer(
@@ -130,4 +135,36 @@ describe('connection pool', () => {
     assert.equal(second.peers.size, 1);
     stream.cancel();
   });
+
+  test('R121: a server that complains about pings is pinged more rarely, and that is remembered', {
+    skip: 'missing' in peers ? peers.missing : false,
+  }, async t => {
+    // gRPC-Go as it is without settings: two pings within five minutes are forgiven.
+    const address = await new GoControlPlane(t, 'program' in peers ? peers.program : '').address();
+    const keepaliveMs = 100;
+    const pool = testPool({ upstreamKeepaliveMs: keepaliveMs });
+    const lives: number[] = [];
+    for (const expected of [keepaliveMs, 2 * keepaliveMs]) {
+      const openedMs = performance.now();
+      const [code, message] = await ended(pool, address);
+      lives.push(performance.now() - openedMs);
+      assert.equal(code, 14);
+      assert.match(message, /pinged more often than it allows/);
+      assert.ok((lives.at(-1) ?? 0) >= 3 * expected - 50, `complained after ${lives} ms`);
+    }
+    const third = ended(pool, address);
+    const outcome = await Promise.race([third, sleep(10 * keepaliveMs, 'stands')]);
+    assert.equal(outcome, 'stands');
+  });
 });
+
+/** Opens a stream that says nothing; resolves to the status that ends it. */
+function ended(pool: ConnectionPool, address: string): Promise<readonly [code: number, message: string]> {
+  return new Promise(resolve => {
+    pool.open(address, adsPath, {
+      opened: () => {},
+      message: () => {},
+      ended: (code, message) => resolve([code, message]),
+    });
+  });
+}

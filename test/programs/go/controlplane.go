@@ -22,6 +22,7 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"github.com/envoyproxy/go-control-plane/pkg/server/v3"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -71,6 +72,8 @@ func controlPlane(args []string) {
 	flags := flag.NewFlagSet("control-plane", flag.ExitOnError)
 	listen := flags.String("listen", "127.0.0.1:0", "address")
 	ads := flags.Bool("ads", true, "the snapshot cache's ADS mode")
+	maxAge := flags.Duration("max-age", 0, "how long a connection lasts; 0: for ever")
+	grace := flags.Duration("grace", 0, "how long its streams go on after that; 0: for ever")
 	check(flags.Parse(args))
 	ctx := context.Background()
 	snapshots := cache.NewSnapshotCache(*ads, oneKey{}, nil)
@@ -89,7 +92,7 @@ func controlPlane(args []string) {
 			return nil
 		},
 	}
-	grpcServer := grpc.NewServer()
+	grpcServer := grpc.NewServer(grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionAge: *maxAge, MaxConnectionAgeGrace: *grace}))
 	discovery.RegisterAggregatedDiscoveryServiceServer(grpcServer, server.NewServer(ctx, snapshots, callbacks))
 	listener, err := net.Listen("tcp", *listen)
 	check(err)
