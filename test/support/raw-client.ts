@@ -30,6 +30,8 @@ export interface RawClientOptions {
   readonly credentials?: ChannelCredentials;
   /** Bearer token. */
   readonly token?: string;
+  /** Told of each response when it comes; it is not kept in the inbox then. */
+  readonly heard?: (response: TestResponse) => void;
   /** Whether responses are acknowledged by themselves. Default true. */
   readonly acks?: boolean;
   /** Whether responses are decoded into the inbox, and acknowledged. Default true; without, only their arrival is noted. */
@@ -68,9 +70,10 @@ export class RawClient {
       this.status = status;
     });
     const { acks = true, decodes = true } = options;
+    const heard = options.heard ?? (response => this.inbox.push(response));
     this.#call.on('data', (buffer: Buffer) => {
       this.arrivals.push(performance.now());
-      if (decodes) this.#receive(buffer, acks);
+      if (decodes) this.#receive(buffer, acks, heard);
     });
     context.after(() => this.close());
   }
@@ -103,9 +106,9 @@ export class RawClient {
     this.#client.close();
   }
 
-  #receive(buffer: Buffer, acks: boolean): void {
+  #receive(buffer: Buffer, acks: boolean, heard: (response: TestResponse) => unknown): void {
     const response = decodeTestResponse(buffer, this.#variant);
-    this.inbox.push(response);
+    heard(response);
     if (!acks) return;
     const { typeUrl, version, nonce } = response;
     const names = this.#variant === 'sotw' ? (this.#names.get(typeUrl) ?? []) : [];

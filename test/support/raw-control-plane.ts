@@ -34,6 +34,8 @@ export class RawControlPlane {
   readonly refused = new Set<Variant>();
   /** Looks at the headers of a new stream; what it returns is why it is answered with UNAUTHENTICATED. */
   authenticate: (headers: Metadata) => string | undefined = () => undefined;
+  /** Told of each new stream. */
+  opened: (stream: UpstreamStream) => void = () => {};
   /** Streams that were answered with UNAUTHENTICATED. */
   unauthenticated = 0;
   /** Streams that were answered with UNIMPLEMENTED. */
@@ -131,6 +133,7 @@ export class RawControlPlane {
     }
     const stream: UpstreamStream = { variant, call, requests: [], firstRequestBytes: 0, isOpen: true };
     this.streams.push(stream);
+    this.opened(stream);
     call.on('data', (buffer: Buffer) => {
       stream.firstRequestBytes ||= buffer.length;
       stream.requests.push(decodeTestRequest(buffer, variant));
