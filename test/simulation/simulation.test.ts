@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runFleet } from './fleet.ts';
 import { runScenario } from './scenario.ts';
 
 // The whole core among model control planes and clients. `npm run sim` runs many more seeds and replays one.
@@ -18,4 +19,12 @@ test(`${seeds} seeds: every invariant holds, and everybody is level in the end`,
 
 test('the same seed gives the same run', () => {
   assert.deepEqual(runScenario(7), runScenario(7));
+});
+
+test('R111: ten thousand agents come back after an outage spread over the longest delay, and none later', () => {
+  const agents = 10_000;
+  const { peakConnects, lastMs } = runFleet({ agents, outageMs: 60_000 });
+  // Evenly spread it would be a thirtieth in a second.
+  assert.ok(peakConnects <= 0.08 * agents, `${peakConnects} connects within a second`);
+  assert.ok(lastMs <= 30_000, `the last one after ${lastMs} ms`);
 });
