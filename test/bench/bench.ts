@@ -11,6 +11,7 @@ import { measureNeighbours, neighboursTable } from './neighbours.ts';
 import { type BenchOptions, benchHelp, readOptions } from './options.ts';
 import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
+import { measureStorm, stormTable } from './storm.ts';
 import { figureTable, labTable, short, type Table, textOf } from './table.ts';
 import type { Measured } from './targets.ts';
 
@@ -170,6 +171,11 @@ async function runScenario(options: BenchOptions, bundle: string): Promise<numbe
     const faults = identitiesFaults(figures, clients);
     for (const fault of faults) process.stderr.write(`bench: ${fault}\n`);
     return faults.length > 0 ? 1 : 0;
+  }
+  if (scenario === 'storm') {
+    const cases = await measureStorm(size, options.lab ?? '', bundle, tell);
+    print({ cases }, figures => stormTable(figures.cases));
+    return 0;
   }
   print(await measureNeighbours(size, bundle, tell), neighboursTable);
   return 0;

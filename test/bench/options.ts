@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/demo/envelopes.ts';
 
-/** What is measured: the way of an update, many identities, or bad neighbours. */
-export type Scenario = 'propagation' | 'identities' | 'neighbours';
+/** What is measured: the way of an update, many identities, bad neighbours, or the return of a control plane. */
+export type Scenario = 'propagation' | 'identities' | 'neighbours' | 'storm';
 
 /** What the user asked for. */
 export interface BenchOptions {
@@ -30,15 +30,16 @@ in turn, with processes of their own. Takes about half an hour with the defaults
 
   --scenario NAME      propagation: the above; identities: a stream for each of many nodes, one of which changes all the time;
                        neighbours: clients that stand still, reconnect without end, reject everything or send garbage beside
-                       many that behave [propagation]
-  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; neighbours 100]
-  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; neighbours 1000]
+                       many that behave; storm: agents that come back after an outage, and as many clients without them,
+                       by --lab [propagation]
+  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; others 100]
+  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; others 1000]
   --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
   --repetitions N      runs of each, alternating [3; in the other scenarios 5]
   --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600]
   --changed N          clusters in an update [10]
   --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
-  --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir
+  --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir; storm needs it
   -o, --output FORMAT  text or json, on stdout [text]
   --out DIR            also writes DIR/PERFORMANCE.md and DIR/performance.svg
   -h, --help           this text
@@ -69,11 +70,12 @@ const defaults: Readonly<
   propagation: { clients: '1,10,100', resources: '1000,10000', repetitions: '3', updates: '40' },
   identities: { clients: '200', resources: '500', repetitions: '5', updates: '600' },
   neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
+  storm: { clients: '100', resources: '1000', repetitions: '1', updates: '1' },
 };
 
 function scenarioIn(value: string): Scenario {
-  if (value === 'propagation' || value === 'identities' || value === 'neighbours') return value;
-  throw new Error(`--scenario: ${JSON.stringify(value)} is none of propagation, identities and neighbours`);
+  if (value === 'propagation' || value === 'identities' || value === 'neighbours' || value === 'storm') return value;
+  throw new Error(`--scenario: ${JSON.stringify(value)} is none of propagation, identities, neighbours and storm`);
 }
 
 /**
@@ -124,8 +126,10 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   if (resources.some(count => count < changed)) throw new Error('--changed is more than there are resources');
   const clients = isSmoke ? [scenario === 'propagation' ? 2 : 8] : countsIn('--clients', given.clients, 1000);
   if (scenario !== 'propagation') {
-    if (values.out !== undefined || values.lab !== undefined) {
-      throw new Error(`--out and --lab belong to --scenario propagation, not to ${scenario}`);
+    if (values.out !== undefined) throw new Error(`--out belongs to --scenario propagation, not to ${scenario}`);
+    if (scenario === 'storm' && values.lab === undefined) throw new Error('--scenario storm needs --lab PATH');
+    if (scenario !== 'storm' && values.lab !== undefined) {
+      throw new Error(`--lab belongs to the scenarios propagation and storm, not to ${scenario}`);
     }
     if (clients.length > 1 || resources.length > 1) {
       throw new Error(`--scenario ${scenario} has one number of --clients and of --resources`);

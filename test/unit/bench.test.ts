@@ -7,6 +7,7 @@ import { eachResource, namesField, ResourceList, readRequest, readResponse } fro
 import type { Row, RunFigures } from '../bench/plan.ts';
 import { plotOf } from '../bench/plot.ts';
 import { quantile, spreadOf } from '../bench/statistics.ts';
+import { peakOf } from '../bench/storm.ts';
 import { verdictsOf } from '../bench/targets.ts';
 
 // What the bench's figures rest on: payload, statistics, comparison.
@@ -123,5 +124,19 @@ describe('the bench', () => {
     const [one, other] = [bodies(1), bodies(2)];
     const differing = one.flatMap((body, index) => (body === other[index] ? [] : [index]));
     assert.deepEqual(differing, [8, 9]);
+  });
+
+  test('the peak of a counter is its largest growth within a second', () => {
+    const counts: readonly [atMs: number, streams: number][] = [
+      [0, 0],
+      [400, 10],
+      [1_400, 11],
+      [1_900, 25],
+      [2_300, 40],
+      [9_000, 60],
+    ];
+    const samples = counts.map(([atMs, streams]) => ({ atMs, streams, requests: 0, bytes: streams * 7 }));
+    assert.deepEqual([peakOf(samples, 'streams'), peakOf(samples, 'requests'), peakOf(samples, 'bytes')], [29, 0, 203]);
+    assert.equal(peakOf([], 'streams'), 0);
   });
 });
