@@ -193,7 +193,7 @@ describe('record and replay', { concurrency: 1 }, () => {
       [['record', '--out', bad, '--for', 'x'], 2, /^weir: --for is no time/],
       [['record', '--out', bad, '--max-bytes', 'x'], 2, /^weir: --max-bytes is no size/],
       [['record', '--out', '-', '--admin', '127.0.0.1:1'], 1, /the agent does not answer; is weir running\?/],
-      [['record', '--out', join(folder, 'none', 'x')], 1, /cannot write the recording/],
+      [['record', '--out', bad, '--admin', '127.0.0.1:1'], 1, /the agent does not answer; is weir running\?/],
       [['replay', join(folder, 'none')], 1, /cannot read the recording .*ENOENT/],
       [['replay', bad], 1, /it has version 9, and this Weir reads version 1/],
       [['replay', empty], 1, /there is no stream in/],
@@ -204,6 +204,11 @@ describe('record and replay', { concurrency: 1 }, () => {
       assert.deepEqual([outcome.status, outcome.stderr.trimEnd().split('\n').length], [status, 1], args.join(' '));
       assert.match(outcome.stderr, words);
     }
+    assert.notEqual(readFileSync(bad, 'utf8'), '', 'what was there is overwritten by a recording only');
+    const socket = `unix:${join(folder, 'admin.sock')}`;
+    await startTestAgent(t, '127.0.0.1:1', { admin: socket });
+    const unwritten = await runWeir(['record', '--admin', socket, '--out', join(folder, 'none', 'x'), '--for', '30s']);
+    assert.match(unwritten.stderr, /^weir: cannot write the recording .*ENOENT.*\n$/);
     const { adminUrl } = await startTestAgent(t, '127.0.0.1:1');
     const refused = await runWeir(['record', '--out', '-', '--admin', adminUrl.replace('http://', '')]);
     assert.match(refused.stderr, /the agent refuses; .*403: only on the admin socket/);

@@ -40,42 +40,64 @@ export async function record(options: RecordOptions): Promise<number> {
   const ending = new AbortController();
   const end = (): void => ending.abort();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
+  // Whoever reads it has seen enough.
+  process.stdout.on('error', end);
   const timer = time.value === undefined ? undefined : setTimeout(end, time.value);
   const begunMs = performance.now();
   const tally: Tally = { streams: 0, requests: 0, responses: 0, bytes: 0, redacted: 0 };
-  const progress = process.stderr.isTTY
-    ? setInterval(
-        () => process.stderr.write(`\r\x1b[K${described(tally, performance.now() - begunMs)}`),
-        progressEveryMs,
-      )
-    : undefined;
-  const file = out === '-' ? undefined : await openPrivately(out);
-  let reason = 'the agent ended';
+  const progress = showProgress(() => described(tally, performance.now() - begunMs));
+  let reason: string;
   try {
-    for await (const line of linesOf(client.record(!options.resumed, ending.signal), ending.signal)) {
-      const text = `${line}\n`;
-      if (tally.bytes + Buffer.byteLength(text) > bytesMax.value) {
-        reason = `it would have grown past --max-bytes ${options.maxBytes}`;
-        break;
-      }
-      count(tally, line);
-      tally.bytes += Buffer.byteLength(text);
-      if (file) await file.appendFile(text);
-      else process.stdout.write(text);
-    }
+    const { signal } = ending;
+    reason = await write(out, linesOf(client.record(!options.resumed, signal), signal), bytesMax.value, tally);
+    if (signal.aborted) reason = 'as asked';
   } finally {
     clearTimeout(timer);
-    clearInterval(progress);
-    if (progress) process.stderr.write('\r\x1b[K');
-    await file?.close();
+    progress.end();
   }
-  if (ending.signal.aborted) reason = 'as asked';
   const ms = Math.round(performance.now() - begunMs);
   // The recording itself may be on standard output.
-  const say = file ? console.log : console.error;
+  const say = out === '-' ? console.error : console.log;
   if (output === 'json') say(JSON.stringify({ out, ...tally, ms, reason }));
   else say(`Recorded to ${out}: ${described(tally, ms)}. It ended: ${reason}.`);
   return tally.streams > 0 ? exitCodes.ok : nothingSaid(!options.resumed);
+}
+
+/** Writes lines until there are no more, or no room. Nothing is opened before the first of them. @returns why it ended */
+async function write(out: string, lines: AsyncIterable<string>, bytesMax: number, tally: Tally): Promise<string> {
+  let file: FileHandle | undefined;
+  try {
+    for await (const line of lines) {
+      const text = `${line}\n`;
+      const bytes = Buffer.byteLength(text);
+      if (tally.bytes + bytes > bytesMax) return `it would have grown past ${formatBytes(bytesMax)} (--max-bytes)`;
+      count(tally, line);
+      tally.bytes += bytes;
+      if (out === '-') await new Promise<void>(resolve => process.stdout.write(text, () => resolve()));
+      else {
+        file ??= await openPrivately(out);
+        await file.appendFile(text);
+      }
+    }
+    return 'the agent ended';
+  } catch (error) {
+    if (tally.bytes === 0 || error instanceof AgentError) throw error instanceof AgentError ? error : noAgent(error);
+    return `the agent broke it off (${error instanceof Error ? error.message : String(error)})`;
+  } finally {
+    await file?.close();
+  }
+}
+
+/** A line on the terminal that is written over until the end. */
+function showProgress(line: () => string): { end(): void } {
+  if (!process.stderr.isTTY) return { end: () => {} };
+  const timer = setInterval(() => process.stderr.write(`\r\x1b[K${line()}`), progressEveryMs);
+  return {
+    end: () => {
+      clearInterval(timer);
+      process.stderr.write('\r\x1b[K');
+    },
+  };
 }
 
 function nothingSaid(isWhole: boolean): number {
@@ -101,7 +123,7 @@ async function* linesOf(bytes: AsyncIterable<Buffer>, signal: AbortSignal): Asyn
       if (start < piece.length) rest.push(piece.subarray(start));
     }
   } catch (error) {
-    if (!signal.aborted) throw noAgent(error);
+    if (!signal.aborted) throw error;
   }
 }
 
