@@ -21,6 +21,8 @@ export interface ClientTlsMaterial {
   readonly validity: { readonly notBeforeMs: number; readonly notAfterMs: number } | undefined;
   /** Names of the CAs, for people. */
   readonly authorities: readonly string[];
+  /** The own certificate, for people; undefined without one. */
+  readonly certificate: string | undefined;
 }
 
 const namesMax = 5;
@@ -28,39 +30,48 @@ const namesMax = 5;
 /**
  * Reads the files of a client.
  *
+ * @param before the last reading, which is returned where nothing has changed: a context of many CAs takes a while to be made
  * @throws Error that names the file and says what is wrong with it
  */
-export async function readClientTls({ ca, cert, key, minVersion }: ClientTlsPaths): Promise<ClientTlsMaterial> {
-  const isSystem = ca === 'system';
-  const bundle = isSystem ? undefined : await readNamed(ca);
-  if (bundle && !isBundle(bundle)) throw new Error(`${ca} holds no CA certificate (PEM)`);
+export async function readClientTls(paths: ClientTlsPaths, before?: ClientTlsMaterial): Promise<ClientTlsMaterial> {
+  const { ca, cert, key, minVersion } = paths;
+  const bundle = ca === 'system' ? undefined : await readNamed(ca);
   const chain = cert === undefined ? undefined : await readNamed(cert);
   const secret = key === undefined ? undefined : await readNamed(key);
+  const contents = [bundle, chain, secret].flatMap(one => one ?? []);
+  if (before && isSame(before.contents, contents)) return before;
+  if (bundle && !isBundle(bundle)) throw new Error(`${ca} holds no CA certificate (PEM)`);
   let context: SecureContext;
   try {
     context = createSecureContext({ ca: bundle ?? getCACertificates('system'), cert: chain, key: secret, minVersion });
   } catch (error) {
-    throw new Error(`${cert} and ${key} cannot be used together: ${messageOf(error)}`);
+    const files = cert === undefined ? `${ca} cannot be used` : `${cert} and ${key} cannot be used together`;
+    throw new Error(`${files}: ${messageOf(error)}`);
   }
-  const contents = [bundle, chain, secret].flatMap(one => one ?? []);
   const authorities = bundle ? authoritiesIn(bundle) : ['the system’s CAs'];
-  return { context, contents, validity: chain && validityOf(chain), authorities };
+  const own = chain && new X509Certificate(chain);
+  const validity = own && { notBeforeMs: own.validFromDate.getTime(), notAfterMs: own.validToDate.getTime() };
+  const certificate = own && `${oneLine(own.subject || own.subjectAltName || cert || '')}, valid until ${own.validTo}`;
+  return { context, contents, validity, authorities, certificate };
 }
 
-/** Whether two readings are of the same contents. */
-export function isSameMaterial(a: ClientTlsMaterial, b: ClientTlsMaterial): boolean {
-  return a.contents.length === b.contents.length && a.contents.every((one, at) => b.contents[at]?.equals(one));
-}
-
-function validityOf(chain: Buffer): { notBeforeMs: number; notAfterMs: number } {
-  const { validFromDate, validToDate } = new X509Certificate(chain);
-  return { notBeforeMs: validFromDate.getTime(), notAfterMs: validToDate.getTime() };
+function isSame(a: readonly Buffer[], b: readonly Buffer[]): boolean {
+  return a.length === b.length && a.every((one, at) => b[at]?.equals(one));
 }
 
 function authoritiesIn(bundle: Buffer): string[] {
   const blocks = bundle.toString('latin1').match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const names = blocks.slice(0, namesMax).map(block => oneLine(new X509Certificate(block).subject));
+  const names = blocks.slice(0, namesMax).map(nameOf);
   return blocks.length > namesMax ? [...names, `and ${blocks.length - namesMax} more`] : names;
+}
+
+/** They are named for people only: one that OpenSSL passes over keeps nobody from using the others. */
+function nameOf(block: string): string {
+  try {
+    return oneLine(new X509Certificate(block).subject);
+  } catch {
+    return '(one that cannot be read)';
+  }
 }
 
 /** A distinguished name in one line. */

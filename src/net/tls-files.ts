@@ -113,7 +113,8 @@ async function read(paths: TlsPaths): Promise<TlsMaterial> {
 /** OpenSSL takes a file without certificates for a bundle of none, which nobody means. */
 export function isBundle(ca: Buffer): boolean {
   try {
-    return new X509Certificate(ca).raw.length > 0;
+    // Node.js reads DER as well here, and OpenSSL then finds nothing in it.
+    return ca.includes('-----BEGIN ') && new X509Certificate(ca).raw.length > 0;
   } catch {
     return false;
   }

@@ -37,6 +37,8 @@ export interface Identification {
   headers(): Metadata | Promise<Metadata>;
   /** More about a dial that failed, if there is more to say. */
   explain(address: string, message: string): Promise<string>;
+  /** What a server says, without our credentials, which it may quote, and in one line. */
+  scrub(text: string): string;
 }
 
 /** gRPC servers that are not told otherwise punish pings more often than every five minutes (R121). */
@@ -75,16 +77,20 @@ export class ConnectionPool {
     let stream: PlacedStream | undefined;
     let isPaused = false;
     let isCancelled = false;
+    const told: StreamListener = {
+      ...listener,
+      ended: (code, message) => listener.ended(code, this.#identification.scrub(message)),
+    };
     const place = (metadata: Metadata): void => {
       if (isCancelled) return;
-      stream = { path, listener, metadata, connection: undefined, call: undefined, isPaused };
+      stream = { path, listener: told, metadata, connection: undefined, call: undefined, isPaused };
       this.#connectionTo(address).adopt(stream);
     };
     const headers = this.#identification.headers();
     if (headers instanceof Metadata) place(headers);
     else {
       headers.then(place, (error: unknown) => {
-        if (!isCancelled) listener.ended(grpcCode.unavailable, error instanceof Error ? error.message : String(error));
+        if (!isCancelled) told.ended(grpcCode.unavailable, error instanceof Error ? error.message : String(error));
       });
     }
     return {

@@ -94,6 +94,7 @@ export class Connection {
   #queue: PlacedStream[] = [];
   #phase: 'preparing' | 'dialling' | 'ready' | 'retired' | 'closed' = 'preparing';
   #streamsMax: number | undefined;
+  #isOutdated = false;
   /** Why the server ends all streams, where its own words say something else. */
   #complaint: string | undefined;
 
@@ -110,8 +111,9 @@ export class Connection {
           if (first) this.#begin(first);
         },
         (error: unknown) => {
-          if (this.#phase === 'preparing')
-            this.#fail(status.UNAVAILABLE, error instanceof Error ? error.message : String(error));
+          if (this.#phase !== 'preparing') return;
+          const message = error instanceof Error ? error.message : String(error);
+          this.#fail(status.UNAVAILABLE, message, async () => message);
         },
       );
     }
@@ -119,7 +121,7 @@ export class Connection {
 
   get hasRoom(): boolean {
     const isUsable = this.#phase === 'preparing' || this.#phase === 'dialling' || this.#phase === 'ready';
-    return isUsable && this.#streams.size + this.#queue.length < (this.#streamsMax ?? Infinity);
+    return isUsable && !this.#isOutdated && this.#streams.size + this.#queue.length < (this.#streamsMax ?? Infinity);
   }
 
   /** Takes a stream over that is not begun. */
@@ -159,6 +161,8 @@ export class Connection {
 
   /** Streams that are opened from now on go elsewhere; those that stand go on. */
   retire(): void {
+    // One that is being made goes on for whoever waits for it: it may have been made with what is outdated by now.
+    this.#isOutdated = true;
     if (this.#phase === 'ready') this.#phase = 'retired';
     this.#closeUnused();
   }
@@ -217,8 +221,7 @@ export class Connection {
     call.on('error', () => {});
     call.on('status', ended => {
       const isTooLarge = ended.code === status.RESOURCE_EXHAUSTED && ended.details.startsWith('Received message');
-      // grpc-js ends its words on a failed dial with a note that is empty unless the name could not be resolved.
-      const details = ended.details.replace(/\.? Resolution note: $/, '');
+      const { details } = ended;
       this.#ended(stream, ended.code, isTooLarge ? `${details} (setting responseBytesMax)` : details);
     });
     if (this.#phase === 'ready') listener.opened();
@@ -271,13 +274,13 @@ export class Connection {
   }
 
   /** The dial failed: everybody who waited for it hears why. */
-  #fail(code: number, message: string): void {
+  #fail(code: number, message: string, explain = this.#listener.explained): void {
     const all = [...this.#streams, ...this.#queue];
     this.#streams.clear();
     this.#queue = [];
     this.#close();
     for (const stream of all) stream.call?.cancel();
-    void this.#listener.explained(message).then(explained => {
+    void explain(message).then(explained => {
       for (const stream of all) {
         // Whoever has cancelled meanwhile hears nothing more.
         if (!stream.connection) continue;

@@ -3,9 +3,10 @@ import { isIP } from 'node:net';
 import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
 import { type ChannelCredentials, credentials, Metadata } from '@grpc/grpc-js';
 import { namesOfCertificate } from '../net/certificate-names.ts';
-import { type ClientTlsMaterial, type ClientTlsPaths, isSameMaterial, readClientTls } from '../net/client-tls.ts';
+import { type ClientTlsMaterial, type ClientTlsPaths, readClientTls } from '../net/client-tls.ts';
 import { parseAddress } from '../xds/address.ts';
 import type { Identification } from './connection-pool.ts';
+import { dialWords } from './dial-words.ts';
 import { type ExpiryStage, expiryStage, readToken, tokenExpiryMs } from './token.ts';
 
 /** By what servers know us, and we them. */
@@ -49,9 +50,10 @@ const diagnosisMs = 5_000;
 /** A server that refuses us is looked at once in so many ms. */
 const diagnosisEveryMs = 60_000;
 
-/** Words of OpenSSL and Node.js when the two sides cannot agree on certificates. */
-const tlsTrouble =
-  /certificate|CERT_|SSL|TLS|altname|self.signed|handshake|wrong version number|secure TLS connection|alert/i;
+/** Values of headers shorter than that stand in other words by chance, and are none worth to be hidden. */
+const hiddenCharsMin = 6;
+/** Characters that end a line of a log or move about on a terminal. */
+const controls = /[\p{Cc}\p{Cf}\u2028\u2029]+/gu;
 
 /**
  * Certificates, token and headers for the control plane. Files are read again at each dial and each stream, and watched in between, so that
@@ -65,6 +67,10 @@ export class UpstreamCredentials implements Identification {
   readonly #troubles = new Map<Credential, string>();
   readonly #diagnoses = new Map<string, { readonly atMs: number; readonly words: Promise<string> }>();
   #material: ClientTlsMaterial | undefined;
+  /** Credentials that could not be had when somebody wanted them. */
+  readonly #missed = new Set<Credential>();
+  /** The token before the present one: streams that stand may have been opened with it. */
+  #lastToken: string | undefined;
   #token: { readonly text: string; readonly readMs: number; readonly expiryMs: number | undefined } | undefined;
   #serverMs: number | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -116,19 +122,29 @@ export class UpstreamCredentials implements Identification {
   async explain(address: string, message: string): Promise<string> {
     const { tls } = this.#settings;
     const parsed = parseAddress(address);
-    if (!tls || 'error' in parsed || parsed.kind !== 'tcp' || !tlsTrouble.test(message)) return message;
+    const isTls = tls !== undefined && !('error' in parsed) && parsed.kind === 'tcp';
+    const { words, isOverServer } = dialWords(message, { isTls, certificate: this.#material?.certificate });
     // Our own words on the names say all already.
-    if (message.includes(namesMismatch)) return message;
+    if (!isTls || !isOverServer || words.includes(namesMismatch)) return words;
     const known = this.#diagnoses.get(address);
-    const words =
+    const diagnosis =
       known && performance.now() - known.atMs < diagnosisEveryMs
         ? known.words
         : diagnose(parsed.host, parsed.port, this.#settings.serverName ?? parsed.host);
-    if (words !== known?.words) this.#diagnoses.set(address, { atMs: performance.now(), words });
-    const presented = await words;
-    if (presented === '') return message;
+    if (diagnosis !== known?.words) this.#diagnoses.set(address, { atMs: performance.now(), words: diagnosis });
+    const presented = await diagnosis;
+    if (presented === '') return words;
     const expected = this.#material?.authorities.join('; ') ?? '';
-    return `${message} (${presented}; it has to be vouched for by ${tls.ca}: ${expected})`;
+    return `${words} (${presented}; it has to be vouched for by ${tls.ca}: ${expected})`;
+  }
+
+  scrub(text: string): string {
+    let scrubbed = text.replace(controls, ' ').trim();
+    const hidden = [this.#token?.text, this.#lastToken, ...this.#settings.headers.values()];
+    for (const secret of hidden) {
+      if (secret !== undefined && secret.length >= hiddenCharsMin) scrubbed = scrubbed.replaceAll(secret, '(withheld)');
+    }
+    return scrubbed;
   }
 
   close(): void {
@@ -138,69 +154,67 @@ export class UpstreamCredentials implements Identification {
 
   async #readTls(paths: ClientTlsPaths): Promise<ClientTlsMaterial> {
     try {
-      const material = await readClientTls(paths);
+      const material = await readClientTls(paths, this.#material);
       this.#troubles.delete('certificate');
-      this.#take(material);
+      this.#take(material, paths);
       return material;
     } catch (error) {
       // In the middle of a rotation the files may not fit together; what was good before still is.
       if (this.#material) return this.#material;
+      this.#missed.add('certificate');
       throw new Error(`${messageOf(error)} (settings upstreamTlsCa, upstreamTlsCert, upstreamTlsKey)`);
     }
   }
 
-  #take(material: ClientTlsMaterial): void {
-    const isRenewal = this.#material && !isSameMaterial(this.#material, material);
+  /** Whoever reads a file first has all others told that it has changed: a dial as well as a look. */
+  #take(material: ClientTlsMaterial, { cert, ca }: ClientTlsPaths): void {
+    if (material === this.#material) return;
+    const isRenewal = this.#material !== undefined;
     this.#material = material;
     this.#diagnoses.clear();
-    const notAfterMs = material.validity?.notAfterMs;
-    const { tls } = this.#settings;
-    if (isRenewal && tls) {
+    if (isRenewal) {
       this.#stages.delete('certificate');
-      this.#note({ kind: 'renewed', what: 'certificate', path: tls.cert ?? tls.ca, notAfterMs });
+      const notAfterMs = material.validity?.notAfterMs;
+      this.#note({ kind: 'renewed', what: 'certificate', path: cert ?? ca, notAfterMs });
     }
+    if (this.#missed.delete('certificate') || isRenewal) this.#changed('certificate');
   }
 
   async #readToken(path: string): Promise<string> {
-    let contents: string;
     try {
-      contents = await readFile(path, 'utf8');
+      return this.#takeToken(await readTokenFile(path), path);
     } catch (error) {
-      throw new Error(`cannot read the token ${path}: ${messageOf(error)} (setting upstreamTokenFile)`);
+      if (this.#token === undefined) this.#missed.add('token');
+      throw new Error(`${messageOf(error)} (setting upstreamTokenFile)`);
     }
-    const read = readToken(contents);
-    if ('error' in read) throw new Error(`${path} ${read.error} (setting upstreamTokenFile)`);
+  }
+
+  #takeToken(text: string, path: string): string {
     this.#troubles.delete('token');
-    const { token: text } = read;
-    if (this.#token?.text === text) return text;
-    const isRenewal = this.#token !== undefined;
+    const before = this.#token;
+    if (before?.text === text) return text;
     const expiryMs = tokenExpiryMs(text);
+    this.#lastToken = before?.text;
     this.#token = { text, readMs: Date.now(), expiryMs };
     this.#stages.delete('token');
-    if (isRenewal) this.#note({ kind: 'renewed', what: 'token', path, notAfterMs: expiryMs });
+    if (before) this.#note({ kind: 'renewed', what: 'token', path, notAfterMs: expiryMs });
+    if (this.#missed.delete('token') || before) this.#changed('token');
     return text;
   }
 
   async #look(): Promise<void> {
     const { tls, tokenFile } = this.#settings;
-    const before = this.#material;
-    if (tls) await this.#watch('certificate', async () => void (await this.#lookAtTls(tls)));
-    const isSame = before && this.#material ? isSameMaterial(before, this.#material) : before === this.#material;
-    if (!isSame) this.#changed('certificate');
-    const token = this.#token?.text;
+    if (tls) {
+      await this.#watch('certificate', async () => {
+        const material = await readClientTls(tls, this.#material);
+        this.#troubles.delete('certificate');
+        this.#take(material, tls);
+      });
+    }
     if (tokenFile !== undefined) await this.#watch('token', async () => void (await this.#readToken(tokenFile)));
-    if (token !== this.#token?.text) this.#changed('token');
     const validity = this.#material?.validity;
     if (validity) this.#watchExpiry('certificate', validity.notAfterMs, validity.notBeforeMs);
-    if (this.#token?.expiryMs !== undefined) {
-      this.#watchExpiry('token', this.#token.expiryMs, this.#token.readMs);
-    }
-  }
-
-  async #lookAtTls(paths: ClientTlsPaths): Promise<void> {
-    const material = await readClientTls(paths);
-    this.#troubles.delete('certificate');
-    this.#take(material);
+    if (this.#token?.expiryMs !== undefined) this.#watchExpiry('token', this.#token.expiryMs, this.#token.readMs);
   }
 
   /** Says once what is wrong with a file, and says it only at the second look: the first may be in the middle of a rotation. */
@@ -211,7 +225,8 @@ export class UpstreamCredentials implements Identification {
       const message = messageOf(error);
       const known = this.#troubles.get(what);
       this.#troubles.set(what, known === undefined ? '' : message);
-      if (known === '' && this.#timer) this.#note({ kind: 'unusable', what, error: message });
+      if (known !== undefined && known !== message && this.#timer)
+        this.#note({ kind: 'unusable', what, error: message });
     }
   }
 
@@ -237,6 +252,19 @@ export class UpstreamCredentials implements Identification {
     this.#serverMs = Date.parse(certificate.valid_to);
     return undefined;
   }
+}
+
+/** @throws Error that names the file, and never its contents */
+async function readTokenFile(path: string): Promise<string> {
+  let contents: string;
+  try {
+    contents = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new Error(`cannot read the token ${path}: ${messageOf(error)}`);
+  }
+  const read = readToken(contents);
+  if ('error' in read) throw new Error(`${path} ${read.error}`);
+  return read.token;
 }
 
 const namesMismatch = 'the certificate of the control plane is for';
