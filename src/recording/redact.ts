@@ -77,7 +77,10 @@ function redactWrapper(wrapper: Buffer, typeUrl: TypeUrl): Redacted | undefined 
     if (walk.field === 3 && walk.wireType === 2) name = walk.text();
     fieldStart = walk.end;
   }
-  if (!any || sensitivityOf(typeUrl, { version: '', any, extra: wrapper }) === undefined) return undefined;
+  if (!any) return undefined;
+  const [anyTypeUrl] = readAny(any);
+  const isOpen = sensitivityOf(typeUrl, { version: '', any, extra: wrapper }) === undefined;
+  if (isOpen && !isSecretType(anyTypeUrl as TypeUrl)) return undefined;
   return { name, bytes: Buffer.concat([bytesField(0x12, nameOnly(any, name)), ...rest]) };
 }
 
@@ -88,7 +91,7 @@ function redactAny(any: Buffer, typeUrl: TypeUrl): Redacted | undefined {
     const inner = redactWrapper(anyValue(any), typeUrl);
     return inner && { name: inner.name, bytes: anyWith(anyTypeUrl, inner.bytes) };
   }
-  if (!isSecretType(typeUrl) && !holdsPrivateKey(any)) return undefined;
+  if (!isSecretType(typeUrl) && !isSecretType(anyTypeUrl as TypeUrl) && !holdsPrivateKey(any)) return undefined;
   const name = nameInBody(anyTypeUrl, body) ?? '';
   return { name, bytes: nameOnly(any, name) };
 }
