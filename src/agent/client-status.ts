@@ -53,7 +53,7 @@ function* resourcesOf(
     for (const entry of entries) {
       if (seen.has(entry)) continue;
       seen.add(entry);
-      yield statusOf(type, entry, isSotw ? listVersion : entry.clientVersion, isShown(typeUrl, entry));
+      yield statusOf(type, entry, isSotw ? listVersion : store.served.clientVersion(entry), isShown(typeUrl, entry));
     }
   };
   if (subscription.isWildcard) yield* told(store.entries());

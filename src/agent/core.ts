@@ -155,7 +155,7 @@ export class Core {
       case 'recording_begun':
         if (this.#isDraining) break;
         for (const view of this.#views.values()) {
-          this.#views.carryOut(view, view.streams.beginAnew('for a recording', clock));
+          this.#views.carryOut(view, view.beginAnew('for a recording', clock));
           this.#advance(view, clock);
         }
         break;

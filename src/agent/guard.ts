@@ -31,6 +31,11 @@ export function judge(
   return isEmptied || gone * 100 > held * settings.guardPercent ? settings.guard : 'pass';
 }
 
+/** Whether a set is so much smaller than the one whose place it is to take that its server may not know everything yet (R79). */
+export function isShrunken({ guardPercent }: GuardSettings, held: number, size: number): boolean {
+  return held > 0 && (held - size) * 100 > held * guardPercent;
+}
+
 /** Removals of one type that are held back. */
 export class HeldRemovals {
   #names = new Set<string>();
@@ -46,14 +51,21 @@ export class HeldRemovals {
 
   /** When they take effect, on the monotonic clock in ms; Infinity when there are none. */
   get untilMs(): number {
-    return this.#untilMs;
+    return this.#names.size > 0 ? this.#untilMs : Infinity;
   }
 
-  /** Holds these names. @param isWhole they replace what was held; the grace of a hold that goes on is not made longer */
-  hold(names: Iterable<string>, isWhole: boolean, untilMs: number): void {
+  /** Holds these names. @param isWhole they replace what was held; the grace of a hold that goes on, over a lost stream too, is not made longer */
+  hold(names: Iterable<string>, isWhole: boolean, nowMs: number, graceMs: number): void {
     if (isWhole) this.#names = new Set(names);
     else for (const name of names) this.#names.add(name);
-    this.#untilMs = this.#names.size === 0 ? Infinity : Math.min(this.#untilMs, untilMs);
+    // That of a stream long ago is another matter.
+    if (this.#untilMs < nowMs - graceMs) this.#untilMs = Infinity;
+    this.#untilMs = this.#names.size === 0 ? Infinity : Math.min(this.#untilMs, nowMs + graceMs);
+  }
+
+  /** The stream is lost, and upstream says them again on the next one: the grace goes on meanwhile. */
+  lost(): void {
+    this.#names.clear();
   }
 
   /** Upstream has sent the name again. */

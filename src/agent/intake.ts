@@ -6,9 +6,10 @@ import type { ResourceFailure, WireResource } from '../xds/discovery.ts';
 import { globOf } from '../xds/resource-name.ts';
 import { type Clock, grpcCode, type Nonce } from '../xds/types.ts';
 import type { Authorities } from './authorities.ts';
+import { heldEntries } from './disk-log.ts';
 import type { Note } from './events.ts';
 import type { Feed } from './feed.ts';
-import { type GuardSettings, judge } from './guard.ts';
+import { type GuardSettings, isShrunken, judge } from './guard.ts';
 import { isWrittenByName, placement, stateOf, type TypeView, touchDisk, verdictKey } from './type-view.ts';
 
 /** A response that the view has taken in: what changed, for whoever has to be told. */
@@ -77,10 +78,8 @@ export class Intake {
     store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
-    if (feed === type.main) {
-      type.upstreamVersion = response.versionInfo;
-      type.server = feed.session.address;
-    }
+    feed.origin.spoke(feed.session.address, names, isWhole && !isHeld, () => this.#heldOf(type, feed));
+    if (feed === type.main) type.upstreamVersion = response.versionInfo;
     type.newestNonce = response.nonce;
     this.#write(type, verdictKey(feed, response.nonce), applied.fromRevision, applied.quiet, wasKnown);
     touchDisk(type, beating);
@@ -105,9 +104,11 @@ export class Intake {
     const { store, interest } = type;
     const now = clock.monotonicMs;
     const fromRevision = store.revision;
-    const resources = [...staged.store.entries()].flatMap(entry => wireResourceOf(staged, entry, now));
+    // What outlived its TTL before it was served is a name that there is nothing of any more (R113).
+    for (const name of staged.store.expire(now)) staged.store.setAbsent(name, 'upstream');
+    const resources = [...staged.store.entries()].map(entry => wireResourceOf(staged, entry, now));
     const names = resources.map(resource => resource.name);
-    const isWhole = staged.store.isKnown;
+    const isWhole = staged.store.isKnown && interest.isWildcard;
     const gone: string[] = [];
     const forgotten: string[] = [];
     for (const name of missingIn(store, resources)) {
@@ -118,12 +119,19 @@ export class Intake {
       const mayTell = isWhole || reason === 'upstream' || store.traits.mayInferRemoval || globOf(name) !== undefined;
       (mayTell ? gone : forgotten).push(name);
     }
-    const isHeld = this.#isHeldBack(type, feed, names, gone, isWhole, now);
+    // What the guard holds back is the other server's; whether this one has too little was looked at before the switch.
+    if (feed === type.main) {
+      type.heldRemovals.take();
+      const hasShrunk = store.traits.isFullState && isShrunken(this.#settings, store.size, names.length);
+      if (hasShrunk && this.#settings.guard !== 'off') this.#alarm(type, gone.length, 'warn');
+    }
     // What nobody reads at the moment is the other server's as well.
     for (const { name } of [...store.parked()]) if (this.#belongs(feed, name)) store.forgetIdle(name);
     for (const name of forgotten) store.forget(name);
     const bytes = staged.store.served.bytes;
-    const applied = store.apply(resources, isHeld ? [] : gone, resource => placement(type, resource), bytes, now);
+    // What clients rejected is no better for coming from another server (R97, R102).
+    const unrefused = resources.filter(resource => !store.standing.refusedElsewhere(resource));
+    const applied = store.apply(unrefused, gone, resource => placement(type, resource), bytes, now);
     for (const name of interest.names()) {
       const reason = staged.store.absences.reason(name);
       if (reason !== undefined && reason !== 'timeout') store.setAbsent(name, reason);
@@ -135,10 +143,8 @@ export class Intake {
     store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
-    if (feed === type.main) {
-      type.upstreamVersion = staged.upstreamVersion;
-      type.server = staged.server;
-    }
+    feed.origin.spoke(feed.session.address, names, isWhole, () => this.#heldOf(type, feed));
+    if (feed === type.main) type.upstreamVersion = staged.upstreamVersion;
     type.disk?.add(
       undefined,
       forgotten.map(name => [name, undefined]),
@@ -148,6 +154,11 @@ export class Intake {
     const { newestNonce: nonce } = staged;
     invariant(nonce !== undefined, 'a server that was heard has sent a response');
     return { type, feed, nonce, fromRevision, names };
+  }
+
+  /** Names of everything that is held of a feed. */
+  *#heldOf({ store }: TypeView, feed: Feed): Generator<string> {
+    for (const { name } of heldEntries(store)) if (this.#belongs(feed, name)) yield name;
   }
 
   #belongs({ group }: Feed, name: string): boolean {
@@ -252,13 +263,14 @@ export class Intake {
 
   #isHeldBack(
     type: TypeView,
-    { session }: Feed,
+    feed: Feed,
     names: readonly string[],
     gone: readonly string[],
     isWhole: boolean,
     nowMs: number,
   ): boolean {
     const { store, heldRemovals } = type;
+    if (feed !== type.main || type.isStaged) return false;
     if (!store.traits.isFullState || gone.length === 0) {
       if (isWhole) heldRemovals.take();
       return false;
@@ -267,7 +279,7 @@ export class Intake {
       held: store.size,
       gone: gone.length,
       fresh: names.reduce((count, name) => (store.get(name) ? count : count + 1), 0),
-      sinceOpenMs: session.openForMs(nowMs),
+      sinceOpenMs: feed.session.openForMs(nowMs),
     };
     const verdict = judge(this.#settings, shrinkage);
     if (verdict !== 'hold') {
@@ -276,7 +288,7 @@ export class Intake {
       return false;
     }
     const isNew = heldRemovals.size === 0;
-    heldRemovals.hold(gone, isWhole, nowMs + this.#settings.guardGraceMs);
+    heldRemovals.hold(gone, isWhole, nowMs, this.#settings.guardGraceMs);
     if (isNew) this.#alarm(type, gone.length, 'hold');
     return true;
   }
@@ -312,11 +324,10 @@ export class Intake {
   }
 }
 
-/** A resource of a staged set as its server would send it now; none once its TTL is over (R113). */
-function wireResourceOf({ store }: TypeView, { name, version, any, extra }: Entry, nowMs: number): WireResource[] {
+/** A resource of a staged set as its server would send it now, with the rest of its TTL (R113). */
+function wireResourceOf({ store }: TypeView, { name, version, any, extra }: Entry, nowMs: number): WireResource {
   const endMs = store.deadlines.get(name);
-  if (endMs !== undefined && endMs <= nowMs) return [];
-  return [{ name, version, any, extra, ttlMs: endMs === undefined ? undefined : endMs - nowMs }];
+  return { name, version, any, extra, ttlMs: endMs === undefined ? undefined : endMs - nowMs };
 }
 
 /** Whether a server has made clear that it has nothing of a held name. The resource timer is a guess, which removes nothing. */

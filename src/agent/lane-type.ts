@@ -29,14 +29,19 @@ export function laneTypeOf(type: TypeView, feed: Feed, authorities: Authorities,
   };
 }
 
-/** What is held of a type from one feed, to resume from. */
-export function heldOf(type: TypeView, { group }: Feed, authorities: Authorities, room: Room): HeldState {
+/** What is held of a type from one feed, to resume from: nothing of it is told to another server than the one that it came from (R109). */
+export function heldOf(type: TypeView, feed: Feed, authorities: Authorities, room: Room): HeldState {
   const { store, interest } = type;
+  const { group, origin } = feed;
+  const isHeld = (name: string): boolean => store.heldVersion(name) !== undefined;
   const held: HeldState = {
-    has: name => store.heldVersion(name) !== undefined,
-    versions: () => heldVersions(store, interest),
+    has: isHeld,
+    *versions() {
+      const { address } = feed.session;
+      for (const one of heldVersions(store, interest)) if (origin.isOf(address, one[0])) yield one;
+    },
     get isComplete() {
-      return store.isKnown;
+      return store.isKnown && origin.isAllOf(feed.session.address, isHeld);
     },
     refusal: (resources, isWhole) =>
       room.refusal(

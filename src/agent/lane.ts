@@ -5,7 +5,6 @@ import { type ActiveServer, ServerChoice, type ServerChoiceSettings } from '../u
 import { Session } from '../upstream/session.ts';
 import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
 import type { SessionSettings } from '../upstream/session-state.ts';
-import { standingAfterMs } from '../upstream/stream-history.ts';
 import { invariant } from '../xds/assert.ts';
 import type { StreamGroup } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type RpcStatus, type TypeUrl } from '../xds/types.ts';
@@ -16,8 +15,11 @@ export interface LaneSettings extends SessionSettings, ServerChoiceSettings {
   readonly addresses: readonly string[];
   /** How long the set of another server may take until it is whole, in ms. */
   readonly stagingTimeoutMs: number;
-  /** `off` takes even a set with nothing in it (R79). */
+  /** `off` takes even a set with nothing in it, `hold` waits for {@link guardGraceMs} before it takes one that has shrunk (R79). */
   readonly guard: 'off' | 'warn' | 'hold';
+  readonly guardGraceMs: number;
+  /** Longest delay of the first stream where something is served already, in ms. */
+  readonly startJitterMs: number;
 }
 
 /** What a type of a lane is: what is wanted of it, what is held of it, and how much. */
@@ -35,10 +37,14 @@ export interface Staging {
   readonly isHeard: boolean;
   /** Whether it has nothing for us: a control plane that has just started, or that does not know the node. */
   readonly isEmpty: boolean;
+  /** Whether it has so much less than what is served that its server may not know everything yet. */
+  readonly isShrunken: boolean;
   /** Whether everything that clients hold was answered. */
   readonly isWhole: boolean;
   add(typeUrl: TypeUrl): void;
   remove(typeUrl: TypeUrl): void;
+  /** The wildcard of a type is not wanted any more. */
+  wildcardEnded(typeUrl: TypeUrl): void;
   /** What is held of a type of it. */
   heldOf(typeUrl: TypeUrl): HeldState | undefined;
 }
@@ -65,6 +71,7 @@ export class Lane<T extends Staging = Staging> {
   readonly #newSession: (address: string) => Session;
   readonly #newSet: (session: Session) => T;
   readonly #choice: ServerChoice;
+  readonly #random: Random;
   readonly #sessions = new Map<string, Session>();
   readonly #types = new Map<TypeUrl, LaneType>();
   #active: Session;
@@ -76,6 +83,8 @@ export class Lane<T extends Staging = Staging> {
   readonly #passedOver = new Set<string>();
   readonly #notes: SessionNote[] = [];
   #isBegun = false;
+  /** When the first stream may be opened, once something is wanted; monotonic in ms. */
+  #startsAtMs: number | undefined;
   #nextMs = Infinity;
 
   /** @param newSet makes room for what a server says before its set is whole */
@@ -92,6 +101,7 @@ export class Lane<T extends Staging = Staging> {
     this.#settings = settings;
     this.#newSession = address => new Session(group, address, settings, node(), newStreamId, random, reports);
     this.#newSet = session => newSet(this, session);
+    this.#random = random;
     this.#choice = new ServerChoice(settings.addresses.length, settings, random);
     this.#active = this.#sessionTo(settings.addresses[0] ?? '');
   }
@@ -104,6 +114,12 @@ export class Lane<T extends Staging = Staging> {
   /** The stream of the server that is to take its place, and what it has said so far. */
   get candidate(): { readonly session: Session; readonly set: T } | undefined {
     return this.#candidate;
+  }
+
+  /** The server that content must have come from of which nobody wrote that down; empty where it can be one of several. */
+  get soleAddress(): string {
+    const [first = '', second] = this.#settings.addresses;
+    return second === undefined ? first : '';
   }
 
   /** Every stream: that of the server in use, then that of the one that is to take its place. */
@@ -154,6 +170,7 @@ export class Lane<T extends Staging = Staging> {
   dropped(typeUrl: TypeUrl, names: readonly string[], isWildcardEnded: boolean, nowMs: number): void {
     if (!this.#types.has(typeUrl)) return;
     for (const session of this.sessions()) session.types.dropped(typeUrl, names, isWildcardEnded, nowMs);
+    if (isWildcardEnded) this.#candidate?.set.wildcardEnded(typeUrl);
   }
 
   /** Streams carry another Node from now on. */
@@ -163,6 +180,10 @@ export class Lane<T extends Staging = Staging> {
 
   /** Brings the streams on; to be called after every event. */
   advance({ monotonicMs: nowMs, wallMs }: Clock): UpstreamEffect[] {
+    if (!this.#mayStart(nowMs)) {
+      this.#nextMs = this.#startsAtMs ?? Infinity;
+      return [];
+    }
     this.#isBegun = true;
     const effects = this.#activeIndex < 0 ? [] : this.#active.advance(nowMs, wallMs);
     effects.push(...this.#advanceCandidate(nowMs, wallMs));
@@ -184,10 +205,15 @@ export class Lane<T extends Staging = Staging> {
   /** The server's set can be served: it is whole, or its time is over, or there is nothing that it could be mixed with. */
   isReadyToSwitch(nowMs: number): boolean {
     if (!this.#candidate || this.#candidate.openedAtMs === Infinity) return false;
-    const { set, openedAtMs } = this.#candidate;
-    if (!this.#hasContent) return true;
+    const { index, set, openedAtMs } = this.#candidate;
+    const { guard, guardGraceMs, stagingTimeoutMs } = this.#settings;
+    // One that answers is not left for one further down, however often it was lost before.
+    if (this.#isBelow(index) && this.#state(nowMs).downSinceMs === undefined) return false;
+    const isOver = nowMs >= openedAtMs + stagingTimeoutMs;
+    if (!this.#hasContent) return set.isHeard && (!set.isEmpty || guard === 'off' || isOver);
     if (!this.#isOfUse(set)) return false;
-    return set.isWhole || nowMs - openedAtMs >= this.#settings.stagingTimeoutMs;
+    if (guard === 'hold' && set.isShrunken && nowMs < openedAtMs + guardGraceMs) return false;
+    return set.isWhole || isOver;
   }
 
   /** The other server takes its place. @returns what it has said, and what ends the stream of the one before */
@@ -247,11 +273,25 @@ export class Lane<T extends Staging = Staging> {
     const state = this.#state(nowMs);
     if (!this.#candidate) return this.#choice.nextDeadlineMs(state);
     const { openedAtMs } = this.#candidate;
+    const { stagingTimeoutMs, guardGraceMs } = this.#settings;
     // A server that has nothing for us is given up at the end of its time, too.
-    const stagedByMs = openedAtMs + this.#settings.stagingTimeoutMs;
-    const isDue = state.downSinceMs !== undefined && this.#active.isOpen;
-    const standsAtMs = isDue ? nowMs - this.#active.openForMs(nowMs) + standingAfterMs : Infinity;
-    return Math.min(stagedByMs, standsAtMs);
+    const dueMs = [openedAtMs + stagingTimeoutMs, openedAtMs + guardGraceMs, this.#active.standsAtMs];
+    return Math.min(...dueMs.map(ms => (ms > nowMs ? ms : Infinity)));
+  }
+
+  /** Who has something to serve need not be the first to ask for more: many agents may start at one moment. */
+  #mayStart(nowMs: number): boolean {
+    if (this.#startsAtMs === undefined) {
+      if (!this.#active.types.isAnythingWanted) return true;
+      const { startJitterMs } = this.#settings;
+      this.#startsAtMs = startJitterMs > 0 && this.#hasContent ? nowMs + this.#random() * startJitterMs : nowMs;
+    }
+    return nowMs >= this.#startsAtMs;
+  }
+
+  /** Whether a server is further down the list than the one in use. */
+  #isBelow(index: number): boolean {
+    return index > this.#activeIndex && this.#activeIndex >= 0;
   }
 
   #begin(index: number, nowMs: number, wallMs: number): UpstreamEffect[] {
@@ -266,9 +306,9 @@ export class Lane<T extends Staging = Staging> {
   #advanceCandidate(nowMs: number, wallMs: number): UpstreamEffect[] {
     if (!this.#candidate) return [];
     const { index, session, openedAtMs, set } = this.#candidate;
-    const isBackAgain =
-      index > this.#activeIndex && this.#activeIndex >= 0 && this.#state(nowMs).downSinceMs === undefined;
-    const isOver = nowMs - openedAtMs >= this.#settings.stagingTimeoutMs && !this.#isOfUse(set);
+    const isBackAgain = this.#isBelow(index) && this.#active.standsAtMs <= nowMs;
+    const isWaitedFor = this.#hasContent ? this.#isOfUse(set) : set.isHeard;
+    const isOver = nowMs >= openedAtMs + this.#settings.stagingTimeoutMs && !isWaitedFor;
     if (isOver && !this.#passedOver.has(session.address)) {
       this.#passedOver.add(session.address);
       this.#notes.push({ kind: 'server_passed_over', address: session.address, isSilent: !set.isHeard });
@@ -290,7 +330,7 @@ export class Lane<T extends Staging = Staging> {
     if (!this.#candidate) return [];
     const { index, session } = this.#candidate;
     this.#candidate = undefined;
-    this.#choice.failed(index, nowMs);
+    this.#choice.failed(index);
     return session.stop(nowMs, wallMs);
   }
 

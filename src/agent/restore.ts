@@ -38,7 +38,6 @@ export function restoreType(
   store.isProvisional = true;
   store.updatedWallMs = stored.confirmedWallMs;
   type.upstreamVersion = stored.upstreamVersion;
-  type.server = stored.server;
   freshness.provenance = provenance;
   freshness.confirmedWallMs = stored.confirmedWallMs;
   interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);

@@ -1,17 +1,22 @@
+import type { TypeStore } from '../cache/store.ts';
 import type { HeldState } from '../upstream/interest.ts';
 import type { Session } from '../upstream/session.ts';
 import type { Received } from '../upstream/session-events.ts';
 import type { Clock, TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
+import { type GuardSettings, isShrunken } from './guard.ts';
 import type { Intake } from './intake.ts';
 import type { Staging } from './lane.ts';
+import { Room, type RoomSettings } from './room.ts';
 import { SilenceReader } from './silence.ts';
-import type { TypeView } from './type-view.ts';
+import { isWanted, type TypeView } from './type-view.ts';
 
 /** A type of another server, and what a stream resumes from with it. */
 export interface StagedType {
   readonly type: TypeView;
   readonly held: HeldState;
+  /** What is served of it meanwhile. */
+  readonly served: TypeStore;
 }
 
 /** Bytes that a look for references may read at one time: some 50 ms. Past it the names are waited for. */
@@ -23,25 +28,31 @@ const searchBytesMax = 200 * 1024 * 1024;
  */
 export class StagedSet implements Staging {
   readonly #session: Session;
-  readonly #make: (typeUrl: TypeUrl) => StagedType;
+  readonly #make: (typeUrl: TypeUrl, room: Room) => StagedType;
+  readonly #settings: RoomSettings & GuardSettings;
+  readonly #room: Room;
   readonly #intake: Intake;
   readonly #note: (note: Note) => void;
   readonly #types = new Map<TypeUrl, TypeView>();
   readonly #held = new Map<TypeUrl, HeldState>();
+  readonly #served = new Map<TypeUrl, TypeStore>();
   readonly #silence: SilenceReader;
   /** Names that nothing staged refers to, by the state that this was found in. */
   #unreferenced: { readonly state: string; readonly names: ReadonlySet<string> } | undefined;
 
-  /** @param make gives a type with a store of its own and the interest of the one that is served */
+  /** @param make gives a type with a store of its own, in this room, and the interest of the one that is served */
   constructor(
     session: Session,
-    make: (typeUrl: TypeUrl) => StagedType,
+    settings: RoomSettings & GuardSettings,
+    make: (typeUrl: TypeUrl, room: Room) => StagedType,
     intake: Intake,
     note: (note: Note) => void,
     typeUrls: Iterable<TypeUrl>,
   ) {
     this.#session = session;
+    this.#settings = settings;
     this.#make = make;
+    this.#room = new Room(settings, this.#types);
     this.#intake = intake;
     this.#note = note;
     this.#silence = new SilenceReader(this.#types, intake, note);
@@ -50,14 +61,21 @@ export class StagedSet implements Staging {
 
   add(typeUrl: TypeUrl): void {
     if (this.#types.has(typeUrl)) return;
-    const { type, held } = this.#make(typeUrl);
+    const { type, held, served } = this.#make(typeUrl, this.#room);
     this.#types.set(typeUrl, type);
     this.#held.set(typeUrl, held);
+    this.#served.set(typeUrl, served);
   }
 
   remove(typeUrl: TypeUrl): void {
     this.#types.delete(typeUrl);
     this.#held.delete(typeUrl);
+    this.#served.delete(typeUrl);
+  }
+
+  wildcardEnded(typeUrl: TypeUrl): void {
+    const type = this.#types.get(typeUrl);
+    type?.store.forgetWildcard(name => isWanted(type, name));
   }
 
   heldOf(typeUrl: TypeUrl): HeldState | undefined {
@@ -80,14 +98,25 @@ export class StagedSet implements Staging {
     return true;
   }
 
+  get isShrunken(): boolean {
+    for (const type of this.#types.values()) {
+      const { typeUrl, store } = type;
+      if (!store.traits.isFullState || !isHeard(type)) continue;
+      if (isShrunken(this.#settings, this.#served.get(typeUrl)?.size ?? 0, store.size)) return true;
+    }
+    return false;
+  }
+
   /** Whether everything that clients hold was answered: every list is whole, and of every name it is clear what there is. */
   get isWhole(): boolean {
     const open: string[] = [];
     for (const { typeUrl, store } of this.#types.values()) {
       const interest = this.#session.types.get(typeUrl)?.interest;
-      if (!interest) continue;
-      if (interest.isWildcard && !store.isKnown) return false;
-      for (const name of interest.names()) if (!store.isSettled(name)) open.push(name);
+      const served = this.#served.get(typeUrl);
+      if (!interest || !served) continue;
+      // Of what nobody was given there is nothing that another server's could be mixed with.
+      if (interest.isWildcard && served.isKnown && !store.isKnown) return false;
+      for (const name of interest.names()) if (!store.isSettled(name) && served.isSettled(name)) open.push(name);
     }
     return open.length === 0 || open.every(name => this.#findUnreferenced(open).has(name));
   }

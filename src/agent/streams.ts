@@ -1,9 +1,9 @@
 import type { Random } from '../upstream/backoff.ts';
 import type { ClientReport } from '../upstream/client-reports.ts';
 import type { Session } from '../upstream/session.ts';
-import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
+import type { SessionNote } from '../upstream/session-events.ts';
 import type { AuthorityGroup, StreamGroup } from '../xds/type-urls.ts';
-import type { Clock, TypeUrl } from '../xds/types.ts';
+import type { TypeUrl } from '../xds/types.ts';
 import type { Authorities } from './authorities.ts';
 import { Lane, type LaneSettings, type Staging } from './lane.ts';
 
@@ -59,9 +59,11 @@ export class Streams<T extends Staging = Staging> {
       for (const session of lane.sessions()) yield { session, isInUse: session === lane.active };
   }
 
-  /** The control plane that feeds the main stream at the moment, as configured. */
+  /** The control plane that feeds the main stream at the moment, as configured: one that is listed. */
   get mainAddress(): string {
-    return this.of('main').active.address;
+    const { address } = this.of('main').active;
+    const { addresses } = this.#settings;
+    return addresses.includes(address) ? address : (addresses[0] ?? '');
   }
 
   /** The lane of a group, made when first asked for. */
@@ -105,11 +107,6 @@ export class Streams<T extends Staging = Staging> {
   introduce(node: Buffer): void {
     this.node = node;
     for (const lane of this.lanes()) lane.introduce(node);
-  }
-
-  /** Opens every stream anew, and has everything sent once more. */
-  beginAnew(reason: string, clock: Clock): UpstreamEffect[] {
-    return [...this.lanes()].flatMap(lane => lane.beginAnew(reason, clock));
   }
 
   /** A client has said something of itself: it is told upstream on the main stream, and again on each new one until the client leaves. */

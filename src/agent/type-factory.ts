@@ -14,6 +14,7 @@ import { Freshness, type MaxAge } from './freshness.ts';
 import { HeldRemovals } from './guard.ts';
 import type { Lane } from './lane.ts';
 import { heldOf, laneTypeOf } from './lane-type.ts';
+import { Origin } from './origin.ts';
 import type { Room } from './room.ts';
 import type { StagedType } from './staged-set.ts';
 import type { Streams } from './streams.ts';
@@ -25,6 +26,8 @@ export interface TypeSettings {
   readonly lingerMs: number;
   /** Most names of a type that linger without a subscriber. */
   readonly namesMax: number;
+  /** Control planes in the order in which they are preferred. */
+  readonly addresses: readonly string[];
   readonly authorities: Authorities;
   readonly ack: AckMode;
   /** Whether changes are told to a disk. */
@@ -72,11 +75,12 @@ export class TypeFactory {
   }
 
   /** The same type as another server has it: with a store of its own, wanted by whoever wants the one that is served. */
-  makeStaged({ typeUrl, interest, feeds, main }: TypeView, lane: Lane, session: Session): StagedType {
+  makeStaged(served: TypeView, lane: Lane, session: Session, room: Room): StagedType {
+    const { typeUrl, interest, feeds, main, store } = served;
     const { group } = feeds.find(one => one.lane === lane) ?? main;
-    const feed: Feed = { group, lane, session, ledger: new AckLedger('receipt') };
+    const feed: Feed = { group, lane, session, ledger: new AckLedger('receipt'), origin: new Origin() };
     const type = this.#type(typeUrl, interest, [feed], true);
-    return { type, held: heldOf(type, feed, this.#settings.authorities, this.#room) };
+    return { type, served: store, held: heldOf(type, feed, this.#settings.authorities, room) };
   }
 
   /** Has the lane of a feed ask for what is wanted of the type there. */
@@ -92,7 +96,9 @@ export class TypeFactory {
   ): TypeView {
     const { idle, bodies } = this.#tiers;
     const tierKey = isStaged ? `${this.#viewKey} staged` : this.#viewKey;
-    const store = new TypeStore(typeUrl, traitsOf(typeUrl), idle, bodies, tierKey);
+    const { addresses, authorities } = this.#settings;
+    const isOfSeveral = addresses.length > 1 || !authorities.isEmpty;
+    const store = new TypeStore(typeUrl, traitsOf(typeUrl), idle, bodies, tierKey, isOfSeveral);
     return {
       typeUrl,
       store,
@@ -108,7 +114,6 @@ export class TypeFactory {
       shelf: new AnswerShelf(store),
       noncePrefix: `${(this.#made++).toString(36)}-`,
       upstreamVersion: '',
-      server: '',
       newestNonce: undefined,
       unproven: [],
       isStaged,

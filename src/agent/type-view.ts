@@ -27,8 +27,6 @@ export interface TypeView extends TypeSource {
   readonly freshness: Freshness;
   /** Nothing is served of it before upstream has spoken, at most until then; monotonic in ms (startup `prefer-upstream`). */
   awaitedUntilMs: number | undefined;
-  /** Server that it came from, as configured; empty when that is not known. */
-  server: string;
   /** Nonce of the newest response, whichever feed it came from. */
   newestNonce: Nonce | undefined;
   /** It is the set of another server, which is not served yet. */
@@ -154,6 +152,7 @@ export function dropLeftovers(type: TypeView): void {
 }
 
 /** What the disk keeps of a type besides its resources. */
-export function stateOf({ store, freshness, upstreamVersion, server }: TypeView): StoredTypeState {
-  return { isKnown: store.isKnown, confirmedWallMs: freshness.confirmedWallMs, upstreamVersion, server };
+export function stateOf({ store, freshness, upstreamVersion, main }: TypeView): StoredTypeState {
+  const { confirmedWallMs } = freshness;
+  return { isKnown: store.isKnown, confirmedWallMs, upstreamVersion, server: main.origin.stored };
 }

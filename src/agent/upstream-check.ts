@@ -2,8 +2,9 @@ import { formatAddress, isLocalOnly } from '../xds/address.ts';
 import { flagOf, type Settings } from './settings.ts';
 
 /** What an operator should know about the way to the control plane before it surprises. */
-export function upstreamWarnings({ upstream, upstreamTlsCa, upstreamTokenFile }: Settings): string[] {
-  const open = upstream.filter(address => !isLocalOnly(address)).map(formatAddress);
+export function upstreamWarnings({ upstream, authorities, upstreamTlsCa, upstreamTokenFile }: Settings): string[] {
+  const all = [...upstream, ...[...authorities.values()].flat()];
+  const open = all.filter(address => !isLocalOnly(address)).map(formatAddress);
   if (upstreamTlsCa !== undefined || upstreamTokenFile === undefined || open.length === 0) return [];
   return [`the token goes to ${open.join(', ')} in the clear, where others may read it (setting upstreamTlsCa)`];
 }

@@ -107,6 +107,8 @@ export class View {
     for (const one of stored.types.slice(0, this.#settings.viewTypesMax)) {
       const type = this.type(one.typeUrl);
       this.#notes.push(restoreType(type, one, stored.provenance, untilMs, clock));
+      for (const { origin, lane } of type.feeds) origin.restored(lane.soleAddress);
+      if (one.server !== '') type.main.origin.restored(one.server);
       type.main.lane.restoredFrom(one.server);
       if (this.#settings.startup === 'prefer-upstream') {
         type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
@@ -126,7 +128,7 @@ export class View {
   }
 
   /** Its upstream streams, for whoever looks at them or has something to say on them. */
-  get streams(): Pick<Streams, 'beginAnew' | 'isCutOff' | 'mainAddress' | 'placed' | 'report' | 'withdraw'> {
+  get streams(): Pick<Streams, 'isCutOff' | 'mainAddress' | 'placed' | 'report' | 'withdraw'> {
     return this.#streams;
   }
 
@@ -158,8 +160,12 @@ export class View {
 
   /** Room for what another server of a lane says before it is served. */
   #newSet(lane: Lane, session: Session): StagedSet {
-    const make = (typeUrl: TypeUrl): StagedType => this.#factory.makeStaged(this.type(typeUrl), lane, session);
-    return new StagedSet(session, make, this.#intake, note => this.#notes.push(note), lane.typeUrls());
+    const make = (typeUrl: TypeUrl, room: Room): StagedType =>
+      this.#factory.makeStaged(this.type(typeUrl), lane, session, room);
+    const note = (one: Note): void => {
+      this.#notes.push(one);
+    };
+    return new StagedSet(session, this.#settings, make, this.#intake, note, lane.typeUrls());
   }
 
   /** Takes in what a client's request changed in its interest. */
@@ -202,6 +208,17 @@ export class View {
     return all;
   }
 
+  /** Opens every stream anew, and has everything sent once more. */
+  beginAnew(reason: string, clock: Clock): UpstreamEffect[] {
+    const all: UpstreamEffect[] = [];
+    for (const lane of this.#streams.lanes()) {
+      const effects = lane.beginAnew(reason, clock);
+      if (effects.length > 0) this.#lost(lane.active);
+      all.push(...effects);
+    }
+    return all;
+  }
+
   /** The types whose content is another server's since the last call. */
   takeChanges(): Change[] {
     return this.#changes.splice(0);
@@ -220,6 +237,11 @@ export class View {
       if (isHeard(staged)) this.#changes.push(this.#intake.takeOver(type, feed, staged, clock));
       else if (from.types.isWanted(staged.typeUrl)) open.push(type.store.traits.shortName);
       staged.store.dispose();
+    }
+    // It was refused while the other server still gave it.
+    for (const typeUrl of [...lane.typeUrls()]) {
+      const type = this.types.get(typeUrl);
+      if (type && !lane.active.types.get(typeUrl)) this.#isolate(type, lane, 'the control plane in use now refuses it');
     }
     const note = { kind: 'server_changed', from: from.address, to: lane.active.address, open } as const;
     this.#notes.push({ kind: 'upstream', group: lane.group, note, isTrial: false });
@@ -279,13 +301,20 @@ export class View {
     else lane.candidateClosed(status, clock.monotonicMs, clock.wallMs);
     const type = suspect && this.types.get(suspect);
     if (type?.main.lane !== lane) return;
+    // What the server in use gives is not taken from it because another one refuses it.
+    if (lane.active === session) this.#isolate(type, lane, status.message);
+    else session.types.remove(type.typeUrl);
+  }
+
+  /** Gives a type a stream of its own, so that it does not take the others along; or none, where the upstream allows one only. */
+  #isolate(type: TypeView, lane: Lane<StagedSet>, reason: string): void {
     lane.removeType(type.typeUrl);
     const isMuted = this.#settings.isSingleStream;
     if (!isMuted) {
       type.main.lane = this.#streams.ownFor(type.typeUrl);
       this.#factory.connect(type, type.main);
     }
-    this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason: status.message, isMuted });
+    this.#notes.push({ kind: 'type_isolated', typeUrl: type.typeUrl, reason, isMuted });
   }
 
   /** The session's stream is gone: open verdicts died with it (R131). */
@@ -294,9 +323,10 @@ export class View {
       const feed = type.feeds.find(one => one.session === session);
       if (!feed) continue;
       feed.ledger.clear();
-      // Upstream says it again when it is back.
-      type.heldRemovals.take();
-      if (feed === type.main) type.unproven = [];
+      if (feed === type.main) {
+        type.heldRemovals.lost();
+        type.unproven = [];
+      }
       type.disk?.decideAll();
     }
   }

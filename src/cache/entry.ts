@@ -62,11 +62,6 @@ export class Entry {
   get spelling(): string {
     return spellingIn(this.name, this.any);
   }
-
-  /** The version a Delta client is told: upstream's, or the content's where upstream gives none (R90). */
-  get clientVersion(): string {
-    return this.version || this.digest;
-  }
 }
 
 /** Names of the endpoints that these clusters use. */

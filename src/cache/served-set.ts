@@ -11,6 +11,12 @@ export class ServedSet {
   generation = 0;
   readonly #otherNames = new OtherNames();
   readonly #version = new ListVersion();
+  readonly #isOfSeveral: boolean;
+
+  /** @param isOfSeveral the set may come from one control plane now and from another one later */
+  constructor(isOfSeveral: boolean) {
+    this.#isOfSeveral = isOfSeveral;
+  }
 
   /** The resource of this name, or with this alias (R18). */
   find(name: string): Entry | undefined {
@@ -33,6 +39,14 @@ export class ServedSet {
   /** Names of the members of a collection (R33). */
   membersOf(glob: string): ReadonlySet<string> {
     return this.#otherNames.membersOf(glob);
+  }
+
+  /**
+   * The version of a resource for Delta clients: upstream's, or the content's where upstream gives none (R90), and where there are several
+   * control planes: what a client brings along may be another one's, and equal versions of two mean different contents (R109).
+   */
+  clientVersion(entry: Entry): string {
+    return this.#isOfSeveral ? entry.digest : entry.version || entry.digest;
   }
 
   /** Content version, the same for the same content in every process (R90). */

@@ -50,6 +50,14 @@ export class Standing {
     this.#quarantine.delete(name);
   }
 
+  /** A content that is in quarantine came from another server: it is known by that one's version from now on. Returns false for any other. */
+  refusedElsewhere({ name, any, version }: WireResource): boolean {
+    const refused = this.#quarantine.get(name);
+    if (!refused?.entry.any.equals(any)) return false;
+    refused.entry.version = version;
+    return true;
+  }
+
   accepted(entry: Entry): void {
     entry.isAccepted = true;
     entry.good = undefined;

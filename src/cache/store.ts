@@ -38,7 +38,7 @@ export class TypeStore {
   isWithheld = false;
   readonly #parking: Parking;
   /** What clients are served; to be changed by the store alone. */
-  readonly served = new ServedSet();
+  readonly served: ServedSet;
   /** What is known of names that nothing is held of; to be changed by the store alone. */
   readonly absences = new Absences();
   /** What clients have said of the contents. */
@@ -50,9 +50,18 @@ export class TypeStore {
   readonly #log = new ChangeLog();
   readonly #bodies: Bodies;
 
-  constructor(typeUrl: TypeUrl, traits: TypeTraits, idle: IdleTier, bodies: Bodies, viewKey: string) {
+  /** @param isOfSeveral what is held may come from one control plane now and from another one later */
+  constructor(
+    typeUrl: TypeUrl,
+    traits: TypeTraits,
+    idle: IdleTier,
+    bodies: Bodies,
+    viewKey: string,
+    isOfSeveral = false,
+  ) {
     this.typeUrl = typeUrl;
     this.traits = traits;
+    this.served = new ServedSet(isOfSeveral);
     this.standing = new Standing({
       entries: this.served.entries,
       drop: entry => this.#drop(entry),

@@ -55,7 +55,7 @@ export class AnswerShelf {
     if (plan.variant === 'delta') {
       const resources = plan.entries.map(entry => ({
         name: spelled(entry.name),
-        version: entry.clientVersion,
+        version: this.#store.served.clientVersion(entry),
         any: entry.any,
         extra: entry.extra,
       }));

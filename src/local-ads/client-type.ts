@@ -316,7 +316,8 @@ export class ClientType {
         this.#removals.cancel(entry.name);
         this.#brought?.delete(entry.name);
         // The empty version never proves equality (R90).
-        if (brought === undefined || brought === '' || brought !== entry.clientVersion) entries.add(entry);
+        if (brought === undefined || brought === '' || brought !== store.served.clientVersion(entry))
+          entries.add(entry);
       } else if (members.size === 0 && this.#isGone(name, brought !== undefined)) {
         this.#brought?.delete(name);
         const isAsked = this.#owed.delete(name);

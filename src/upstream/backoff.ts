@@ -10,6 +10,8 @@ export class Backoff {
   readonly #maxMs: number;
   readonly #random: Random;
   #failures = 0;
+  /** Streams in a row that were answered and did not last. */
+  #flaps = 0;
 
   /**
    * @param baseMs upper bound of the first delay, > 0
@@ -32,5 +34,14 @@ export class Backoff {
   /** Starts over. Called at the first response, not at the connection: a server that accepts and dies is not healthy (A57). */
   reset(): void {
     this.#failures = 0;
+  }
+
+  /** A stream ended that was answered. @param hasStood it had stood for a while; of those that do not last each makes the delay longer */
+  ended(hasStood: boolean): void {
+    if (hasStood) this.#flaps = 0;
+    else {
+      this.#failures = this.#flaps;
+      if (this.#baseMs * 2 ** this.#flaps < this.#maxMs) this.#flaps++;
+    }
   }
 }

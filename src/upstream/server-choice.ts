@@ -36,6 +36,8 @@ export class ServerChoice {
   /** Those tried in the present round. */
   readonly #tried = new Set<number>();
   #nextRoundAtMs = -Infinity;
+  /** Since when the server in use may be left, in the present outage of it; undefined while it may not. */
+  #leftAtMs: number | undefined;
 
   /** @param count number of servers, ≥ 1 */
   constructor(count: number, settings: ServerChoiceSettings, random: Random) {
@@ -46,8 +48,12 @@ export class ServerChoice {
 
   /** The server to be tried beside the one in use now; undefined for none. */
   next(active: ActiveServer, nowMs: number): number | undefined {
+    const leaveAtMs = this.#leaveAtMs(active);
+    const isLeft = leaveAtMs <= nowMs;
+    // Whoever loses the one in use is not to wait for a round in which others were looked for.
+    if (isLeft && this.#leftAtMs !== leaveAtMs) this.#beginRound();
+    this.#leftAtMs = isLeft ? leaveAtMs : undefined;
     if (this.#nextRoundAtMs > nowMs) return undefined;
-    const isLeft = this.#mayLeave(active, nowMs);
     for (let index = 0; index < this.#count; index++) {
       if (index === active.index || this.#tried.has(index)) continue;
       if (isLeft || isAbove(index, active)) return index;
@@ -57,16 +63,15 @@ export class ServerChoice {
   }
 
   /** A server that was tried gave no stream, or nothing on it. */
-  failed(index: number, nowMs: number): void {
+  failed(index: number): void {
     this.#tried.add(index);
-    if (this.#tried.size + 1 >= this.#count) this.#endRound(nowMs);
   }
 
   /** Another server is in use now. */
   switched(index: number, nowMs: number): void {
     this.#endRound(nowMs);
-    // From the first one there is nothing to return to, and whoever loses it is not to wait for a round.
-    if (index === 0) this.#nextRoundAtMs = -Infinity;
+    // From the first one there is nothing to return to.
+    if (index === 0) this.#beginRound();
   }
 
   /** What kept servers from taking us may be over: no round is waited for. */
@@ -74,24 +79,25 @@ export class ServerChoice {
     if (this.#nextRoundAtMs > nowMs) this.#nextRoundAtMs = nowMs;
   }
 
-  /** When {@link next} may give a server that it does not give now, monotonic in ms. */
+  /** When {@link next} may give a server that it did not give at the last call, monotonic in ms. */
   nextDeadlineMs(active: ActiveServer): number {
     if (this.#count === 1 && active.index === 0) return Infinity;
     const leaveAtMs = this.#leaveAtMs(active);
-    // With the first one in use there is nothing to return to.
-    if (active.index === 0) return leaveAtMs === Infinity ? Infinity : Math.max(leaveAtMs, this.#nextRoundAtMs);
-    return this.#nextRoundAtMs > -Infinity ? this.#nextRoundAtMs : leaveAtMs;
-  }
-
-  #mayLeave(active: ActiveServer, nowMs: number): boolean {
-    return this.#leaveAtMs(active) <= nowMs;
+    if (leaveAtMs === this.#leftAtMs) return this.#nextRoundAtMs;
+    return active.index === 0 ? leaveAtMs : Math.min(leaveAtMs, this.#nextRoundAtMs);
   }
 
   #leaveAtMs({ index, downSinceMs, isWaiting, hasContent }: ActiveServer): number {
     if (index < 0) return -Infinity;
     if (downSinceMs === undefined) return Infinity;
-    if (!hasContent && isWaiting) return -Infinity;
+    // At once, and for as long as it has not come to stand: its attempts go on meanwhile.
+    if (!hasContent && (isWaiting || this.#leftAtMs === -Infinity)) return -Infinity;
     return downSinceMs + dialAt * this.#settings.failoverAfterMs;
+  }
+
+  #beginRound(): void {
+    this.#tried.clear();
+    this.#nextRoundAtMs = -Infinity;
   }
 
   #endRound(nowMs: number): void {

@@ -14,8 +14,6 @@ export interface SessionSettings extends AnswerTiming {
   readonly resourcesMax: number;
   /** How long a stream is kept before it is opened anew for balance, in ms; 0 for as long as it lasts. */
   readonly recycleMs: number;
-  /** Longest delay of the first stream of a process that has something to serve, in ms. */
-  readonly startJitterMs: number;
   /** Whether a new Delta stream lists what is held, so that upstream sends differences only (R107, R109). */
   readonly isResuming: boolean;
 }

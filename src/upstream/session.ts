@@ -9,7 +9,7 @@ import { type ClientReports, reportRequest, ToldReports } from './client-reports
 import { Renewal } from './renewal.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
 import { fitting, type Phase, type SessionSettings } from './session-state.ts';
-import { StreamHistory, standingAfterMs } from './stream-history.ts';
+import { type Standing, StreamHistory, standingAfterMs } from './stream-history.ts';
 import type { UpstreamRequest } from './subscription.ts';
 import { isSuspicious, suspectOf } from './suspect.ts';
 import { TypeLinks } from './type-links.ts';
@@ -40,7 +40,6 @@ export class Session {
   #phase: Phase = { kind: 'idle' };
   readonly #history = new StreamHistory();
   #renewal: Renewal;
-  #isStarting = true;
   /** The last stream may have ended over one of its types. */
   #isCautious = false;
   /** The next stream asks for everything, whatever is held. */
@@ -101,6 +100,11 @@ export class Session {
     return this.#phase.kind === 'open' || this.#phase.kind === 'connecting' ? this.#phase.streamId : undefined;
   }
 
+  /** When the present stream counts as one that stands, whatever became of those before; monotonic in ms, Infinity without one. */
+  get standsAtMs(): number {
+    return this.#phase.kind === 'open' ? this.#phase.sinceMs + standingAfterMs : Infinity;
+  }
+
   /** How long the present stream has stood, in ms; 0 without one. */
   openForMs(nowMs: number): number {
     return this.#phase.kind === 'open' ? nowMs - this.#phase.sinceMs : 0;
@@ -156,7 +160,7 @@ export class Session {
   /** Ends the stream, and opens no other one before {@link advance} is called again. */
   stop(nowMs: number, wallMs: number): UpstreamEffect[] {
     const { streamId } = this;
-    this.#history.left(this.#isStanding(nowMs), nowMs, wallMs);
+    this.#history.left(this.#standing(nowMs), nowMs, wallMs);
     this.#phase = { kind: 'idle' };
     return streamId === undefined ? [] : [{ kind: 'close_upstream', streamId }];
   }
@@ -173,8 +177,7 @@ export class Session {
   advance(nowMs: number, wallMs: number): UpstreamEffect[] {
     switch (this.#phase.kind) {
       case 'idle':
-        if (!this.types.isAnythingWanted) return [];
-        return this.#isDelayed(nowMs) ? [] : this.#open(nowMs, wallMs);
+        return this.types.isAnythingWanted ? this.#open(nowMs, wallMs) : [];
       case 'backoff':
         if (this.#phase.untilMs > nowMs) return [];
         return this.types.isAnythingWanted ? this.#open(nowMs, wallMs) : [];
@@ -227,7 +230,9 @@ export class Session {
       if (outcome === 'changed') this.#noteVariant(`${this.address} answers Delta with UNIMPLEMENTED`);
     }
     const isPlanned = this.#renewal.isServerLeaving;
-    const isFirstRefusal = this.#history.ended(status, this.#isStanding(nowMs), nowMs, wallMs);
+    const standing = this.#standing(nowMs);
+    if (standing !== 'none') this.#backoff.ended(standing === 'long');
+    const isFirstRefusal = this.#history.ended(status, standing, nowMs, wallMs);
     // Tokens are read at each stream, and a fresh one may be there already.
     const delay = isFirstRefusal ? 0 : this.#backoff.nextDelayMs();
     this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
@@ -307,20 +312,16 @@ export class Session {
     return Math.min(deltaRetryAtMs, this.#renewal.nextDeadlineMs(), this.types.nextDeadlineMs(this.#phase.isWriting));
   }
 
+  /** Whether the server is there at the moment. */
   #isStanding(nowMs: number): boolean {
     if (this.#phase.kind !== 'open') return false;
-    return this.#phase.hasResponse || nowMs - this.#phase.sinceMs >= standingAfterMs;
+    return this.#phase.hasResponse || nowMs >= this.standsAtMs;
   }
 
-  /** Who has something to serve need not be the first to ask for more: many agents may start at one moment. */
-  #isDelayed(nowMs: number): boolean {
-    const { startJitterMs } = this.#settings;
-    const isFirst = this.#isStarting;
-    this.#isStarting = false;
-    if (!isFirst || startJitterMs === 0) return false;
-    if (!this.types.isAnyComplete) return false;
-    this.#phase = { kind: 'backoff', untilMs: nowMs + this.#random() * startJitterMs };
-    return true;
+  /** What the present stream was worth if it ended now; one whose end was announced need not have lasted. */
+  #standing(nowMs: number): Standing {
+    if (!this.#isStanding(nowMs)) return 'none';
+    return nowMs >= this.standsAtMs || this.#renewal.isServerLeaving ? 'long' : 'brief';
   }
 
   #open(nowMs: number, wallMs: number): UpstreamEffect[] {
@@ -373,7 +374,7 @@ export class Session {
   /** Ends a healthy stream in order to open another one at once. */
   #recycle(streamId: number, reason: string, nowMs: number, wallMs: number): UpstreamEffect[] {
     this.#notes.push({ kind: 'stream_recycled', reason });
-    this.#history.left(this.#isStanding(nowMs), nowMs, wallMs);
+    this.#history.left(this.#standing(nowMs), nowMs, wallMs);
     return [{ kind: 'close_upstream', streamId }, ...this.#open(nowMs, wallMs)];
   }
 

@@ -9,6 +9,8 @@ import type { NextRequest, ReceivedList, Subscription } from './subscription.ts'
  * of the type (rulebook 5).
  */
 const debounceMs = 20;
+/** Names of which it is remembered that the server may not have heard of their end. */
+const doubtfulMax = 10_000;
 
 interface OpenResponse {
   readonly nonce: Nonce;
@@ -47,6 +49,8 @@ export class SotwSubscription implements Subscription {
    * may never have heard of the drop; asked for the name again it would stay silent.
    */
   readonly #doubtful = new Set<string>();
+  /** There were too many of them to be remembered one by one. */
+  #areAllDoubtful = false;
   #mustRenew = false;
 
   constructor(typeUrl: TypeUrl, traits: TypeTraits, interest: Interest, held: HeldState) {
@@ -67,7 +71,7 @@ export class SotwSubscription implements Subscription {
   }
 
   dropped(names: readonly string[], nowMs: number): void {
-    for (const name of names) if (this.#namesSent.has(name)) this.#doubtful.add(name);
+    for (const name of names) if (this.#namesSent.has(name)) this.#doubt(name);
     this.#changedAtMs ??= nowMs;
   }
 
@@ -79,13 +83,13 @@ export class SotwSubscription implements Subscription {
     // A list without the name, then one with it: re-adding sends it again (R15).
     if (this.#namesSent.has(name)) {
       this.#refetch.add(name);
-      this.#doubtful.add(name);
+      this.#doubt(name);
     }
     this.#changedAtMs ??= nowMs;
   }
 
   isDoubtful(name: string): boolean {
-    return this.#doubtful.has(name);
+    return this.#areAllDoubtful || this.#doubtful.has(name);
   }
 
   renew(): void {
@@ -188,6 +192,14 @@ export class SotwSubscription implements Subscription {
       this.#open = undefined;
     }
     return this.#request(undefined);
+  }
+
+  #doubt(name: string): void {
+    if (this.#areAllDoubtful) return;
+    this.#doubtful.add(name);
+    if (this.#doubtful.size < doubtfulMax) return;
+    this.#doubtful.clear();
+    this.#areAllDoubtful = true;
   }
 
   #hasChanged(): boolean {

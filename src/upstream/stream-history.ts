@@ -1,5 +1,8 @@
 import { grpcCode, type RpcStatus } from '../xds/types.ts';
 
+/** What a stream was worth: never answered, answered and lost at once, or one that lasted. A server of brief ones in a row is as good as away. */
+export type Standing = 'none' | 'brief' | 'long';
+
 /** A stream that was opened so long ago, in ms, stands, also when the server had nothing to say (R108). */
 export const standingAfterMs = 5_000;
 
@@ -14,6 +17,10 @@ export class StreamHistory {
   /** Since when the server does not accept our credentials, wall time in ms; undefined while it does. */
   unauthenticatedSinceWallMs: number | undefined;
   #downSinceMs: number | undefined;
+  /** Our credentials were refused since the last stream that stood. */
+  #isRefused = false;
+  /** The last stream was answered, and did not last. */
+  #isFlapping = false;
 
   /** When the last stream that stood was lost, or the first attempt was begun; monotonic in ms. */
   get downSinceMs(): number | undefined {
@@ -32,21 +39,26 @@ export class StreamHistory {
   }
 
   /**
-   * A stream ended. @param hasStood whether it stood
+   * A stream ended.
    *
-   * @returns whether it is the first in a row that ended because the server does not accept our credentials
+   * @returns whether it is the first since one that stood that ended because the server does not accept our credentials
    */
-  ended({ code, message }: RpcStatus, hasStood: boolean, nowMs: number, wallMs: number): boolean {
+  ended({ code, message }: RpcStatus, standing: Standing, nowMs: number, wallMs: number): boolean {
     this.lastError = `${code}: ${message}`;
-    this.left(hasStood, nowMs, wallMs);
-    const isFirst = this.unauthenticatedSinceWallMs === undefined;
-    if (code === grpcCode.unauthenticated) this.unauthenticatedSinceWallMs ??= wallMs;
-    return isFirst && code === grpcCode.unauthenticated;
+    this.left(standing, nowMs, wallMs);
+    if (code !== grpcCode.unauthenticated) return false;
+    this.unauthenticatedSinceWallMs ??= wallMs;
+    const isFirst = !this.#isRefused;
+    this.#isRefused = true;
+    return isFirst;
   }
 
   /** We ended the stream ourselves. */
-  left(hasStood: boolean, nowMs: number, wallMs: number): void {
+  left(standing: Standing, nowMs: number, wallMs: number): void {
     this.sinceWallMs = wallMs;
-    if (hasStood) this.#downSinceMs = nowMs;
+    if (standing === 'none' || (standing === 'brief' && this.#isFlapping)) return;
+    this.#downSinceMs = nowMs;
+    this.#isFlapping = standing === 'brief';
+    if (standing === 'long') this.#isRefused = false;
   }
 }

@@ -62,12 +62,6 @@ export class TypeLinks {
     return false;
   }
 
-  /** Whether a whole list of any type is held. */
-  get isAnyComplete(): boolean {
-    for (const { held } of this.#links.values()) if (held.isComplete) return true;
-    return false;
-  }
-
   /** Whether the server has answered for any type on the present stream. */
   get isAnyAnswered(): boolean {
     for (const { isAnswered } of this.#links.values()) if (isAnswered) return true;
@@ -101,15 +95,15 @@ export class TypeLinks {
     this.#links.get(typeUrl)?.subscription.refetch(name, nowMs);
   }
 
-  /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one any more. */
+  /** Queues the verdict on a response: ACK without status, else NACK. Returns false when upstream cannot be told about this one, or this type, any more. */
   answer(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus | undefined, isRepeat: boolean, nowMs: number): boolean {
     if (traitsOf(typeUrl).isNeverAcked) return false;
-    return this.#link(typeUrl).subscription.answer(nonce, status, isRepeat, nowMs);
+    return this.#links.get(typeUrl)?.subscription.answer(nonce, status, isRepeat, nowMs) ?? false;
   }
 
   /** Refuses what was ACKed before, where that is possible (R100). */
   refuseLate(typeUrl: TypeUrl, nonce: Nonce, status: RpcStatus): boolean {
-    return this.#link(typeUrl).subscription.refuseLate(nonce, status);
+    return this.#links.get(typeUrl)?.subscription.refuseLate(nonce, status) ?? false;
   }
 
   /** Names of the whole first wildcard answer, once; undefined if it came as a difference. */
