@@ -1,4 +1,5 @@
-import { Session } from '../../src/upstream/session.ts';
+import { Lane, type Staging } from '../../src/agent/lane.ts';
+import type { UpstreamEffect } from '../../src/upstream/session-events.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 import { encodeTestResponse } from '../support/messages.ts';
 import { SeededRandom } from '../support/random.ts';
@@ -34,10 +35,15 @@ const response = encodeTestResponse(
   'delta',
 );
 
-/** Runs the sessions of a fleet, those of production, through one outage in virtual time. */
+/** With one control plane nothing is ever staged. */
+const noStaging = (): Staging => {
+  throw new Error('there is one control plane');
+};
+
+/** Runs the lanes of a fleet, those of production, through one outage in virtual time. */
 export function runFleet({ agents, outageMs, startJitterMs = 0, seed = 1 }: FleetOptions): FleetFigures {
   const interest = { isWildcard: true, size: 0, has: () => false, names: () => [] };
-  const held = { versions: () => [], has: () => false, isComplete: true, refusal: () => undefined };
+  const served = { versions: () => [], has: () => false, isComplete: true, refusal: () => undefined };
   let streamId = 0;
   const due = new Map<number, (() => void)[]>();
   const at = (ms: number, act: () => void): void => {
@@ -51,41 +57,50 @@ export function runFleet({ agents, outageMs, startJitterMs = 0, seed = 1 }: Flee
   const connects: number[] = [];
   let isUp = true;
 
-  const advance = (session: Session): void => {
-    for (const effect of session.advance(now, now)) {
-      if (effect.kind === 'open_upstream') open(session, effect.streamId);
-      else if (effect.kind === 'send_upstream') session.writable(effect.streamId, now);
-    }
-    if (session.phase === 'backoff') at(session.nextDeadlineMs(), () => advance(session));
+  const advance = (lane: Lane): void => {
+    for (const effect of lane.advance({ monotonicMs: now, wallMs: now })) act(lane, effect);
+    if (lane.active.streamId === undefined) at(lane.nextDeadlineMs(), () => advance(lane));
   };
-  const open = (session: Session, id: number): void => {
+  const act = (lane: Lane, effect: UpstreamEffect): void => {
+    if (effect.kind === 'send_upstream') lane.active.writable(effect.streamId, now);
+    if (effect.kind === 'open_upstream') open(lane, effect.streamId);
+  };
+  const open = (lane: Lane, id: number): void => {
     if (isUp) {
       connects.push(now);
-      session.opened(id, now, now);
-      advance(session);
-      session.received(id, response, now, now);
+      lane.active.opened(id, now, now);
+      advance(lane);
+      lane.active.received(id, response, now, now);
     } else {
       attempts.push(now);
-      at(now + refusedAfterMs, () => lose(session, id));
+      at(now + refusedAfterMs, () => lose(lane, id));
     }
   };
-  const lose = (session: Session, id: number): void => {
-    session.closed(id, { code: 14, message: 'refused' }, now, now);
-    advance(session);
+  const lose = (lane: Lane, id: number): void => {
+    lane.active.closed(id, { code: 14, message: 'refused' }, now, now);
+    advance(lane);
   };
 
-  const sessions = Array.from({ length: agents }, (_, index) => {
+  const lanes = Array.from({ length: agents }, (_, index) => {
     const random = new SeededRandom(seed * agents + index).next;
-    const all = { ...settings, variant: 'delta', startJitterMs } as const;
-    const session = new Session('main', 'fleet:1', all, Buffer.alloc(0), () => ++streamId, random, new Map());
-    session.types.add(clusterType, interest, held);
-    return session;
+    const all = { ...settings, addresses: ['fleet:1'], variant: 'delta', startJitterMs } as const;
+    const lane = new Lane(
+      'main',
+      all,
+      () => Buffer.alloc(0),
+      () => ++streamId,
+      random,
+      new Map(),
+      noStaging,
+    );
+    lane.addType(clusterType, { interest, served, hasContent: () => true });
+    return lane;
   });
-  for (const session of sessions) advance(session);
+  for (const lane of lanes) advance(lane);
   if (outageMs > 0) {
     connects.length = 0;
     isUp = false;
-    for (const session of sessions) if (session.streamId !== undefined) lose(session, session.streamId);
+    for (const lane of lanes) if (lane.active.streamId !== undefined) lose(lane, lane.active.streamId);
   }
   while (connects.length < agents) {
     for (const act of due.get(now) ?? []) act();

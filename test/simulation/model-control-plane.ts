@@ -240,6 +240,8 @@ export class ModelControlPlane {
   resends = 0;
   readonly #resources = new Map<TypeUrl, Map<string, Held>>();
   readonly #versions = new Map<TypeUrl, number>();
+  /** Changes of each resource so far. */
+  readonly #counts = new Map<string, number>();
   readonly #sentSerials = new WeakMap<ModelStream, Map<string, number>>();
 
   constructor(manner: Manner) {
@@ -262,7 +264,7 @@ export class ModelControlPlane {
   set(typeUrl: TypeUrl, name: string, resource: SimResource): void {
     this.serials.add(resource.serial);
     const body = encodeSim(typeUrl, name, resource);
-    const version = this.manner.hasEmptyVersions ? '' : String(resource.serial);
+    const version = this.manner.hasEmptyVersions ? '' : this.#nextVersion(typeUrl, name);
     this.#resources.get(typeUrl)?.set(name, { resource, version, body });
     this.#versions.set(typeUrl, (this.#versions.get(typeUrl) ?? 0) + 1);
   }
@@ -270,6 +272,14 @@ export class ModelControlPlane {
   remove(typeUrl: TypeUrl, name: string): void {
     this.removed.add(`${typeUrl} ${name}`);
     if (this.#resources.get(typeUrl)?.delete(name)) this.#versions.set(typeUrl, (this.#versions.get(typeUrl) ?? 0) + 1);
+  }
+
+  /** Each control plane counts for itself, so that equal versions of two of them mean different contents. */
+  #nextVersion(typeUrl: TypeUrl, name: string): string {
+    const key = `${typeUrl} ${name}`;
+    const next = (this.#counts.get(key) ?? 0) + 1;
+    this.#counts.set(key, next);
+    return String(next);
   }
 
   /** Empty versions: what a stream was sent is told apart by content, within the stream. */
