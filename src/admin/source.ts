@@ -18,7 +18,7 @@ export interface UpstreamReport {
   readonly address: string;
   /** `control_plane.identifier` of the newest response, empty before one. */
   readonly identifier: string;
-  /** Wall time in ms since the epoch when the phase began. */
+  /** While it is open, when it was opened; else when the last one that stood was lost. Wall time in ms since the epoch; 0 before the first attempt. */
   readonly sinceWallMs: number;
   /** Why the last stream ended: gRPC status and text. Undefined before the first end. */
   readonly lastError: string | undefined;

@@ -39,6 +39,26 @@ const helpOf = {
 
 type CounterName = keyof typeof helpOf;
 
+/** Those of {@link helpOf} that are counted by type. */
+const labelled: ReadonlySet<CounterName> = new Set([
+  'upstream_responses_total',
+  'upstream_response_bytes_total',
+  'upstream_resources_total',
+  'upstream_resends_avoided_total',
+  'resource_changes_total',
+  'responses_unchanged_total',
+  'update_rejected_total',
+  'update_success_total',
+  'response_refused_total',
+  'resources_ignored_total',
+  'client_rejections_total',
+  'quarantines_total',
+  'guard_alarms_total',
+  'resources_expired_total',
+  'types_restored_total',
+  'disk_rows_missing_total',
+]);
+
 /**
  * Counts what the core notes. Labels are the short names of known types; all others share `other`, since a client can
  * ask for any number of types.
@@ -48,6 +68,10 @@ export class Counters {
     string,
     { readonly name: CounterName; readonly type: string | undefined; value: number }
   >();
+
+  constructor() {
+    for (const name of Object.keys(helpOf) as CounterName[]) if (!labelled.has(name)) this.#add(name, undefined, 0);
+  }
 
   observe(note: Note): void {
     switch (note.kind) {
@@ -66,7 +90,7 @@ export class Counters {
         if (note.resent > 0) this.#add('upstream_resends_avoided_total', note.typeUrl, note.resent);
         break;
       case 'upstream':
-        if (note.note.kind === 'stream_opening') this.#add('upstream_streams_total');
+        if (note.note.kind === 'stream_opened') this.#add('upstream_streams_total');
         else if (note.note.kind === 'stream_lost') this.#add('upstream_stream_failures_total');
         else if (note.note.kind === 'server_changed') this.#add('upstream_switches_total');
         break;
@@ -130,7 +154,7 @@ export class Counters {
     else if (note.kind === 'disk_rows_missing') this.#add('disk_rows_missing_total', note.typeUrl, note.count);
   }
 
-  /** Current values, for `/metrics`. */
+  /** Current values, for `/metrics`. What has no label is there from the begin, so that its first increase is seen. */
   *samples(): Generator<MetricSample> {
     for (const { name, type, value } of this.#values.values()) {
       yield {

@@ -95,7 +95,8 @@ export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | unde
   const isConnected = streams > 0 ? 1 : 0;
   yield gauge('control_plane_connected_state', '1 while a stream to the control plane is open.', isConnected, []);
   yield gauge('upstream_streams', 'Streams to control planes that are open.', streams, []);
-  const refused = '1 while a control plane does not accept our certificate or token.';
+  const refused =
+    '1 while a control plane ends our streams as UNAUTHENTICATED: it does not accept our certificate or token.';
   yield gauge('upstream_unauthenticated', refused, isUnauthenticated, []);
   yield gauge('downstream_streams', 'Client streams that are being served.', clients, []);
   yield gauge('client_bytes_in_flight', 'Bytes on their way to clients.', core.bytesInFlight, []);

@@ -156,13 +156,19 @@ function describeSession(note: SessionNote, group: string, isTrial: boolean): Lo
       if (isTrial) return line('debug', 'trying another control plane', { address, variant, group });
       return line('info', 'connecting to the control plane', { address, variant, group });
     }
+    case 'stream_opened': {
+      const { address, variant } = note;
+      if (isTrial) return line('debug', 'another control plane was reached', { address, variant, group });
+      return line('info', 'connected to the control plane', { address, variant, group });
+    }
     case 'stream_lost': {
-      const { code, message, retryInMs, isPlanned } = note;
+      const { address, code, message, retryInMs, wasOpen, isPlanned } = note;
       const said = clip(message, causeMax) || 'no reason given';
-      if (isTrial) return line('debug', `another control plane's stream ended: ${said}`, { code, group });
+      if (isTrial) return line('debug', `another control plane's stream ended: ${said}`, { address, code, group });
+      if (!wasOpen) return line('warn', `cannot reach the control plane: ${said}`, { address, code, retryInMs, group });
       // A stream that ends well is a control plane that balances its load or restarts: no reason to worry anybody.
       const level = code === grpcCode.ok || isPlanned ? 'info' : 'warn';
-      return line(level, `control plane's stream ended: ${said}`, { code, retryInMs, group });
+      return line(level, `control plane's stream ended: ${said}`, { address, code, retryInMs, group });
     }
     case 'server_changed': {
       const { from, to, open } = note;
@@ -190,6 +196,8 @@ function line(level: LogLine['level'], message: string, fields: Readonly<Record<
   return { level, message, fields };
 }
 
+/** Words of others, of a length that a log can bear and without what moves a terminal's cursor. */
 function clip(text: string, max: number): string {
-  return text.length > max ? `${text.slice(0, max)}…` : text;
+  const plain = text.replace(/\p{Cc}+/gu, ' ');
+  return plain.length > max ? `${plain.slice(0, max)}…` : plain;
 }

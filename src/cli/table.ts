@@ -5,7 +5,7 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   }
   const isNumber = widths.map((_, column) =>
-    rows.slice(1).every(row => /^[\d.,]*( [kMG]i?B)?$/.test(row[column] ?? '')),
+    rows.slice(1).every(row => /^[\d.,]*( ([KMG]i)?B)?$/.test(row[column] ?? '')),
   );
   const lines = rows.map(row =>
     row
@@ -32,7 +32,7 @@ export function formatAge(ms: number): string {
 
 /** A size as people read it. */
 export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return `${bytes}`;
+  if (bytes < 1024) return `${bytes} B`;
   if (bytes < 1024 ** 2) return `${(bytes / 1024).toFixed(1)} KiB`;
   if (bytes < 1024 ** 3) return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
   return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;

@@ -12,11 +12,15 @@ export type UpstreamEffect =
 /** What a session tells of itself: the core makes a log line and a metric of it. */
 export type SessionNote =
   | { readonly kind: 'stream_opening'; readonly variant: Variant; readonly address: string }
+  | { readonly kind: 'stream_opened'; readonly variant: Variant; readonly address: string }
   | {
       readonly kind: 'stream_lost';
+      readonly address: string;
       readonly code: number;
       readonly message: string;
       readonly retryInMs: number;
+      /** The server had been reached. */
+      readonly wasOpen: boolean;
       /** The server had said that it would end it, or its time was near anyway. */
       readonly isPlanned: boolean;
     }

@@ -79,13 +79,13 @@ export class Session {
 
   /** The phase as people see it: a stream counts as connected once it was opened to a reached server. */
   get status() {
-    const { identifier, sinceWallMs, lastError, unauthenticatedSinceWallMs } = this.#history;
+    const { identifier, openedWallMs, downSinceWallMs, lastError, unauthenticatedSinceWallMs } = this.#history;
     return {
       phase: this.#phase.kind,
       variant: this.#variant.current,
       address: this.address,
       identifier,
-      sinceWallMs,
+      sinceWallMs: this.#phase.kind === 'open' ? openedWallMs : downSinceWallMs,
       lastError,
       unauthenticatedSinceWallMs,
     };
@@ -201,7 +201,8 @@ export class Session {
       isProbeDue: false,
     };
     this.#renewal = new Renewal(this.#settings.recycleMs, this.#random, nowMs);
-    this.#history.sinceWallMs = wallMs;
+    this.#history.openedWallMs = wallMs;
+    this.#notes.push({ kind: 'stream_opened', variant: this.#variant.current, address: this.address });
     this.#told = new ToldReports(this.#reports);
     const isResuming = this.#settings.isResuming && !this.#isNextWhole;
     this.#isNextWhole = false;
@@ -229,7 +230,8 @@ export class Session {
       if (outcome !== 'kept') this.#backoff.reset();
       if (outcome === 'changed') this.#noteVariant(`${this.address} answers Delta with UNIMPLEMENTED`);
     }
-    const isPlanned = this.#renewal.isServerLeaving;
+    const { isServerLeaving: isPlanned } = this.#renewal;
+    const { isOpen: wasOpen, address } = this;
     const standing = this.#standing(nowMs);
     if (standing !== 'none') this.#backoff.ended(standing === 'long');
     const isFirstRefusal = this.#history.ended(status, standing, nowMs, wallMs);
@@ -238,7 +240,7 @@ export class Session {
     this.#phase = { kind: 'backoff', untilMs: nowMs + delay };
     const { code, message } = status;
     this.#isCautious = isSuspicious(code) && !this.types.isAnyAnswered;
-    this.#notes.push({ kind: 'stream_lost', code, message, retryInMs: delay, isPlanned });
+    this.#notes.push({ kind: 'stream_lost', address, code, message, retryInMs: delay, wasOpen, isPlanned });
     return suspectOf(code, this.types.values(), nowMs);
   }
 

@@ -8,8 +8,8 @@ export const standingAfterMs = 5_000;
 
 /** What became of the streams of one session so far: for the status, and for the decision to turn to another server. */
 export class StreamHistory {
-  /** Wall time in ms at which the present phase began. */
-  sinceWallMs = 0;
+  /** When the present stream was opened, or the last one that was; wall time in ms. */
+  openedWallMs = 0;
   /** `control_plane.identifier` of the newest response. */
   identifier = '';
   /** Why the last stream ended, as people read it. */
@@ -17,6 +17,7 @@ export class StreamHistory {
   /** Since when the server does not accept our credentials, wall time in ms; undefined while it does. */
   unauthenticatedSinceWallMs: number | undefined;
   #downSinceMs: number | undefined;
+  #downSinceWallMs = 0;
   /** Our credentials were refused since the last stream that stood. */
   #isRefused = false;
   /** The last stream was answered, and did not last. */
@@ -27,10 +28,14 @@ export class StreamHistory {
     return this.#downSinceMs;
   }
 
+  /** As {@link downSinceMs}, in wall time; 0 before the first attempt. */
+  get downSinceWallMs(): number {
+    return this.#downSinceWallMs;
+  }
+
   /** An attempt begins. */
   opening(nowMs: number, wallMs: number): void {
-    this.sinceWallMs = wallMs;
-    this.#downSinceMs ??= nowMs;
+    if (this.#downSinceMs === undefined) this.#isDown(nowMs, wallMs);
   }
 
   /** A response came: the server takes us. */
@@ -55,10 +60,14 @@ export class StreamHistory {
 
   /** We ended the stream ourselves. */
   left(standing: Standing, nowMs: number, wallMs: number): void {
-    this.sinceWallMs = wallMs;
     if (standing === 'none' || (standing === 'brief' && this.#isFlapping)) return;
-    this.#downSinceMs = nowMs;
+    this.#isDown(nowMs, wallMs);
     this.#isFlapping = standing === 'brief';
     if (standing === 'long') this.#isRefused = false;
+  }
+
+  #isDown(nowMs: number, wallMs: number): void {
+    this.#downSinceMs = nowMs;
+    this.#downSinceWallMs = wallMs;
   }
 }

@@ -78,7 +78,7 @@ describe('TLS towards the control plane', { concurrency: 1 }, () => {
       'upstream-tls-ca': join(folder, 'ca.pem'),
     });
     new RawClient(t, agent.address, 'delta').ask({ typeUrl: clusterType, nodeId });
-    const line = await logged(agent, /stream ended/);
+    const line = await logged(agent, /cannot reach the control plane/);
     assert.match(line, /presented: DNS:localhost, DNS:cp\.example, issued by localhost, valid until/);
     assert.ok(line.includes(`vouched for by ${join(folder, 'ca.pem')}: CN=localhost`), line);
   });
@@ -94,12 +94,15 @@ describe('TLS towards the control plane', { concurrency: 1 }, () => {
     const wrong = await startTestAgent(t, upstream, tls);
     new RawClient(t, wrong.address, 'delta').ask({ typeUrl: clusterType, nodeId });
     assert.match(
-      await logged(wrong, /stream ended/),
+      await logged(wrong, /cannot reach the control plane/),
       /is for dns:istiod\.istio-system\.svc, spiffe:\S+, expected localhost \(settings upstreamTlsServerName, upstreamTlsSan\)/,
     );
     const unwanted = await startTestAgent(t, upstream, { ...tls, 'upstream-tls-san': 'spiffe://mesh/other' });
     new RawClient(t, unwanted.address, 'delta').ask({ typeUrl: clusterType, nodeId });
-    assert.match(await logged(unwanted, /stream ended/), /expected spiffe:\/\/mesh\/other \(setting upstreamTlsSan\)/);
+    assert.match(
+      await logged(unwanted, /cannot reach the control plane/),
+      /expected spiffe:\/\/mesh\/other \(setting upstreamTlsSan\)/,
+    );
     for (const flags of [
       { 'upstream-tls-server-name': 'istiod.istio-system.svc' },
       { 'upstream-tls-san': `spiffe://mesh/other,${uris[0]}` },
@@ -136,7 +139,10 @@ describe('TLS towards the control plane', { concurrency: 1 }, () => {
     });
     const client = new RawClient(t, agent.address, 'delta');
     client.ask({ typeUrl: clusterType, nodeId });
-    assert.match(await logged(agent, /stream ended/), /cannot read \S+ca\.pem: ENOENT.*\(settings upstreamTlsCa/);
+    assert.match(
+      await logged(agent, /cannot reach the control plane/),
+      /cannot read \S+ca\.pem: ENOENT.*\(settings upstreamTlsCa/,
+    );
     writeFileSync(join(folder, 'ca.pem'), ca.cert);
     await plane.answer(clusterType, resources(clusterType, ['a']));
     assert.equal((await client.next()).resources.length, 1, 'long before the back-off is over');

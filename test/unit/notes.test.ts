@@ -13,19 +13,28 @@ describe('log lines', () => {
   });
 
   test('a stream that ends well is no warning, one that breaks is, with its code and the next attempt', () => {
-    const lost = (code: number) =>
+    const lost = (code: number, wasOpen = true) =>
       describeNote({
         kind: 'upstream',
         group: 'main',
-        note: { kind: 'stream_lost', code, message: code === 0 ? '' : 'gone', retryInMs: 7, isPlanned: false },
+        note: {
+          kind: 'stream_lost',
+          address: 'cp:1',
+          code,
+          message: code === 0 ? '' : 'gone\x1b[2J\r',
+          retryInMs: 7,
+          wasOpen,
+          isPlanned: false,
+        },
         isTrial: false,
       });
     assert.equal(lost(0)?.level, 'info');
     assert.deepEqual(lost(14), {
       level: 'warn',
-      message: "control plane's stream ended: gone",
-      fields: { code: 14, retryInMs: 7, group: 'main' },
+      message: "control plane's stream ended: gone [2J ",
+      fields: { address: 'cp:1', code: 14, retryInMs: 7, group: 'main' },
     });
+    assert.equal(lost(14, false)?.message, 'cannot reach the control plane: gone [2J ');
   });
 
   test('of a thousand missing names a few are told, and how many there are', () => {

@@ -44,17 +44,16 @@ export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report
   const { nowWallMs } = report;
   parts.push(
     formatTable([
-      ['UPSTREAM', 'STATE', 'SINCE', 'VARIANT', 'ADDRESS', 'CONTROL PLANE', 'LAST ERROR'],
+      ['UPSTREAM', 'STATE', 'SINCE', 'VARIANT', 'ADDRESS', 'CONTROL PLANE'],
       ...report.upstreams.map(one => [
         one.group,
         stateOfUpstream(one, nowWallMs),
-        formatAge(nowWallMs - one.sinceWallMs),
+        one.sinceWallMs === 0 ? 'never' : formatAge(nowWallMs - one.sinceWallMs),
         one.variant,
         one.address,
         one.identifier,
-        one.phase === 'open' ? '' : oneLine(one.lastError ?? ''),
       ]),
-    ]),
+    ]) + errorLines(report.upstreams),
   );
   parts.push(savedLine(report.load));
   parts.push(
@@ -111,6 +110,12 @@ export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report
   return parts.join('\n');
 }
 
+/** Why streams are not there, each on a line of its own: what a server has shown and what was expected of it is long. */
+function errorLines(upstreams: Report['upstreams']): string {
+  const failing = upstreams.filter(one => one.phase !== 'open' && one.lastError !== undefined);
+  return failing.map(({ address, lastError = '' }) => `${address}: ${plain(lastError)}\n`).join('');
+}
+
 function stateOfUpstream(one: Report['upstreams'][number], nowWallMs: number): string {
   const { phase, isInUse, unauthenticatedSinceWallMs: since } = one;
   const state = isInUse ? phase : `${phase}, to take over`;
@@ -134,7 +139,12 @@ function stateOf({ isWithheld, isStale, state, resources }: Report['types'][numb
   return resources > 0 ? 'by name' : 'unknown';
 }
 
+/** Without line ends, and without what moves a terminal's cursor. */
+function plain(text: string): string {
+  return text.replace(/[\s\p{Cc}]+/gu, ' ');
+}
+
 function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, ' ');
+  const line = plain(text);
   return line.length > 120 ? `${line.slice(0, 119)}…` : line;
 }
