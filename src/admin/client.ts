@@ -7,6 +7,13 @@ const timeoutMs = 10_000;
 /** The agent has answered, and not with what was asked for. */
 export class AdminRefusal extends Error {
   override readonly name = 'AdminRefusal';
+  /** The HTTP status that it answered with. */
+  readonly statusCode: number;
+
+  constructor(path: string, statusCode: number, body: string) {
+    super(`${path} answered ${statusCode}: ${body.slice(0, 200).trim()}`);
+    this.statusCode = statusCode;
+  }
 }
 
 /** The admin pages of a running agent, over TCP or its socket. undici is loaded with the first request. */
@@ -58,8 +65,7 @@ export class AdminClient {
     try {
       const path = isWhole ? '/record' : '/record?resumed';
       const { statusCode, body } = await request(this.#origin + path, { dispatcher: agent, signal, bodyTimeout: 0 });
-      if (statusCode !== 200)
-        throw new AdminRefusal(`${path} answered ${statusCode}: ${(await body.text()).slice(0, 200).trim()}`);
+      if (statusCode !== 200) throw new AdminRefusal(path, statusCode, await body.text());
       yield* body;
     } finally {
       await agent.destroy();
@@ -86,7 +92,7 @@ export class AdminClient {
       const { statusCode, body } = await request(this.#origin + path, { method, dispatcher: agent, signal });
       const bytes = Buffer.from(await body.arrayBuffer());
       if (codes.includes(statusCode)) return bytes;
-      throw new AdminRefusal(`${path} answered ${statusCode}: ${bytes.toString().slice(0, 200).trim()}`);
+      throw new AdminRefusal(path, statusCode, bytes.toString());
     } finally {
       await agent.destroy();
     }

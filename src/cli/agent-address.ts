@@ -13,7 +13,7 @@ export interface AgentOptions {
 
 const defaultAdmin = '127.0.0.1:15920';
 
-/** Path of the admin socket in a cache directory; undefined when there is none. */
+/** Path of the admin socket in a cache directory; undefined when there is none, since no agent runs on it. */
 export function adminSocketOf(cacheDir: string): string | undefined {
   const path = join(ownDirectory(cacheDir), 'admin.sock');
   return existsSync(path) ? path : undefined;
@@ -23,13 +23,17 @@ export function adminSocketOf(cacheDir: string): string | undefined {
  * A client for the agent that the options, or the agent's own environment variables, point at. The socket in the cache directory is
  * preferred, since it allows everything.
  *
- * @throws AgentError when the address is none
+ * @throws AgentError when the address is none, or when no agent runs on the directory that was named
  */
 export function agentClient(options: AgentOptions): AdminClient {
   const admin = options.admin;
   const cacheDir = options.cacheDir ?? process.env['WEIR_CACHE_DIR'];
   const socket = admin === undefined && cacheDir ? adminSocketOf(cacheDir) : undefined;
   if (socket !== undefined) return new AdminClient({ kind: 'unix', path: socket });
+  if (admin === undefined && options.cacheDir) {
+    const path = join(ownDirectory(options.cacheDir), 'admin.sock');
+    throw new AgentError(`no agent runs on this cache directory (--cache-dir): there is no ${path}`);
+  }
   const address = parseAddress(admin ?? (process.env['WEIR_ADMIN'] || defaultAdmin));
   if ('error' in address) throw new AgentError(`--admin ${address.error}`, { exitCode: exitCodes.usage });
   return new AdminClient(address);
@@ -38,9 +42,14 @@ export function agentClient(options: AgentOptions): AdminClient {
 /** Says what failed and what to do, where an agent did not answer. */
 export function noAgent(error: unknown): AgentError {
   if (error instanceof AdminRefusal) {
-    return new AgentError('the agent refuses; what changes something or shows contents goes by --cache-dir DIR', {
-      cause: error,
-    });
+    const isForbidden = error.statusCode === 403;
+    const why = isForbidden
+      ? 'the agent refuses over TCP what changes something or shows contents'
+      : 'the agent refuses';
+    const what = isForbidden
+      ? '; go by its admin socket: --cache-dir DIR, or --admin unix:/path if it was started with that'
+      : '';
+    return new AgentError(`${why}${what}`, { cause: error });
   }
   const hint = 'is weir running? Point at it with --admin ADDR or --cache-dir DIR';
   return new AgentError(`the agent does not answer; ${hint}`, { cause: error });

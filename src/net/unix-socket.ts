@@ -1,5 +1,6 @@
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, existsSync, lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
+import { dirname } from 'node:path';
 
 /**
  * Makes way for a Unix socket: a stale file is removed, but only if nobody answers on it (R112).
@@ -8,7 +9,8 @@ import { connect } from 'node:net';
  */
 export async function claimSocketPath(path: string): Promise<string | undefined> {
   const found = lstatSync(path, { throwIfNoEntry: false });
-  if (!found) return undefined;
+  if (!found)
+    return existsSync(dirname(path)) ? undefined : 'its directory does not exist; create it or choose another path';
   if (!found.isSocket()) return 'the path exists and is no socket; choose another or remove it';
   if (await isAnswered(path)) return 'another process serves it; stop that one or choose another path';
   unlinkSync(path);

@@ -1,4 +1,11 @@
-import { Server, ServerCredentials, type ServerDuplexStream, status } from '@grpc/grpc-js';
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  setLogVerbosity,
+  status,
+} from '@grpc/grpc-js';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import type { Variant } from '../xds/types.ts';
@@ -47,6 +54,8 @@ export class ReplayServer {
 
   constructor(options: ReplayOptions) {
     this.#options = options;
+    // What the library would print says nothing to the user, and everything else is an error that is caught.
+    setLogVerbosity(logVerbosity.NONE);
     this.#server = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
     const definition = Object.keys(methods).map(method => [
       method,

@@ -29,7 +29,8 @@ export type ReplayAction =
 
 /** What a client said otherwise than it was recorded. */
 export interface Difference {
-  readonly kind: 'unexpected' | 'missing';
+  /** `names`: what it asked for in the end; `node`: who it said to be. */
+  readonly kind: 'unexpected' | 'missing' | 'names' | 'node';
   /** What it said, or did not say. */
   readonly said: string;
 }
@@ -51,20 +52,35 @@ type Step =
 /** How long a request that was recorded is waited for before it goes on without it, in ms. */
 const patienceMs = 2_000;
 
-/** Tells what each request of a stream is. Its life is the stream's. */
+/** Tells what each request of a stream is, and what they come to. Its life is the stream's. */
 class Listener {
-  readonly #asked = new Set<string>();
+  /** Names asked for, by type. */
+  readonly asked = new Map<string, ReadonlySet<string>>();
+  readonly #variant: Variant;
   readonly #answered = new Set<string>();
 
-  wordOf({ typeUrl, nonce = '', error }: RecordedRequest): Word {
-    const isFirst = !this.#asked.has(typeUrl);
-    this.#asked.add(typeUrl);
-    if (isFirst) return 'first';
+  constructor(variant: Variant) {
+    this.#variant = variant;
+  }
+
+  wordOf(request: RecordedRequest): Word {
+    const { typeUrl, nonce = '', error } = request;
+    const before = this.asked.get(typeUrl);
+    this.asked.set(typeUrl, this.#namesAfter(request, before ?? new Set()));
+    if (!before) return 'first';
     if (error) return 'nack';
     // A second request with a nonce is no second answer.
     if (nonce === '' || this.#answered.has(nonce)) return 'change';
     this.#answered.add(nonce);
     return 'ack';
+  }
+
+  #namesAfter({ names = [], unsubscribe = [] }: RecordedRequest, before: ReadonlySet<string>): ReadonlySet<string> {
+    if (names === 'same') return before;
+    if (this.#variant === 'sotw') return new Set(names);
+    const after = new Set([...before, ...names]);
+    for (const name of unsubscribe) after.delete(name);
+    return after;
   }
 }
 
@@ -75,7 +91,9 @@ class Listener {
 export class ReplayScript {
   readonly #steps: readonly Step[];
   readonly #isPaced: boolean;
-  readonly #listener = new Listener();
+  readonly #nodeId: string;
+  readonly #recorded: Listener;
+  readonly #listener: Listener;
   readonly #expected: Expected[] = [];
   readonly #differences: Difference[] = [];
   #position = 0;
@@ -88,13 +106,15 @@ export class ReplayScript {
   /** @param isPaced keep the times of the recording; else each step comes as soon as it may */
   constructor(stream: RecordedStream, isPaced: boolean) {
     this.#isPaced = isPaced;
-    const recorded = new Listener();
+    this.#nodeId = stream.nodeId;
+    this.#listener = new Listener(stream.variant);
+    this.#recorded = new Listener(stream.variant);
     const steps: Step[] = [];
     for (const event of stream.events) {
       const { at } = event;
       if (event.kind === 'request') {
         const { request } = event;
-        const expected = { typeUrl: request.typeUrl, word: recorded.wordOf(request), request, isSaid: false };
+        const expected = { typeUrl: request.typeUrl, word: this.#recorded.wordOf(request), request, isSaid: false };
         this.#expected.push(expected);
         steps.push({ kind: 'request', expected });
       } else if ((event.kind === 'response' || event.kind === 'garbage') && event.bytes) {
@@ -121,7 +141,23 @@ export class ReplayScript {
   differences(): readonly Difference[] {
     if (!this.isOver) return this.#differences;
     const missing = this.#expected.filter(({ isSaid }) => !isSaid);
-    return [...this.#differences, ...missing.map(one => ({ kind: 'missing', said: describe(one) }) as const)];
+    return [
+      ...this.#differences,
+      ...missing.map(one => ({ kind: 'missing', said: describe(one) }) as const),
+      ...this.#otherNames(),
+    ];
+  }
+
+  /** Types of which other names were asked for in the end. */
+  *#otherNames(): Generator<Difference> {
+    for (const [typeUrl, recorded] of this.#recorded.asked) {
+      const asked = this.#listener.asked.get(typeUrl);
+      if (!asked) continue;
+      const more = [...asked].filter(name => !recorded.has(name));
+      const fewer = [...recorded].filter(name => !asked.has(name));
+      if (more.length + fewer.length === 0) continue;
+      yield { kind: 'names', said: `${typeUrl}: ${[...listed('also', more), ...listed('without', fewer)].join('; ')}` };
+    }
   }
 
   /** The client's stream stands. */
@@ -133,6 +169,10 @@ export class ReplayScript {
 
   /** The client said something. */
   heard(request: RecordedRequest, nowMs: number): ReplayAction[] {
+    const { nodeId } = request;
+    if (nodeId !== undefined && this.#nodeId !== '' && nodeId !== this.#nodeId) {
+      this.#differences.push({ kind: 'node', said: `${nodeId}, not ${this.#nodeId}` });
+    }
     const word = this.#listener.wordOf(request);
     const expected = this.#expected.find(one => !one.isSaid && one.typeUrl === request.typeUrl && one.word === word);
     if (expected) expected.isSaid = true;
@@ -168,6 +208,14 @@ export class ReplayScript {
     if (step.kind === 'request') return step.expected.isSaid ? -Infinity : this.#doneMs + patienceMs;
     return this.#isPaced ? this.#doneMs + (step.at - this.#doneAt) : -Infinity;
   }
+}
+
+const namesShown = 5;
+
+function listed(how: string, names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const more = names.length > namesShown ? ` and ${names.length - namesShown} more` : '';
+  return [`${how} ${names.slice(0, namesShown).join(', ')}${more}`];
 }
 
 const words: Readonly<Record<Word, string>> = {

@@ -136,7 +136,7 @@ describe('weir cache', { concurrency: 1 }, () => {
     assert.match(empty.stderr, /there is no cache in /);
     const status = await runWeir(['status', '--cache-dir', folder]);
     assert.equal(status.status, 1);
-    assert.match(status.stderr, /is weir running/);
+    assert.match(status.stderr, /no agent runs on this cache directory/);
   });
 });
 

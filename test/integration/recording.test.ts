@@ -211,7 +211,10 @@ describe('record and replay', { concurrency: 1 }, () => {
     assert.match(unwritten.stderr, /^weir: cannot write the recording .*ENOENT.*\n$/);
     const { adminUrl } = await startTestAgent(t, '127.0.0.1:1');
     const refused = await runWeir(['record', '--out', '-', '--admin', adminUrl.replace('http://', '')]);
-    assert.match(refused.stderr, /the agent refuses; .*403: only on the admin socket/);
+    assert.match(
+      refused.stderr,
+      /the agent refuses over TCP .*--cache-dir DIR, or --admin unix:.*403: only on the admin socket/,
+    );
   });
 
   test('four are recorded at once, a fifth is told so, and none of them stays when it has gone', async t => {

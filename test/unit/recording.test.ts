@@ -6,8 +6,8 @@ import { encodeEvent, type RecordedEvent, readLine } from '../../src/recording/f
 import { readRecording } from '../../src/recording/read-recording.ts';
 import { Recorder } from '../../src/recording/recorder.ts';
 import { mayHoldKey, redactResponse } from '../../src/recording/redact.ts';
-import { ReplayScript, streamsOf } from '../../src/recording/script.ts';
-import { clusterType, secretType } from '../../src/xds/type-urls.ts';
+import { type RecordedStream, ReplayScript, streamsOf } from '../../src/recording/script.ts';
+import { clusterType, endpointType, secretType } from '../../src/xds/type-urls.ts';
 import type { Variant } from '../../src/xds/types.ts';
 import { decodeResponse } from '../../src/xds/wire-response.ts';
 import { body, CoreHarness, resources } from '../support/core-harness.ts';
@@ -308,6 +308,42 @@ describe('replay', () => {
     assert.deepEqual(kinds(script.heard(nack, 2_003)), ['end']);
     assert.deepEqual(script.differences().slice(1), [{ kind: 'missing', said: `an ACK for ${clusterType} of 1` }]);
   });
+});
+
+describe('replay: who the client is, and what it asks for in the end', () => {
+  /** A stream on which two names were asked for and one was given up again. */
+  function recorded(variant: Variant): RecordedStream {
+    const { recorder, events } = recording();
+    recorder.observe({ kind: 'open_upstream', streamId: 1, variant, address: 'cp:1' }, 0);
+    recorder.observe({ kind: 'upstream_opened', streamId: 1 }, 0);
+    const requests =
+      variant === 'delta' ? [{ names: ['a', 'b'] }, { unsubscribe: ['b'] }] : [{ names: ['a', 'b'] }, { names: ['a'] }];
+    for (const parts of requests) {
+      const bytes = encodeTestRequest({ typeUrl: endpointType, nodeId: 'n', ...parts }, variant);
+      recorder.observe({ kind: 'send_upstream', streamId: 1, bytes }, 1);
+    }
+    const [stream] = streamsOf(events());
+    assert.ok(stream);
+    return stream;
+  }
+
+  for (const variant of ['delta', 'sotw'] as const) {
+    test(`other names, and another node, are told (${variant})`, () => {
+      const same = new ReplayScript(recorded(variant), false);
+      same.begin(0);
+      same.heard({ typeUrl: endpointType, nodeId: 'n', names: ['a', 'b'] }, 1);
+      same.heard({ typeUrl: endpointType, names: variant === 'delta' ? [] : ['a'], unsubscribe: ['b'] }, 2);
+      assert.deepEqual(same.differences(), []);
+      const other = new ReplayScript(recorded(variant), false);
+      other.begin(0);
+      other.heard({ typeUrl: endpointType, nodeId: 'm', names: ['x', 'b'] }, 1);
+      other.heard({ typeUrl: endpointType, names: variant === 'delta' ? [] : ['x', 'b'] }, 2);
+      assert.deepEqual(other.differences(), [
+        { kind: 'node', said: 'm, not n' },
+        { kind: 'names', said: `${endpointType}: also x, b; without a` },
+      ]);
+    });
+  }
 });
 
 describe('the beginning of a recording', () => {

@@ -41,7 +41,7 @@ export async function record(options: RecordOptions): Promise<number> {
   const end = (): void => ending.abort();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
   // Whoever reads it has seen enough.
-  process.stdout.on('error', end);
+  if (out === '-') process.stdout.on('error', end);
   const timer = time.value === undefined ? undefined : setTimeout(end, time.value);
   const begunMs = performance.now();
   const tally: Tally = { streams: 0, requests: 0, responses: 0, bytes: 0, redacted: 0 };
@@ -60,7 +60,7 @@ export async function record(options: RecordOptions): Promise<number> {
   const say = out === '-' ? console.error : console.log;
   if (output === 'json') say(JSON.stringify({ out, ...tally, ms, reason }));
   else say(`Recorded to ${out}: ${described(tally, ms)}. It ended: ${reason}.`);
-  return tally.streams > 0 ? exitCodes.ok : nothingSaid(!options.resumed);
+  return tally.streams > 0 ? exitCodes.ok : nothingSaid(!options.resumed, reason);
 }
 
 /** Writes lines until there are no more, or no room. Nothing is opened before the first of them. @returns why it ended */
@@ -76,13 +76,13 @@ async function write(out: string, lines: AsyncIterable<string>, bytesMax: number
       if (out === '-') await new Promise<void>(resolve => process.stdout.write(text, () => resolve()));
       else {
         file ??= await openPrivately(out);
-        await file.appendFile(text);
+        await append(file, out, text);
       }
     }
     return 'the agent ended';
   } catch (error) {
     if (tally.bytes === 0 || error instanceof AgentError) throw error instanceof AgentError ? error : noAgent(error);
-    return `the agent broke it off (${error instanceof Error ? error.message : String(error)})`;
+    return `the agent broke it off (${messageOf(error)})`;
   } finally {
     await file?.close();
   }
@@ -100,10 +100,10 @@ function showProgress(line: () => string): { end(): void } {
   };
 }
 
-function nothingSaid(isWhole: boolean): number {
+function nothingSaid(isWhole: boolean, reason: string): number {
   console.error(
     isWhole
-      ? 'weir: no upstream stream was opened meanwhile: nothing is asked for, or the control plane cannot be reached (weir status)'
+      ? `weir: no upstream stream is in it. It ended: ${reason}; otherwise nothing is asked for, or the control plane cannot be reached (weir status)`
       : 'weir: no upstream stream was opened meanwhile; without --resumed the agent opens them anew for the recording',
   );
   return exitCodes.failed;
@@ -131,7 +131,7 @@ function count(tally: Tally, line: string): void {
   if (tally.bytes === 0) return; // The header.
   const event = readLine(line, 2);
   if ('error' in event || 'weir' in event) return;
-  if (event.kind === 'open') tally.streams++;
+  if (event.kind === 'opened') tally.streams++;
   if (event.kind === 'request') tally.requests++;
   if (event.kind === 'response') {
     tally.responses++;
@@ -147,12 +147,24 @@ function described({ streams, requests, responses, bytes, redacted }: Tally, ms:
 async function openPrivately(path: string): Promise<FileHandle> {
   try {
     const file = await open(path, 'w', 0o600);
-    // It may have been there, open to others.
-    await file.chmod(0o600);
+    // It may have been there, open to others; a pipe or a device is somebody else's.
+    if ((await file.stat()).isFile()) await file.chmod(0o600);
     return file;
   } catch (cause) {
     throw new AgentError(`cannot write the recording ${path}`, { cause });
   }
+}
+
+async function append(file: FileHandle, path: string, text: string): Promise<void> {
+  try {
+    await file.appendFile(text);
+  } catch (cause) {
+    throw new AgentError(`cannot go on with the recording ${path}`, { cause });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function usage(problem: string): number {

@@ -4,8 +4,8 @@ import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { duration } from '../../agent/setting-values.ts';
 import { type Recording, readRecording } from '../../recording/read-recording.ts';
 import { type ReplayOutcome, ReplayServer } from '../../recording/replay-server.ts';
-import { type RecordedStream, type ReplayScript, streamsOf } from '../../recording/script.ts';
-import { formatAddress, parseAddress } from '../../xds/address.ts';
+import { type Difference, type RecordedStream, type ReplayScript, streamsOf } from '../../recording/script.ts';
+import { formatAddress, isLocalOnly, parseAddress } from '../../xds/address.ts';
 
 /** Options of `weir replay`. */
 export interface ReplayOptions {
@@ -18,7 +18,7 @@ export interface ReplayOptions {
 
 const dayMs = 86_400_000;
 
-/** `weir replay`: a control plane that says what was recorded; resolves to 1 where `--check` finds that clients said something else. */
+/** `weir replay`: a control plane that says what was recorded, to clients of the same variant; resolves to 1 where `--check` finds that clients said something else. */
 export async function replay(path: string, options: ReplayOptions): Promise<number> {
   const { output, check: isChecking = false, paced: isPaced = false } = options;
   if (output !== 'text' && output !== 'json') return usage(`--output must be text or json (given: '${output}')`);
@@ -40,7 +40,13 @@ export async function replay(path: string, options: ReplayOptions): Promise<numb
   const listening = await server.listen(address).catch((cause: unknown) => {
     throw new AgentError(`cannot listen on ${options.listen} (--listen)`, { cause });
   });
-  if (!isJson) console.log(`Replaying ${streams.length} streams on ${formatAddress(listening)}.`);
+  if (!isJson)
+    console.log(`Replaying ${streams.length} streams (${variantsOf(streams)}) on ${formatAddress(listening)}.`);
+  if (!isLocalOnly(listening)) {
+    console.error(
+      `weir: whoever reaches ${formatAddress(listening)} may read the recording: it is in plaintext and asks nobody who he is`,
+    );
+  }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => end());
   const timer = time.value === undefined ? undefined : setTimeout(end, time.value);
   await over;
@@ -55,7 +61,8 @@ export async function replay(path: string, options: ReplayOptions): Promise<numb
 async function load(path: string, isJson: boolean): Promise<readonly RecordedStream[]> {
   let recording: Recording | { readonly error: string };
   try {
-    recording = await readRecording(createInterface({ input: createReadStream(path), crlfDelay: Infinity }));
+    const input = path === '-' ? process.stdin : createReadStream(path);
+    recording = await readRecording(createInterface({ input, crlfDelay: Infinity }));
   } catch (cause) {
     throw new AgentError(`cannot read the recording ${path}`, { cause });
   }
@@ -75,14 +82,23 @@ function described(number: number, streams: readonly RecordedStream[], script: R
   return `Stream ${number} of ${streams.length} (${variant}, node ${nodeId || 'unknown'}): ${state}, ${sent} of ${of} responses`;
 }
 
+const difference: Readonly<Record<Difference['kind'], string>> = {
+  missing: 'not said, but recorded',
+  unexpected: 'said, but not recorded',
+  names: 'other names than recorded',
+  node: 'another node than recorded',
+};
+
+/** The variants of a recording: a client must speak the same. */
+function variantsOf(streams: readonly RecordedStream[]): string {
+  return [...new Set(streams.map(({ variant }) => variant))].join(' and ');
+}
+
 function rendered({ streams, streamsOf: of, responses, responsesOf, differences, isOver }: ReplayOutcome): string {
-  const lines = differences.map(({ stream, kind, said }) =>
-    kind === 'missing'
-      ? `stream ${stream}: not said, but recorded: ${said}`
-      : `stream ${stream}: said, but not recorded: ${said}`,
-  );
-  const verdict =
-    differences.length === 0 && isOver ? 'Everything was said as recorded.' : `${differences.length} differences.`;
+  const lines = differences.map(({ stream, kind, said }) => `stream ${stream}: ${difference[kind]}: ${said}`);
+  let verdict = `${differences.length} differences.`;
+  if (streams === 0) verdict = 'No client of its variant has connected.';
+  else if (differences.length === 0) verdict = isOver ? 'Everything was said as recorded.' : 'Not all was played.';
   lines.push(`${streams} of ${of} streams and ${responses} of ${responsesOf} responses played. ${verdict}`);
   return `${lines.join('\n')}\n`;
 }
