@@ -41,10 +41,13 @@ export function headers(text: string): Parsed<ReadonlyMap<string, string>> {
     const header = name.toLowerCase();
     if (!/^[0-9a-z_.-]+$/.test(header)) return { error: 'must be name=value, the name of letters, digits, -, _ and .' };
     if (header === 'authorization')
-      return { error: 'must not hold authorization; a token belongs into upstreamTokenFile' };
-    if (/^grpc-|-bin$|^te$|^content-type$|^user-agent$/.test(header))
+      return { error: 'must not hold authorization; a token belongs into the file of --upstream-token-file' };
+    if (header.endsWith('-bin'))
+      return { error: `must not hold ${header}: values of headers that end in -bin are binary` };
+    if (/^grpc-|^te$|^content-type$|^user-agent$/.test(header))
       return { error: `must not hold ${header}, which is gRPC’s own` };
     if (!/^[\x20-\x7e]*$/.test(content)) return { error: `has a value for ${header} that no header can have` };
+    if (value.has(header)) return { error: `has ${header} twice` };
     value.set(header, content);
   }
   return { value };

@@ -1,4 +1,5 @@
-import { formatAddress, isLocalOnly } from '../xds/address.ts';
+import { type Address, formatAddress, isLocalOnly } from '../xds/address.ts';
+import { localListeners } from './core-settings.ts';
 import { flagOf, type Settings } from './settings.ts';
 
 /** What an operator should know about the way to the control plane before it surprises. */
@@ -30,7 +31,22 @@ export function checkUpstream(settings: Settings, given: ReadonlySet<keyof Setti
   if (settings.upstreamRecycleMs > 0 && settings.upstreamRecycleMs < recycleMsMin) {
     problems.push(`${flagOf('upstreamRecycleMs')} must be 0 or at least ${recycleMsMin} ms`);
   }
-  return problems;
+  return [...problems, ...ownAddresses(settings)];
+}
+
+/** An agent that dials itself would be its own control plane, and never hear of anything. */
+function ownAddresses(settings: Settings): string[] {
+  const { upstream, authorities, listen, listeners } = settings;
+  if (upstream === undefined || authorities === undefined || listen === undefined || listeners === undefined) return [];
+  const own = new Set(localListeners(settings).map(({ address }) => placeOf(address)));
+  return [...upstream, ...[...authorities.values()].flat()]
+    .filter(address => own.has(placeOf(address)))
+    .map(address => `${formatAddress(address)} is where the agent itself listens: a control plane has another address`);
+}
+
+/** An address in one spelling, as far as it is of this machine. */
+function placeOf(address: Address): string {
+  return address.kind === 'tcp' && isLocalOnly(address) ? `localhost:${address.port}` : formatAddress(address);
 }
 
 /** Streams that are opened anew more often than that are no balance but a load. */

@@ -10,7 +10,7 @@ Examples:
   weir run --upstream cp:18000 --listen unix:/run/xds    the same on a Unix socket
   weir bootstrap envoy --listen unix:/run/xds            a bootstrap for Envoy that points at it
   weir validate --config weir.yaml                       check a configuration
-  weir status                                            what works, and since when not
+  weir status                                            what works, and since when something does not
   weir cache ls --cache-dir DIR                          what a restart would start from
   weir record --cache-dir DIR --out bug.ndjson           write down what the control plane says
   weir replay bug.ndjson                                 and be that control plane, somewhere else
@@ -20,8 +20,11 @@ Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 cache unusable.
 
 /** Runs the command line; resolves to the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<number> {
+  const [command] = argv;
+  // These two look after it themselves.
+  if (command !== 'run' && command !== 'record') watchOutput();
   // The demo has flags of its own and is the heaviest to load.
-  if (argv[0] === 'demo') return (await import('./commands/demo.ts')).runDemo(argv.slice(1));
+  if (command === 'demo') return (await import('./commands/demo.ts')).runDemo(argv.slice(1));
   let exitCode: number = exitCodes.ok;
   const program = new Command('weir')
     .description('An xDS sidecar agent: one stream to the control plane, a cache, a local xDS endpoint.')
@@ -82,6 +85,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   return exitCode;
 }
 
+/** Whoever reads what is printed may have seen enough; that it cannot be written for another reason is a failure. */
+function watchOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit();
+    console.error(`weir: cannot write to standard output: ${error.message}`);
+    process.exit(exitCodes.failed);
+  });
+}
+
 type Done = (exitCode: number) => void;
 
 /** Adds the commands that ask a running agent. */
@@ -91,7 +103,7 @@ function addStatusCommands(program: Command, done: Done): void {
       .option('--admin <ADDR>', 'the agent’s admin address or socket [127.0.0.1:15920] (WEIR_ADMIN)')
       .option('--cache-dir <DIR>', 'its cache directory, where its admin socket is (WEIR_CACHE_DIR)')
       .option('-o, --output <FORMAT>', 'text or json', 'text');
-  addPlace(program.command('status').description('what works, since when not, and what to do')).action(
+  addPlace(program.command('status').description('show what works, and since when something does not and why')).action(
     async options => {
       done(await (await import('./commands/status.ts')).showStatus(options));
     },
@@ -119,9 +131,9 @@ function addRecordingCommands(program: Command, done: Done): void {
     .option('--max-bytes <SIZE>', 'end before the recording is larger', '256MiB')
     .option(
       '--resumed',
-      'leave the streams alone: else they are opened anew once, so that everything is in the recording',
+      'leave the streams alone, and record only those that are opened from then on: else they are opened anew once',
     )
-    .option('--admin <ADDR>', 'the agent’s admin socket (WEIR_ADMIN)')
+    .option('--admin <ADDR>', 'the agent’s admin socket, unix:/path (WEIR_ADMIN)')
     .option('--cache-dir <DIR>', 'its cache directory, where its admin socket is (WEIR_CACHE_DIR)')
     .option('-o, --output <FORMAT>', 'how the summary is written: text or json', 'text')
     .action(async options => {
@@ -130,10 +142,13 @@ function addRecordingCommands(program: Command, done: Done): void {
   program
     .command('replay')
     .description('be the control plane of a recording, for any agent or client that connects (plaintext)')
-    .argument('<FILE>')
+    .argument('<FILE>', 'the recording; - for standard input')
     .option('--listen <ADDR>', 'where it listens', '127.0.0.1:18000')
     .option('--paced', 'keep the times of the recording; else everything comes as soon as it is asked for')
-    .option('--check', 'end when all was played; exit code 1 if clients said something else than was recorded')
+    .option(
+      '--check',
+      'end when all was played; exit code 1 if clients said something else than was recorded. A request that does not come is waited for 2 s',
+    )
     .option('--for <TIME>', 'end after this time')
     .option('-o, --output <FORMAT>', 'text or json', 'text')
     .action(async (file: string, options) => {

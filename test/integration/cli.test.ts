@@ -37,6 +37,16 @@ test('help has a page for each command, the run page a flag for each setting', (
   assert.match(weir(['--version']).stdout, /^\d+\.\d+\.\d+\n$/);
 });
 
+test('a reader who has seen enough ends a command in silence, output that cannot be written is told', () => {
+  const { status, stdout, stderr } = spawnSync(
+    '/bin/sh',
+    ['-c', `"$@" bootstrap envoy | true; "$@" bootstrap envoy > /dev/full`, 'sh', ...weirCommand],
+    { encoding: 'utf8', env: environment, timeout: 30_000 },
+  );
+  assert.deepEqual([status, stdout], [1, '']);
+  assert.match(stderr, /^weir: cannot write to standard output: ENOSPC[^\n]*\n$/);
+});
+
 test('what is unknown ends with 2 and the nearest right word', () => {
   const wrong: [args: string[], why: RegExp][] = [
     [['rn'], /unknown command 'rn'\n.*run/],
@@ -81,7 +91,12 @@ test('validate lists all problems of file, environment and flags, as text or as 
 
     writeFileSync(path, 'upstream: cp:1\nnode: {id: n}\n');
     const good = weir(['validate', '-o', 'json'], { WEIR_CONFIG: path });
-    assert.deepEqual([good.status, JSON.parse(good.stdout)], [0, { valid: true, problems: [] }]);
+    assert.deepEqual([good.status, JSON.parse(good.stdout)], [0, { valid: true, problems: [], warnings: [] }]);
+    const open = ['--upstream', '10.0.0.1:1', '--upstream-token-file', join(folder, 'no.token')];
+    const warned = weir(['validate', ...open]);
+    assert.deepEqual([warned.status, warned.stdout], [0, 'The configuration is valid.\n']);
+    assert.match(warned.stderr, /^weir: warning: the token goes to 10\.0\.0\.1:1 in the clear/m);
+    assert.match(warned.stderr, /^weir: warning: --upstream-token-file cannot be read here: ENOENT/m);
     const missing = weir(['validate', '--config', join(folder, 'none.yaml'), '-o', 'json']);
     assert.equal(missing.status, 2);
     assert.match(JSON.parse(missing.stdout).problems[0], /cannot read the configuration .*none\.yaml.*ENOENT/);

@@ -37,6 +37,30 @@ function problemsOf(given: Given): readonly string[] {
   return resolved.problems;
 }
 
+test('an upstream that is an address of the agent itself is a problem, however it is spelled', () => {
+  for (const flags of [
+    { '--upstream': 'localhost:15910' },
+    { '--upstream': 'cp:1,unix:/run/xds', '--listen': 'unix:/run/xds' },
+    { '--authorities': 'a=127.0.0.1:7', '--listen': '[::1]:7' },
+  ]) {
+    const [problem, ...more] = problemsOf({ flags });
+    assert.match(problem ?? '', /^\S+ is where the agent itself listens: a control plane has another address$/);
+    assert.deepEqual(more, []);
+  }
+  settingsOf({ flags: { '--upstream': '127.0.0.1:15911' } });
+});
+
+test('headers that cannot be sent are problems, and no value is quoted', () => {
+  for (const [text, problem] of [
+    ['authorization=Bearer x', /must not hold authorization; a token belongs into the file of --upstream-token-file$/],
+    ['trace-bin=x', /must not hold trace-bin: values of headers that end in -bin are binary$/],
+    ['te=x', /must not hold te, which is gRPC’s own$/],
+    ['a=x,A=y', /has a twice$/],
+  ] as const) {
+    assert.match(problemsOf({ flags: { '--upstream-headers': text } }).join(), problem);
+  }
+});
+
 test('defaults are those of the design', () => {
   const { upstream, ...settings } = settingsOf({});
   assert.deepEqual(upstream, [{ kind: 'tcp', host: 'cp', port: 1 }]);
