@@ -1,6 +1,9 @@
 /** A source of randomness in [0, 1). The core's is seeded, so a simulation repeats exactly. */
 export type Random = () => number;
 
+/** Streams that were answered and lost at once make the first delay no longer than this, in ms: the server is there, and may be well again. */
+const flapDelayMsMax = 4_000;
+
 /**
  * Exponential back-off with full jitter (R111): the n-th delay is random in [0, min(base · 2ⁿ, max)], so that a fleet that lost its
  * control plane does not come back at one moment.
@@ -10,7 +13,7 @@ export class Backoff {
   readonly #maxMs: number;
   readonly #random: Random;
   #failures = 0;
-  /** Streams in a row that were answered and did not last. */
+  /** Streams in a row that were answered and lost at once. */
   #flaps = 0;
 
   /**
@@ -36,12 +39,12 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** A stream ended that was answered. @param hasStood it had stood for a while; of those that do not last each makes the delay longer */
-  ended(hasStood: boolean): void {
-    if (hasStood) this.#flaps = 0;
+  /** A stream ended that was answered. @param wasBrief at once: of such ones in a row each makes the delay longer */
+  ended(wasBrief: boolean): void {
+    if (!wasBrief) this.#flaps = 0;
     else {
       this.#failures = this.#flaps;
-      if (this.#baseMs * 2 ** this.#flaps < this.#maxMs) this.#flaps++;
+      if (this.#baseMs * 2 ** (this.#flaps + 1) <= flapDelayMsMax) this.#flaps++;
     }
   }
 }

@@ -15,6 +15,8 @@ import { isSuspicious, suspectOf } from './suspect.ts';
 import { TypeLinks } from './type-links.ts';
 import { VariantChoice } from './variant-choice.ts';
 
+/** A server that ends streams so soon after it has answered may do so over what is asked of it, in ms. */
+const briefMs = 1_000;
 /** Whoever waited for other certificates or tokens tries again within so many ms. */
 const renewedSpreadMs = 1_000;
 
@@ -233,7 +235,7 @@ export class Session {
     const { isServerLeaving: isPlanned } = this.#renewal;
     const { isOpen: wasOpen, address } = this;
     const standing = this.#standing(nowMs);
-    if (standing !== 'none') this.#backoff.ended(standing === 'long');
+    if (standing !== 'none') this.#backoff.ended(!isPlanned && this.openForMs(nowMs) < briefMs);
     const isFirstRefusal = this.#history.ended(status, standing, nowMs, wallMs);
     // Tokens are read at each stream, and a fresh one may be there already.
     const delay = isFirstRefusal ? 0 : this.#backoff.nextDelayMs();

@@ -55,11 +55,21 @@ class Mesh {
   readonly #poisoned = new Set<string>();
   readonly #nextSerial: () => number;
   readonly #server: string;
+  /** It is not the first of the list. */
+  readonly #isSpare: boolean;
   #bundles = 0;
 
-  constructor(plane: ModelControlPlane, world: World, dice: SeededRandom, nextSerial: () => number, server: string) {
+  constructor(
+    plane: ModelControlPlane,
+    world: World,
+    dice: SeededRandom,
+    nextSerial: () => number,
+    server: string,
+    isSpare: boolean,
+  ) {
     this.plane = plane;
     this.#server = server;
+    this.#isSpare = isSpare;
     this.#world = world;
     this.#dice = dice;
     this.#nextSerial = nextSerial;
@@ -118,9 +128,11 @@ class Mesh {
 
   #set(name: string): void {
     this.#present.add(name);
+    // One that is not in use may have said already that there is no such name.
+    const isLate = this.#world.hasOtherServers || (this.#isSpare && this.plane.verdicts.length > 0);
     for (const typeUrl of simTypes) {
       const refs = typeUrl === endpointType ? [] : [name];
-      if (this.#world.hasOtherServers) this.plane.late.add(`${typeUrl} ${name}`);
+      if (isLate) this.plane.late.add(`${typeUrl} ${name}`);
       this.plane.set(typeUrl, name, { serial: this.#nextSerial(), refs, isPoison: false });
     }
     this.#world.push(this.plane, simTypes);
@@ -133,7 +145,7 @@ function play(world: World, dice: SeededRandom, addresses: readonly string[]): O
   const meshes = [...world.planes].map(([key, plane]) => {
     // Some names are of one control plane only, some are of both and mean something else.
     const server = key.split(' ')[0] ?? '';
-    return new Mesh(plane, world, dice, () => ++serial, server);
+    return new Mesh(plane, world, dice, () => ++serial, server, server !== addresses[0]);
   });
   const client = (index: number): ModelClient => {
     const nodeId = nodes.length > 1 ? (dice.pick(nodes) ?? '') : `node-${index}`;
