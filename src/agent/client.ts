@@ -25,6 +25,8 @@ export class Client {
   account = '';
   /** Names that it asks for, of all types. */
   names = 0;
+  /** It is written to once there is room, whatever its time. */
+  isQueued = false;
   #view: View | undefined;
   #identity: NodeIdentity | undefined;
   readonly #patience: ClientPatience;
@@ -97,7 +99,8 @@ export class Client {
   /** When to look at this client again, on the monotonic clock in ms. */
   nextDeadlineMs(): number {
     if (!this.#view) return this.#firstRequestByMs;
-    // With a message on its way nothing else can be written, whatever its time.
+    // With a message on its way, or without room for one, nothing can be written.
+    if (this.isQueued) return this.#answerByMs;
     return this.#writing?.byMs ?? Math.min(this.stream.nextDeadlineMs(), this.#answerByMs);
   }
 

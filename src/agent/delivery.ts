@@ -26,6 +26,7 @@ export class Delivery {
     if (client.isWriting || !client.view) return;
     if (this.#bytesInFlight >= this.#bytesMax) {
       this.#waiting.add(client);
+      client.isQueued = true;
       return;
     }
     const message = client.stream.next(nowMs);
@@ -43,6 +44,7 @@ export class Delivery {
     const next: Client[] = [];
     if (this.#bytesInFlight < this.#bytesMax) {
       next.push(...this.#waiting);
+      for (const one of next) one.isQueued = false;
       this.#waiting.clear();
     }
     return next;

@@ -22,6 +22,25 @@ describe('nobody starves', () => {
     });
   }
 
+  test('R122: while there is no room, a removal whose time has come waits without a tick after the other', () => {
+    const harness = new CoreHarness({ responseBytesInFlightMax: 1 });
+    const [greedy, waiting] = [harness.client('delta'), harness.client('delta')];
+    for (const client of [greedy, waiting]) client.send({ typeUrl: clusterType });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) });
+    harness.advance(1_000);
+    for (const client of [greedy, waiting]) for (const message of client.inbox.splice(0)) client.ack(message);
+    harness.respond(clusterType, { removed: ['b'] });
+    greedy.isReading = false;
+    harness.respond(clusterType, { resources: resources(clusterType, ['a'], 2) });
+    harness.advance(10_000); // It fails when ticks come to nothing.
+    assert.deepEqual(waiting.inbox, []);
+    greedy.read();
+    assert.deepEqual(
+      waiting.take(clusterType).flatMap(message => message.removed),
+      ['b'],
+    );
+  });
+
   /** A client with a cluster without endpoints and a route, all acknowledged. */
   function warmed(harness: CoreHarness, variant: 'sotw' | 'delta'): HarnessClient {
     const client = harness.client(variant);
