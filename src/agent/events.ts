@@ -1,7 +1,7 @@
 import type { DiskChange, Provenance, StoredView } from '../cache/stored.ts';
 import type { ClientEvent } from '../local-ads/server.ts';
 import type { ChannelEvent } from '../upstream/channel.ts';
-import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
+import type { Received, SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
 import type { StreamGroup } from '../xds/type-urls.ts';
 import type { Nonce, TypeUrl, Variant, ViewKey } from '../xds/types.ts';
 
@@ -160,3 +160,17 @@ export type Note =
       readonly action: 'serve' | 'warn' | 'withhold';
     }
   | { readonly kind: 'drain_started'; readonly clients: number };
+
+/** What is told of a response that was not taken in; undefined for one that was. */
+export function refusalNote(received: Received, group: StreamGroup): Note | undefined {
+  switch (received.kind) {
+    case 'broken':
+      return { kind: 'response_broken', group, reason: received.error };
+    case 'unasked':
+      return { kind: 'response_unasked', typeUrl: received.typeUrl };
+    case 'refused':
+      return { kind: 'response_refused', typeUrl: received.typeUrl, reason: received.error };
+    default:
+      return undefined;
+  }
+}

@@ -49,7 +49,8 @@ export class Intake {
       ? missingIn(store, resources).filter(name => this.#belongs(feed, name))
       : removed.filter(name => store.get(name));
     for (const name of names) type.heldRemovals.seen(name);
-    if (type.unproven.length > 0) {
+    if (type.unproven && isWhole && feed === type.main) type.unproven = undefined;
+    else if (type.unproven) {
       const came = new Set(names);
       type.unproven = type.unproven.filter(name => !came.has(name));
     }
@@ -104,8 +105,6 @@ export class Intake {
     const { store, interest } = type;
     const now = clock.monotonicMs;
     const fromRevision = store.revision;
-    // What outlived its TTL before it was served is a name that there is nothing of any more (R113).
-    for (const name of staged.store.expire(now)) staged.store.setAbsent(name, 'upstream');
     const resources = [...staged.store.entries()].map(entry => wireResourceOf(staged, entry, now));
     const names = resources.map(resource => resource.name);
     const isWhole = staged.store.isKnown && interest.isWildcard;
@@ -215,23 +214,24 @@ export class Intake {
     const gone = [...held, ...store.quarantined.keys()].filter(
       name => !seen.has(name) && !interest.isNamed(name) && this.#belongs(type.main, name),
     );
-    if (!this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs)) {
-      type.unproven = gone;
-      if (gone.length > 0) session.probe();
-    }
-    this.#markKnown(type);
-    this.#write(type, type.main.ledger.newestNonce, store.revision, [], wasKnown);
+    const isHeld = this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs);
+    if (wasKnown) this.#write(type, type.main.ledger.newestNonce, store.revision, [], wasKnown);
+    if (wasKnown && (isHeld || gone.length === 0)) return;
+    type.unproven = isHeld ? [] : gone;
+    session.probe();
   }
 
   /** The connection is alive, so that what a first answer has left out was not lost on the way. Returns whether clients have to be told. */
   proven(type: TypeView, nowMs: number): boolean {
-    const { store, unproven } = type;
-    if (unproven.length === 0) return false;
-    type.unproven = [];
+    const { store, interest, unproven } = type;
+    type.unproven = undefined;
+    if (!unproven || !interest.isWildcard) return false;
     const fromRevision = store.revision;
+    const wasKnown = store.isKnown;
     store.apply([], unproven, () => 'serve', 0, nowMs);
-    this.#write(type, undefined, fromRevision, [], store.isKnown);
-    return store.revision !== fromRevision;
+    this.#markKnown(type);
+    this.#write(type, type.main.ledger.newestNonce, fromRevision, [], wasKnown);
+    return store.revision !== fromRevision || !wasKnown;
   }
 
   /** Removals that were held back take effect. Returns whether there were any. */

@@ -3,6 +3,8 @@ import { forbidsCaching } from '../xds/resource-fields.ts';
 import type { Clock, ViewKey } from '../xds/types.ts';
 import { heldEntries, storedOf } from './disk-log.ts';
 import type { Note } from './events.ts';
+import type { Lane } from './lane.ts';
+import { severalServers } from './origin.ts';
 import { isWrittenByName, stateOf, type TypeView } from './type-view.ts';
 
 /**
@@ -57,6 +59,28 @@ export function restoreType(
     quarantined: store.quarantined.size,
     ageMs: freshness.ageMs(clock.wallMs) ?? 0,
   };
+}
+
+/**
+ * Has each stream go on at the server that it was at: the one whose content was confirmed last, since what another one had said before may be
+ * served on beside it (R109). What is restored is told to the server that it came from only.
+ */
+export function restoreServers(restored: readonly { readonly type: TypeView; readonly stored: StoredType }[]): void {
+  const newest = new Map<Lane, StoredType>();
+  for (const { type, stored } of restored) {
+    for (const { origin, lane } of type.feeds) origin.restored(lane.soleAddress);
+    if (stored.server === '') continue;
+    type.main.origin.restored(stored.server);
+    const { lane } = type.main;
+    const before = newest.get(lane);
+    if (!before || isNewer(stored, before)) newest.set(lane, stored);
+  }
+  for (const [lane, { server }] of newest) lane.restoredFrom(server);
+}
+
+function isNewer(one: StoredType, other: StoredType): boolean {
+  if (one.server === severalServers || other.server === severalServers) return other.server === severalServers;
+  return one.confirmedWallMs > other.confirmedWallMs;
 }
 
 /** What a view holds, to be kept while nobody uses it. What may not be cached stays behind (R26), and sets that are not whole come as names. */

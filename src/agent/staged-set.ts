@@ -5,8 +5,8 @@ import type { Received } from '../upstream/session-events.ts';
 import type { Clock, TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
 import { type GuardSettings, isShrunken } from './guard.ts';
-import type { Intake } from './intake.ts';
-import type { Staging } from './lane.ts';
+import type { Change, Intake } from './intake.ts';
+import type { Lane, Staging } from './lane.ts';
 import { Room, type RoomSettings } from './room.ts';
 import { SilenceReader } from './silence.ts';
 import { isWanted, type TypeView } from './type-view.ts';
@@ -87,6 +87,11 @@ export class StagedSet implements Staging {
   }
 
   /** Whether the server has said anything. */
+  /** The other server is alive: see {@link Intake.proven}. */
+  proven(nowMs: number): void {
+    for (const type of this.#types.values()) this.#intake.proven(type, nowMs);
+  }
+
   get isHeard(): boolean {
     for (const type of this.#types.values()) if (isHeard(type)) return true;
     return false;
@@ -134,6 +139,10 @@ export class StagedSet implements Staging {
 
   /** Lets time pass. */
   tick(nowMs: number): void {
+    // What outlived its TTL was answered, and is a name that there is nothing of any more (R113).
+    for (const { store } of this.#types.values()) {
+      for (const name of store.expire(nowMs)) store.setAbsent(name, 'upstream');
+    }
     this.#silence.read(this.#session, nowMs);
   }
 
@@ -168,6 +177,31 @@ export class StagedSet implements Staging {
 }
 
 /** Whether the server has answered for a type. */
-export function isHeard({ freshness }: TypeView): boolean {
+function isHeard({ freshness }: TypeView): boolean {
   return freshness.provenance === 'upstream';
+}
+
+/**
+ * What another server has said takes the place of what is served.
+ *
+ * @param types those that are served
+ * @returns what changed, and the types of which it has said nothing although they are wanted
+ */
+export function takeOverSet(
+  { lane, from, set }: { readonly lane: Lane; readonly from: Session; readonly set: StagedSet },
+  types: ReadonlyMap<TypeUrl, TypeView>,
+  intake: Intake,
+  clock: Clock,
+): { readonly changes: readonly Change[]; readonly open: readonly string[] } {
+  const changes: Change[] = [];
+  const open: string[] = [];
+  for (const staged of set.types()) {
+    const type = types.get(staged.typeUrl);
+    const feed = type?.feeds.find(one => one.lane === lane);
+    if (!type || !feed) continue;
+    if (isHeard(staged)) changes.push(intake.takeOver(type, feed, staged, clock));
+    else if (from.types.isWanted(staged.typeUrl)) open.push(type.store.traits.shortName);
+    staged.store.dispose();
+  }
+  return { changes, open };
 }

@@ -115,7 +115,7 @@ export class TypeFactory {
       noncePrefix: `${(this.#made++).toString(36)}-`,
       upstreamVersion: '',
       newestNonce: undefined,
-      unproven: [],
+      unproven: undefined,
       isStaged,
     };
   }

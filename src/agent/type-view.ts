@@ -32,10 +32,10 @@ export interface TypeView extends TypeSource {
   /** It is the set of another server, which is not served yet. */
   readonly isStaged: boolean;
   /**
-   * Names that a first answer lacks, whose end only silence has told: they go once the connection has proven to be alive, since the rest of the
-   * answer may be lost on the way.
+   * Names that a first answer lacks, whose end only silence has told: they go, and the list counts as whole, once the connection has proven to be
+   * alive, since the rest of the answer may be lost on the way. Undefined while there is no such answer.
    */
-  unproven: readonly string[];
+  unproven: readonly string[] | undefined;
   /** When rows of names that nobody wants go from the disk, monotonic in ms; Infinity for not at all. */
   leftoversUntilMs: number;
 }
@@ -50,6 +50,14 @@ export function verdictsDueMs({ feeds }: TypeView): number {
   let deadline = Infinity;
   for (const { ledger } of feeds) deadline = Math.min(deadline, ledger.nextDeadlineMs());
   return deadline;
+}
+
+/** When a type is to be looked at by time alone, on the monotonic clock in ms. @param mayGiveUp what nobody wants may be dropped */
+export function typeDueMs(type: TypeView, mayGiveUp: boolean): number {
+  const { interest, trials, store, heldRemovals, freshness, leftoversUntilMs, awaitedUntilMs = Infinity } = type;
+  const unwantedMs = mayGiveUp ? Math.min(interest.nextDeadlineMs(), leftoversUntilMs) : Infinity;
+  const heardMs = Math.min(verdictsDueMs(type), trials.nextDeadlineMs(), awaitedUntilMs);
+  return Math.min(unwantedMs, heardMs, store.deadlines.nextMs, heldRemovals.untilMs, freshness.nextDeadlineMs);
 }
 
 /** Whether upstream could be told of everything: whoever is asked for something has an open stream. */

@@ -4,20 +4,20 @@ import type { Random } from '../upstream/backoff.ts';
 import type { Session } from '../upstream/session.ts';
 import type { Received, UpstreamEffect } from '../upstream/session-events.ts';
 import { type Clock, grpcCode, type Nonce, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
-import type { Note } from './events.ts';
+import { type Note, refusalNote } from './events.ts';
 import type { Feed } from './feed.ts';
 import { type FreshnessSettings, FreshnessWatch } from './freshness-watch.ts';
 import type { GuardSettings } from './guard.ts';
 import { type Change, Intake } from './intake.ts';
 import { InterestFlow, type InterestSettings } from './interest-flow.ts';
 import type { Lane } from './lane.ts';
-import { restoreType } from './restore.ts';
+import { restoreServers, restoreType } from './restore.ts';
 import { Room, type RoomSettings } from './room.ts';
 import { SilenceReader } from './silence.ts';
-import { isHeard, StagedSet, type StagedType } from './staged-set.ts';
+import { StagedSet, type StagedType, takeOverSet } from './staged-set.ts';
 import { Streams, type StreamsSettings } from './streams.ts';
 import { TypeFactory, type TypeSettings, type ViewTiers } from './type-factory.ts';
-import { dropLeftovers, isReachable, stateOf, type TypeView, verdictsDueMs } from './type-view.ts';
+import { dropLeftovers, isReachable, stateOf, type TypeView, typeDueMs } from './type-view.ts';
 
 /** What a view is made with. */
 export interface ViewSettings
@@ -104,18 +104,17 @@ export class View {
   /** Takes over what an earlier process, or a seed, had. Only into a view that has nothing yet. */
   restore(stored: StoredView, clock: Clock): void {
     const untilMs = clock.monotonicMs + this.#settings.restoredLingerMs;
-    for (const one of stored.types.slice(0, this.#settings.viewTypesMax)) {
+    const all = stored.types.slice(0, this.#settings.viewTypesMax);
+    for (const one of all) {
       const type = this.type(one.typeUrl);
       this.#notes.push(restoreType(type, one, stored.provenance, untilMs, clock));
-      for (const { origin, lane } of type.feeds) origin.restored(lane.soleAddress);
-      if (one.server !== '') type.main.origin.restored(one.server);
-      type.main.lane.restoredFrom(one.server);
       if (this.#settings.startup === 'prefer-upstream') {
         type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
       }
       // The disk does not have it as this view's yet.
       if (stored.provenance === 'seed' || stored.isCopy) type.disk?.reset(undefined, stateOf(type));
     }
+    restoreServers(all.map(one => ({ type: this.type(one.typeUrl), stored: one })));
     this.#isHint = this.node.equals(stored.node);
     this.#watch.refresh(this.types.values(), clock);
   }
@@ -229,15 +228,9 @@ export class View {
     const from = lane.active;
     this.#lost(from);
     const { set, effects } = lane.switchOver(clock);
-    const open: string[] = [];
-    for (const staged of set.types()) {
-      const type = this.types.get(staged.typeUrl);
-      const feed = type?.feeds.find(one => one.lane === lane);
-      if (!type || !feed) continue;
-      if (isHeard(staged)) this.#changes.push(this.#intake.takeOver(type, feed, staged, clock));
-      else if (from.types.isWanted(staged.typeUrl)) open.push(type.store.traits.shortName);
-      staged.store.dispose();
-    }
+    set.tick(clock.monotonicMs);
+    const { changes, open } = takeOverSet({ lane, from, set }, this.types, this.#intake, clock);
+    this.#changes.push(...changes);
     // It was refused while the other server still gave it.
     for (const typeUrl of [...lane.typeUrls()]) {
       const type = this.types.get(typeUrl);
@@ -273,21 +266,24 @@ export class View {
     clock: Clock,
   ): { change?: Change; effects: UpstreamEffect[] } {
     const { received, effects } = session.received(streamId, bytes, clock.monotonicMs, clock.wallMs);
+    const note = refusalNote(received, session.group);
+    if (note) this.#notes.push(note);
     const lane = this.#streams.laneOf(session);
     if (lane.active !== session) {
       lane.candidate?.set.take(received, clock);
-      this.#noteReceived(session, received);
       if (received.kind !== 'broken') return { effects };
       lane.candidateClosed({ code: grpcCode.internal, message: received.error }, clock.monotonicMs, clock.wallMs);
       return { effects };
     }
-    const change = this.#take(session, received, clock);
+    const change = received.kind === 'accepted' ? this.#accepted(session, received, clock) : undefined;
     if (received.kind === 'broken') this.#lost(session);
     return change ? { change, effects } : { effects };
   }
 
   /** The server of a stream is alive. Returns the types whose clients have to be told something. */
   alive(session: Session, clock: Clock): TypeView[] {
+    const { candidate } = this.#streams.laneOf(session);
+    if (candidate?.session === session) candidate.set.proven(clock.monotonicMs);
     const types = [...this.types.values()].filter(type => type.main.session === session);
     return types.filter(type => this.#intake.proven(type, clock.monotonicMs));
   }
@@ -325,7 +321,7 @@ export class View {
       feed.ledger.clear();
       if (feed === type.main) {
         type.heldRemovals.lost();
-        type.unproven = [];
+        type.unproven = undefined;
       }
       type.disk?.decideAll();
     }
@@ -379,13 +375,7 @@ export class View {
 
   nextDeadlineMs(): number {
     let deadline = this.#streams.nextDeadlineMs();
-    for (const type of this.types.values()) {
-      const { interest, trials, store, heldRemovals, freshness } = type;
-      if (this.#mayGiveUp(type)) deadline = Math.min(deadline, interest.nextDeadlineMs(), type.leftoversUntilMs);
-      deadline = Math.min(deadline, verdictsDueMs(type), trials.nextDeadlineMs(), store.deadlines.nextMs);
-      deadline = Math.min(deadline, heldRemovals.untilMs, freshness.nextDeadlineMs);
-      deadline = Math.min(deadline, type.awaitedUntilMs ?? Infinity);
-    }
+    for (const type of this.types.values()) deadline = Math.min(deadline, typeDueMs(type, this.#mayGiveUp(type)));
     return Math.min(deadline, this.#watch.confirmAtMs);
   }
 
@@ -393,20 +383,6 @@ export class View {
     const type = this.type(received.response.typeUrl);
     const feed = type.feeds.find(one => one.session === session) ?? type.main;
     return this.#intake.apply(type, feed, received, clock);
-  }
-
-  #take(session: Session, received: Received, clock: Clock): Change | undefined {
-    this.#noteReceived(session, received);
-    return received.kind === 'accepted' ? this.#accepted(session, received, clock) : undefined;
-  }
-
-  #noteReceived({ group }: Session, received: Received): void {
-    const { kind } = received;
-    if (kind === 'broken') this.#notes.push({ kind: 'response_broken', group, reason: received.error });
-    else if (kind === 'unasked') this.#notes.push({ kind: 'response_unasked', typeUrl: received.typeUrl });
-    else if (kind === 'refused') {
-      this.#notes.push({ kind: 'response_refused', typeUrl: received.typeUrl, reason: received.error });
-    }
   }
 
   /** An operator lets pass what the guard holds back; of all types without `typeUrl`. Returns the types concerned. */

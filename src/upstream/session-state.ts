@@ -4,6 +4,7 @@ import type { TypeUrl, Variant } from '../xds/types.ts';
 import type { ResponseError } from '../xds/wire-response.ts';
 import type { AnswerTiming, AnswerTracker } from './answer-tracker.ts';
 import type { HeldState, Interest } from './interest.ts';
+import type { LivenessProbe } from './liveness-probe.ts';
 import type { Subscription } from './subscription.ts';
 
 /** Everything a session is told once. */
@@ -63,7 +64,7 @@ export type Phase =
       isWriting: boolean;
       isNodeSent: boolean;
       hasResponse: boolean;
-      isProbeDue: boolean;
+      readonly probe: LivenessProbe;
     }
   | { readonly kind: 'backoff'; readonly untilMs: number };
 

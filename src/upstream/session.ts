@@ -6,6 +6,7 @@ import type { Verdicts } from './answer-tracker.ts';
 import { asideNames } from './aside-names.ts';
 import { Backoff, type Random } from './backoff.ts';
 import { type ClientReports, reportRequest, ToldReports } from './client-reports.ts';
+import { LivenessProbe } from './liveness-probe.ts';
 import { Renewal } from './renewal.ts';
 import type { Received, SessionNote, UpstreamEffect } from './session-events.ts';
 import { fitting, type Phase, type SessionSettings } from './session-state.ts';
@@ -119,7 +120,12 @@ export class Session {
 
   /** Silence is about to be read as an end: asks whether the connection is alive, or has only lost the rest. */
   probe(): void {
-    if (this.#phase.kind === 'open') this.#phase.isProbeDue = true;
+    if (this.#phase.kind === 'open') this.#phase.probe.want();
+  }
+
+  /** It is. */
+  alive(streamId: number): void {
+    if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#phase.probe.answered();
   }
 
   /** Since when there has been no stream that stands, monotonic in ms; undefined while there is one, and before the first attempt. */
@@ -200,7 +206,7 @@ export class Session {
       isWriting: false,
       isNodeSent: false,
       hasResponse: false,
-      isProbeDue: false,
+      probe: new LivenessProbe(),
     };
     this.#renewal = new Renewal(this.#settings.recycleMs, this.#random, nowMs);
     this.#history.openedWallMs = wallMs;
@@ -312,8 +318,9 @@ export class Session {
   nextDeadlineMs(): number {
     if (this.#phase.kind === 'backoff') return this.types.isAnythingWanted ? this.#phase.untilMs : Infinity;
     if (this.#phase.kind !== 'open') return Infinity;
-    const { deltaRetryAtMs } = this.#variant;
-    return Math.min(deltaRetryAtMs, this.#renewal.nextDeadlineMs(), this.types.nextDeadlineMs(this.#phase.isWriting));
+    const { isWriting, probe } = this.#phase;
+    const ownMs = Math.min(this.#variant.deltaRetryAtMs, this.#renewal.nextDeadlineMs(), probe.nextDeadlineMs());
+    return Math.min(ownMs, this.types.nextDeadlineMs(isWriting));
   }
 
   /** Whether the server is there at the moment. */
@@ -340,8 +347,7 @@ export class Session {
 
   #go(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
     const effects = this.#write(phase, nowMs, wallMs);
-    if (!phase.isProbeDue || this.#phase !== phase) return effects;
-    phase.isProbeDue = false;
+    if (this.#phase !== phase || !phase.probe.take(nowMs)) return effects;
     return [...effects, { kind: 'probe_upstream', streamId: phase.streamId }];
   }
 
