@@ -140,10 +140,11 @@ export class UpstreamCredentials implements Identification {
 
   scrub(text: string): string {
     let scrubbed = text.replace(controls, ' ').trim();
-    const hidden = [this.#token?.text, this.#lastToken, ...this.#settings.headers.values()];
-    for (const secret of hidden) {
-      if (secret !== undefined && secret.length >= hiddenCharsMin) scrubbed = scrubbed.replaceAll(secret, '(withheld)');
-    }
+    const hidden = [this.#token?.text, this.#lastToken, ...this.#settings.headers.values()]
+      .filter(secret => secret !== undefined && secret.length >= hiddenCharsMin)
+      // One may be a part of another.
+      .toSorted((one = '', other = '') => other.length - one.length);
+    for (const secret of hidden) if (secret !== undefined) scrubbed = scrubbed.replaceAll(secret, '(withheld)');
     return scrubbed;
   }
 

@@ -33,9 +33,13 @@ export function dialWords(message: string, { isTls, certificate }: DialSide): Di
   let words = message.replace(opensslLine, '$1');
   for (const wrapping of wrappings) words = words.replace(wrapping, '');
   const over = (text: string): DialWords => ({ words: text, isOverServer: false });
+  const isMute = /^(?:Failed to connect|.*socket hang up|.*ECONNRESET)/.test(words);
   if (!isTls) {
-    const isMute = /^(?:Failed to connect|.*socket hang up|.*ECONNRESET)/.test(words);
     return over(isMute ? `${words} (does it want TLS? setting upstreamTlsCa)` : words);
+  }
+  if (isMute) {
+    const shown = certificate === undefined ? '' : `, ${certificate}`;
+    return over(`${words} (does it take our certificate${shown}? settings upstreamTlsCert, upstreamTlsKey)`);
   }
   if (refusals.test(words)) {
     if (certificate === undefined) {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import type { ConnectionPool, PooledStream } from '../../src/upstream/connection-pool.ts';
+import { credentials, Metadata, Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
+import type { ConnectionPool, Identification, PooledStream } from '../../src/upstream/connection-pool.ts';
 import { GoControlPlane } from '../support/go-control-plane.ts';
 import { buildPeers } from '../support/peers.ts';
 import { testPool } from '../support/test-pool.ts';
@@ -136,6 +136,36 @@ describe('connection pool', () => {
     stream.cancel();
   });
 
+  for (const [phase, made] of [
+    ['its certificates are read', Promise.resolve(credentials.createInsecure())],
+    ['it is dialled', credentials.createInsecure()],
+  ] as const) {
+    test(`a connection that is renewed while ${phase} serves who waits for it, and nobody later`, async t => {
+      const { server, port, peers } = await echoServer(undefined);
+      t.after(() => server.forceShutdown());
+      const pool = testPool({}, identifiedBy(made));
+      const address = `127.0.0.1:${port}`;
+      const first = talk(pool, address, 'a');
+      pool.renew();
+      const streams = [await first, await talk(pool, address, 'b'), await talk(pool, address, 'c')];
+      assert.equal(peers.size, 2);
+      for (const stream of streams) stream.cancel();
+      assert.equal(pool.size, 0);
+    });
+  }
+
+  test('a dial that fails is explained, what is wrong with our own files is not; neither is told unscrubbed', async () => {
+    const { server, port } = await echoServer(undefined);
+    server.forceShutdown();
+    const address = `127.0.0.1:${port}`;
+    const dialled = talk(testPool({}, identifiedBy(credentials.createInsecure())), address, 'a');
+    await assert.rejects(dialled, /14 scrubbed: explained: .*ECONNREFUSED/);
+    const unread = Promise.reject(new Error('cannot read /x'));
+    await assert.rejects(talk(testPool({}, identifiedBy(unread)), address, 'a'), {
+      message: '14 scrubbed: cannot read /x',
+    });
+  });
+
   test('R121: a server that complains about pings is pinged more rarely, and that is remembered', {
     skip: 'missing' in peers ? peers.missing : false,
   }, async t => {
@@ -157,6 +187,17 @@ describe('connection pool', () => {
     assert.equal(outcome, 'stands');
   });
 });
+
+/** Who dials with these credentials, and leaves marks in words. */
+function identifiedBy(made: ReturnType<Identification['credentials']>): Identification {
+  return {
+    credentials: () => made,
+    serverName: () => undefined,
+    headers: () => new Metadata(),
+    explain: async (_, message) => `explained: ${message}`,
+    scrub: text => `scrubbed: ${text}`,
+  };
+}
 
 /** Opens a stream that says nothing; resolves to the status that ends it. */
 function ended(pool: ConnectionPool, address: string): Promise<readonly [code: number, message: string]> {

@@ -95,7 +95,7 @@ describe('TLS towards the control plane', { concurrency: 1 }, () => {
     new RawClient(t, wrong.address, 'delta').ask({ typeUrl: clusterType, nodeId });
     assert.match(
       await logged(wrong, /cannot reach the control plane/),
-      /is for dns:istiod\.istio-system\.svc, spiffe:\S+, expected localhost \(settings upstreamTlsServerName, upstreamTlsSan\)/,
+      /is for dns:istiod\.istio-system\.svc, spiffe:\S+, expected localhost \(settings upstreamTlsServerName, upstreamTlsSan\) \{/,
     );
     const unwanted = await startTestAgent(t, upstream, { ...tls, 'upstream-tls-san': 'spiffe://mesh/other' });
     new RawClient(t, unwanted.address, 'delta').ask({ typeUrl: clusterType, nodeId });
@@ -161,8 +161,10 @@ describe('tokens for the control plane', { concurrency: 1 }, () => {
     const [old, fresh] = [jwt(Date.now() - 60_000), jwt(Date.now() + 3_600_000)];
     writeFileSync(file, `${old}\n`);
     const plane = new RawControlPlane(t);
-    plane.authenticate = headers =>
-      headers.get('authorization')[0] === `Bearer ${fresh}` ? undefined : 'the token has expired';
+    plane.authenticate = headers => {
+      const [authorization] = headers.get('authorization');
+      return authorization === `Bearer ${fresh}` ? undefined : `the token has expired: ${authorization}`;
+    };
     const agent = await startTestAgent(t, await plane.start(), {
       'upstream-token-file': file,
       'upstream-headers': 'clusterid=east',
@@ -177,6 +179,7 @@ describe('tokens for the control plane', { concurrency: 1 }, () => {
     };
     assert.ok(Date.now() - (status.upstreams[0]?.unauthenticatedSinceWallMs ?? 0) < 10_000);
     await logged(agent, /token for the control plane has expired/);
+    await logged(agent, /the token has expired: Bearer \(withheld\)/);
     writeFileSync(file, fresh);
     const stream = await plane.answer(clusterType, resources(clusterType, ['a']));
     assert.equal((await client.next()).resources.length, 1);
