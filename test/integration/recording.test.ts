@@ -17,7 +17,7 @@ import { resources } from '../support/core-harness.ts';
 import { decodeTestResponse } from '../support/messages.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RawControlPlane, type UpstreamStream } from '../support/raw-control-plane.ts';
-import { runWeir } from '../support/weir-process.ts';
+import { type Outcome, runWeir } from '../support/weir-process.ts';
 
 const waitMs = 10_000;
 const key = '-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n';
@@ -179,6 +179,32 @@ describe('record and replay', { concurrency: 1 }, () => {
       JSON.parse(found.stdout).differences.map((one: { said: string }) => one.said),
       [`the first request for ${endpointType}`],
     );
+  });
+
+  test('weir record to a reader that has seen enough ends soon, and without a trace', async t => {
+    const folder = makeFolder();
+    t.after(() => removeFolder(folder));
+    const controlPlane = new RawControlPlane(t);
+    const cacheDir = join(folder, 'cache');
+    const { address } = await startTestAgent(t, await controlPlane.start(), { 'cache-dir': cacheDir });
+    const client = new RawClient(t, address, 'delta');
+    client.ask({ typeUrl: clusterType, nodeId: 'node' });
+    await controlPlane.answer(clusterType, resources(clusterType, ['a']));
+    await client.next();
+    let outcome: Outcome | undefined;
+    const args = ['record', '--cache-dir', cacheDir, '--out', '-', '--for', '50s'];
+    void runWeir(args, {}, text => text.includes('"kind":"request"')).then(ended => {
+      outcome = ended;
+    });
+    let version = 1;
+    const { status, stderr } = await waitFor('the end of the recording', waitMs, () => {
+      const [stream] = controlPlane.openStreams;
+      version++;
+      if (stream) controlPlane.respond(stream, clusterType, { resources: resources(clusterType, ['a'], version) });
+      return outcome;
+    });
+    assert.equal(status, 0);
+    assert.match(stderr, /^Recorded to -: 1 streams, .* It ended: as asked\.\n$/);
   });
 
   test('what cannot be recorded or replayed is said in one line', async t => {

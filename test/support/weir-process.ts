@@ -16,18 +16,30 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs a command to its end while this process goes on, so that it may answer. */
+/**
+ * Runs a command to its end while this process goes on, so that it may answer.
+ *
+ * @param isEnough what it has printed on stdout is enough: nobody reads on, as behind `| head`
+ */
 export async function runWeir(
   args: readonly string[],
   variables: Readonly<Record<string, string>> = {},
+  isEnough: (stdout: string) => boolean = () => false,
 ): Promise<Outcome> {
   const child = spawn(node, [...script, ...args], { env: { ...environment, ...variables }, timeout: 60_000 });
-  const read = async (stream: NodeJS.ReadableStream): Promise<string> => {
+  const read = async (stream: NodeJS.ReadableStream, isOver: (text: string) => boolean): Promise<string> => {
     let text = '';
-    for await (const chunk of stream) text += String(chunk);
+    for await (const chunk of stream) {
+      text += String(chunk);
+      if (isOver(text)) break;
+    }
     return text;
   };
-  const [stdout, stderr, [status]] = await Promise.all([read(child.stdout), read(child.stderr), once(child, 'exit')]);
+  const [stdout, stderr, [status]] = await Promise.all([
+    read(child.stdout, isEnough),
+    read(child.stderr, () => false),
+    once(child, 'exit'),
+  ]);
   return { status, stdout, stderr };
 }
 

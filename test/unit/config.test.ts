@@ -7,6 +7,7 @@ import { nearest, type Resolution, resolveSettings } from '../../src/agent/confi
 import { localListeners } from '../../src/agent/core-settings.ts';
 import { AgentError, exitCodes } from '../../src/agent/errors.ts';
 import type { Settings } from '../../src/agent/settings.ts';
+import { upstreamWarnings } from '../../src/agent/upstream-check.ts';
 import { readConfigFile } from '../../src/cli/config-file.ts';
 
 interface Given {
@@ -48,6 +49,21 @@ test('an upstream that is an address of the agent itself is a problem, however i
     assert.deepEqual(more, []);
   }
   settingsOf({ flags: { '--upstream': '127.0.0.1:15911' } });
+});
+
+test('a token that goes over the network in the clear is warned of, to control planes of authorities, too', () => {
+  const flags = { '--upstream': 'unix:/run/istiod,127.0.0.1:1', '--authorities': 'away=10.0.0.1:18000' };
+  const token = { '--upstream-token-file': '/token' };
+  assert.deepEqual(upstreamWarnings(settingsOf({ flags: { ...flags, ...token } })), [
+    'the token goes to 10.0.0.1:18000 in the clear, where others may read it (setting upstreamTlsCa)',
+  ]);
+  for (const harmless of [
+    flags,
+    { ...flags, ...token, '--upstream-tls-ca': 'system' },
+    { ...flags, ...token, '--authorities': '' },
+  ]) {
+    assert.deepEqual(upstreamWarnings(settingsOf({ flags: harmless })), []);
+  }
 });
 
 test('headers that cannot be sent are problems, and no value is quoted', () => {

@@ -1,50 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/type-urls.ts';
-import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
-import { CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
+import { grpcCode } from '../../src/xds/types.ts';
+import { CoreHarness, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
-
-const [primary, secondary] = ['primary:1', 'secondary:1'];
-const addresses = [primary, secondary];
-
-/** Names of clusters, listeners and routes that one control plane has: those of the other are spelled otherwise. */
-const of = (server: string, ...names: readonly string[]): string[] => names.map(name => `${server[0]}-${name}`);
-
-/** A harness with two control planes, a client of everything, and the content of the first served. */
-function begun(variant: Variant = 'delta', disk?: MemoryDisk): { harness: CoreHarness; client: HarnessClient } {
-  const harness = new CoreHarness({ addresses, variant }, disk);
-  const client = harness.client(variant);
-  client.send({ typeUrl: clusterType, names: [] });
-  client.send({ typeUrl: listenerType, names: [] });
-  answer(harness, primary, clusterType, of(primary, 'a', 'b'));
-  answer(harness, primary, listenerType, of(primary, 'l'));
-  settle(harness, client);
-  return { harness, client };
-}
-
-function answer(harness: CoreHarness, address: string, typeUrl: TypeUrl, names: readonly string[], payload = 1): void {
-  harness.respond(typeUrl, { resources: resources(typeUrl, names, payload) }, harness.upstreamAt(address));
-}
-
-/** Lets the quiet time pass and the client accept what it was sent. Returns what that was: names by type, in order. */
-function settle(harness: CoreHarness, client: HarnessClient): string[] {
-  const told: string[] = [];
-  for (let round = 0; round < 4; round++) {
-    for (const message of client.inbox.splice(0)) {
-      told.push(...namesOf(message), ...message.removed.map(name => `-${name}`));
-      client.ack(message);
-    }
-    harness.advance(400);
-  }
-  return told;
-}
-
-/** The primary goes, for good or until the test says otherwise. */
-function losePrimary(harness: CoreHarness): void {
-  harness.unreachable.add(primary);
-  harness.cut(harness.upstreamAt(primary)?.streamId);
-}
+import { addresses, answer, begun, losePrimary, of, primary, secondary, settle } from '../support/two-servers.ts';
 
 describe('failover', () => {
   for (const variant of ['delta', 'sotw'] as const) {
@@ -222,6 +182,7 @@ describe('failover', () => {
         ['other:1', 0],
       ],
     );
+    assert.equal([...after.core.views()][0]?.streams.mainAddress, 'other:1', 'load reports go there, too');
     answer(after, 'other:1', clusterType, ['o-a']);
     assert.deepEqual(settle(after, client), []);
     answer(after, 'other:1', listenerType, ['o-l']);
@@ -253,7 +214,17 @@ describe('failover', () => {
     harness.advance(9_500);
     answer(harness, secondary, clusterType, of(secondary, 'a'));
     harness.endUpstream(harness.upstreamAt(secondary)?.streamId ?? 0, grpcCode.permissionDenied);
+    harness.requests.length = 0;
+    const isIsolated = () => harness.notes.some(note => note.kind === 'type_isolated');
     harness.advance(20_000);
-    assert.ok(harness.notes.some(note => note.kind === 'type_isolated'));
+    assert.equal(isIsolated(), false, 'the primary may come back and give it');
+    assert.deepEqual(
+      harness.requests.filter(one => one.address === secondary).map(one => one.typeUrl),
+      [clusterType, listenerType],
+    );
+    answer(harness, secondary, clusterType, of(secondary, 'a'));
+    answer(harness, secondary, listenerType, of(secondary, 'l'));
+    settle(harness, client);
+    assert.ok(isIsolated());
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Authorities } from '../../src/agent/authorities.ts';
 import type { CoreSettings } from '../../src/agent/core.ts';
 import { type GuardSettings, HeldRemovals, judge, type Shrinkage } from '../../src/agent/guard.ts';
 import { clusterType, endpointType, listenerType } from '../../src/xds/type-urls.ts';
@@ -7,6 +8,7 @@ import type { TypeUrl, Variant } from '../../src/xds/types.ts';
 import { givenNow, notesOf, restartedOffline, upstreamReturns } from '../support/answers.ts';
 import { CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { answer, begun, losePrimary, of, primary, secondary, settle } from '../support/two-servers.ts';
 
 // Lists that shrink suspiciously soon after a connect (R79, R110).
 
@@ -73,8 +75,8 @@ describe('removals that are held', () => {
   test('R79: they wait until the first of their times, and are taken once', () => {
     const held = new HeldRemovals();
     assert.deepEqual([held.size, held.untilMs, held.take()], [0, Infinity, []]);
-    held.hold(['a', 'b'], false, 100);
-    held.hold(['b', 'c'], false, 200);
+    held.hold(['a', 'b'], false, 0, 100);
+    held.hold(['b', 'c'], false, 100, 100);
     assert.deepEqual([held.size, held.untilMs, held.has('c'), held.has('x')], [3, 100, true, false]);
     assert.deepEqual(held.take().sort(), ['a', 'b', 'c']);
     assert.deepEqual([held.size, held.untilMs, held.take()], [0, Infinity, []]);
@@ -82,16 +84,28 @@ describe('removals that are held', () => {
 
   test('R79: a whole list replaces what was held without a longer grace; a name that is seen again is free', () => {
     const held = new HeldRemovals();
-    held.hold(['a', 'b', 'c'], true, 100);
-    held.hold(['b', 'c'], true, 200);
+    held.hold(['a', 'b', 'c'], true, 0, 100);
+    held.hold(['b', 'c'], true, 100, 100);
     assert.deepEqual([held.has('a'), held.untilMs], [false, 100]);
     held.seen('b');
     held.seen('unknown');
     assert.equal(held.untilMs, 100);
     held.seen('c');
     assert.deepEqual([held.size, held.untilMs], [0, Infinity]);
-    held.hold([], true, 300);
+    held.hold([], true, 200, 100);
     assert.equal(held.untilMs, Infinity);
+  });
+
+  test('R79: over a lost stream the grace goes on, but not from one that was long ago', () => {
+    const held = new HeldRemovals();
+    held.hold(['a'], true, 0, 100);
+    held.lost();
+    assert.deepEqual([held.size, held.untilMs], [0, Infinity]);
+    held.hold(['a'], true, 90, 100);
+    assert.equal(held.untilMs, 100);
+    held.lost();
+    held.hold(['a'], true, 201, 100);
+    assert.equal(held.untilMs, 301);
   });
 });
 
@@ -207,6 +221,20 @@ describe('the guard', () => {
       assert.deepEqual(Object.keys(givenNow(harness) ?? {}).sort(), names);
     });
 
+    test(`R79: ${variant}: the grace goes on over streams that upstream ends and opens anew, each with the same list`, () => {
+      const { harness, client } = reconnected(variant, {});
+      shrink(harness, ['e']);
+      harness.advance(20_000);
+      assert.deepEqual(client.inbox, []);
+      harness.post({ kind: 'upstream_leaving', streamId: harness.upstream?.streamId ?? 0 });
+      harness.advance(1_000);
+      shrink(harness, ['e']);
+      harness.advance(8_900);
+      assert.deepEqual(client.inbox, []);
+      harness.advance(1_100);
+      assert.deepEqual(removedBy(client), ['a', 'b', 'c', 'd']);
+    });
+
     test(`R79: ${variant}: the first list of all is never suspicious, and neither is that of a type by names`, () => {
       const harness = new CoreHarness({ variant, guard: 'hold' });
       const client = harness.client('delta', 'n0');
@@ -228,6 +256,35 @@ describe('the guard', () => {
       assert.deepEqual(Object.keys(givenNow(restartedOffline(disk)) ?? {}), ['a']);
     });
   }
+
+  test('R79 R34: what is held of the main control plane stays held when the stream of an authority is lost', () => {
+    const authorities = new Authorities(new Map([['away', ['away:1']]]));
+    const { harness, client } = reconnected('delta', { authorities });
+    const main = harness.upstream;
+    client.send({ typeUrl: endpointType, names: ['xdstp://away/envoy.config.endpoint.v3.ClusterLoadAssignment/id'] });
+    harness.respond(clusterType, { removed: ['a', 'b', 'c', 'd'] }, main);
+    harness.cut(harness.upstreamAt('away:1')?.streamId);
+    harness.advance(29_900);
+    assert.deepEqual(removedBy(client), []);
+    harness.advance(1_100);
+    assert.deepEqual(removedBy(client), ['a', 'b', 'c', 'd']);
+  });
+
+  test('R79 R109: hold: the set of another control plane that shrinks while it is staged is taken when the grace is over, removals and all', () => {
+    const { harness, client } = begun('delta', undefined, { guard: 'hold' });
+    answer(harness, primary, clusterType, of(primary, 'c'));
+    settle(harness, client);
+    losePrimary(harness);
+    harness.advance(9_500);
+    answer(harness, secondary, clusterType, of(primary, 'a', 'b', 'c'));
+    harness.advance(500);
+    harness.respond(clusterType, { removed: of(primary, 'a', 'b') }, harness.upstreamAt(secondary));
+    harness.advance(500);
+    answer(harness, secondary, listenerType, of(primary, 'l'), 2);
+    assert.deepEqual(settle(harness, client), [], 'what is held is served meanwhile');
+    harness.advance(30_000);
+    assert.deepEqual(settle(harness, client), ['p-l', '-p-a', '-p-b']);
+  });
 
   test('R79 R108: without a resume the first complete answer to a wildcard that lacks nearly all is held, too', () => {
     const { harness, client } = reconnected('delta', { isResuming: false });

@@ -74,7 +74,7 @@ test('what was saved is counted, and said in a line of weir status', () => {
     ignored: 0,
   };
   counters.observe({ ...applied, kind: 'response_applied', resources: 5, bytes: 100 * 1024 });
-  const note = { kind: 'stream_opening', variant: 'delta', address: 'cp:1' } as const;
+  const note = { kind: 'stream_opened', variant: 'delta', address: 'cp:1' } as const;
   counters.observe({ kind: 'upstream', group: 'main', note, isTrial: false });
   counters.requested(50);
   counters.requested(70);

@@ -18,6 +18,21 @@ describe('upstream session', () => {
     assert.equal(backoff.nextDelayMs(), 499);
   });
 
+  test('R111: a server that answers each stream and ends it with UNAUTHENTICATED is asked again after seconds, not at once', () => {
+    const harness = new CoreHarness();
+    harness.client('delta').send({ typeUrl: clusterType });
+    let streams = 0;
+    while (harness.nowMs < 60_000) {
+      for (; harness.upstream; streams++) {
+        assert.ok(streams < 60, `${streams} streams within ${harness.nowMs} ms`);
+        harness.respond(clusterType, { resources: resources(clusterType, ['a']) });
+        harness.endUpstream(harness.upstream.streamId, grpcCode.unauthenticated);
+      }
+      harness.advance(10);
+    }
+    assert.ok(streams >= 5, 'it is not given up');
+  });
+
   test('R75: Delta: a verdict and a subscription change are two requests', () => {
     const harness = new CoreHarness();
     const client = harness.client('delta');
