@@ -31,7 +31,7 @@ export function takeIn(view: View, event: ChannelEvent, clock: Clock): Heard {
     case 'upstream_response':
       return { ...view.received(session, streamId, event.bytes, clock), touched: [] };
     case 'upstream_alive':
-      session.alive(streamId);
+      session.alive(streamId, clock.monotonicMs);
       return { effects: [], touched: view.alive(session, clock) };
     case 'upstream_leaving':
       session.serverLeaves(streamId, clock.monotonicMs);

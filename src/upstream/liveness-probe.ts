@@ -4,8 +4,10 @@ const windowMs = 1_000;
 /** A question that is not answered is asked again after so many ms, until keepalive ends the connection. */
 const againMs = 1_000;
 
-/** When a stream's connection is asked whether it is alive, for whoever is about to read silence as an end. */
+/** When a stream's connection is asked whether it is alive, for whoever is about to read silence as a word. */
 export class LivenessProbe {
+  /** When it was alive last, monotonic in ms; -Infinity before anything was heard. */
+  aliveAtMs = -Infinity;
   #isDue = false;
   /** When the question was asked that is not answered yet, monotonic in ms. */
   #openSinceMs: number | undefined;
@@ -17,8 +19,14 @@ export class LivenessProbe {
     if (this.#openSinceMs === undefined) this.#isDue = true;
   }
 
-  answered(): void {
+  answered(nowMs: number): void {
     this.#openSinceMs = undefined;
+    this.aliveAtMs = nowMs;
+  }
+
+  /** Whether a question is about to be asked, or was asked and not answered. */
+  get isUnderWay(): boolean {
+    return this.#isDue || this.#openSinceMs !== undefined;
   }
 
   /** Whether to ask now. If so, it counts as asked. */

@@ -71,13 +71,22 @@ export type Phase =
 /** An upstream that stays silent for so long on a stream that stands has nothing newer than what was listed (R108), in ms. */
 const confirmingSilenceMs = 5_000;
 
-/** On an open stream: when what is held of a type counts as what upstream has, monotonic in ms; Infinity while it cannot. */
-export function linkConfirmedAtMs({ typeUrl, askedAs, askedAtMs, isAnswered, isResumed, tracker }: TypeLink): number {
-  if (askedAs === undefined) return Infinity;
-  // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
-  if (isAnswered) return tracker.isFirstAnswerOpen ? Infinity : askedAtMs;
-  // Silence speaks of what upstream was told that we hold (R108): of a whole list nothing in SotW, without a resume, or before a seed came.
+/**
+ * On an open stream: when silence counts as upstream's word that what is held of a type is what it has, if the connection is alive then; monotonic
+ * in ms, Infinity where silence says nothing.
+ */
+export function silenceSpeaksAtMs({ typeUrl, askedAs, askedAtMs, isAnswered, isResumed }: TypeLink): number {
+  if (askedAs === undefined || isAnswered) return Infinity;
+  // It speaks of what upstream was told that we hold (R108): of a whole list nothing in SotW, without a resume, or before a seed came.
   return isResumed || !traitsOf(typeUrl).isFullState ? askedAtMs + confirmingSilenceMs : Infinity;
+}
+
+/** On an open stream: when what is held of a type counts as what upstream has, monotonic in ms; Infinity while it cannot. */
+export function linkConfirmedAtMs(link: TypeLink, aliveAtMs: number): number {
+  // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
+  if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : link.askedAtMs;
+  const atMs = silenceSpeaksAtMs(link);
+  return aliveAtMs >= atMs ? atMs : Infinity;
 }
 
 /** A response, or why there is no room for it, in which case nothing of it is taken in (R123). */

@@ -124,8 +124,8 @@ export class Session {
   }
 
   /** It is. */
-  alive(streamId: number): void {
-    if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#phase.probe.answered();
+  alive(streamId: number, nowMs: number): void {
+    if (this.#phase.kind === 'open' && this.#phase.streamId === streamId) this.#phase.probe.answered(nowMs);
   }
 
   /** Since when there has been no stream that stands, monotonic in ms; undefined while there is one, and before the first attempt. */
@@ -135,7 +135,7 @@ export class Session {
 
   /** When what is held of a type counts as what upstream has, monotonic in ms: Infinity while it cannot, in the past when it does. */
   confirmedAtMs(typeUrl: TypeUrl): number {
-    return this.#phase.kind === 'open' ? this.types.confirmedAtMs(typeUrl) : Infinity;
+    return this.#phase.kind === 'open' ? this.types.confirmedAtMs(typeUrl, this.#phase.probe.aliveAtMs) : Infinity;
   }
 
   /** The client that came has another Node than the one remembered: streams carry it from now on (R65, R68). */
@@ -319,8 +319,9 @@ export class Session {
     if (this.#phase.kind === 'backoff') return this.types.isAnythingWanted ? this.#phase.untilMs : Infinity;
     if (this.#phase.kind !== 'open') return Infinity;
     const { isWriting, probe } = this.#phase;
+    const silenceMs = probe.isUnderWay ? Infinity : this.types.nextSilenceMs(probe.aliveAtMs);
     const ownMs = Math.min(this.#variant.deltaRetryAtMs, this.#renewal.nextDeadlineMs(), probe.nextDeadlineMs());
-    return Math.min(ownMs, this.types.nextDeadlineMs(isWriting));
+    return Math.min(ownMs, silenceMs, this.types.nextDeadlineMs(isWriting));
   }
 
   /** Whether the server is there at the moment. */
@@ -347,7 +348,9 @@ export class Session {
 
   #go(phase: Phase & { kind: 'open' }, nowMs: number, wallMs: number): UpstreamEffect[] {
     const effects = this.#write(phase, nowMs, wallMs);
-    if (this.#phase !== phase || !phase.probe.take(nowMs)) return effects;
+    const { probe } = phase;
+    if (this.types.nextSilenceMs(probe.aliveAtMs) <= nowMs) probe.want();
+    if (this.#phase !== phase || !probe.take(nowMs)) return effects;
     return [...effects, { kind: 'probe_upstream', streamId: phase.streamId }];
   }
 

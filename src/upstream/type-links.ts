@@ -4,7 +4,7 @@ import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import { AnswerTracker, type Verdicts } from './answer-tracker.ts';
 import { DeltaSubscription } from './delta-subscription.ts';
 import type { HeldState, Interest } from './interest.ts';
-import { linkConfirmedAtMs, newLink, type SessionSettings, type TypeLink } from './session-state.ts';
+import { linkConfirmedAtMs, newLink, type SessionSettings, silenceSpeaksAtMs, type TypeLink } from './session-state.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { NextRequest, Subscription } from './subscription.ts';
 
@@ -111,10 +111,20 @@ export class TypeLinks {
     return this.#link(typeUrl).tracker.takeSeen();
   }
 
-  /** On an open stream: when what is held of a type counts as what upstream has, monotonic in ms. */
-  confirmedAtMs(typeUrl: TypeUrl): number {
+  /** On an open stream: when what is held of a type counts as what upstream has, monotonic in ms. @param aliveAtMs when upstream was alive last */
+  confirmedAtMs(typeUrl: TypeUrl, aliveAtMs: number): number {
     const link = this.#links.get(typeUrl);
-    return link ? linkConfirmedAtMs(link) : Infinity;
+    return link ? linkConfirmedAtMs(link, aliveAtMs) : Infinity;
+  }
+
+  /** When silence would confirm a type that is not confirmed yet, monotonic in ms; see {@link silenceSpeaksAtMs}. */
+  nextSilenceMs(aliveAtMs: number): number {
+    let nextMs = Infinity;
+    for (const link of this.#links.values()) {
+      const atMs = silenceSpeaksAtMs(link);
+      if (atMs > aliveAtMs) nextMs = Math.min(nextMs, atMs);
+    }
+    return nextMs;
   }
 
   /**

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { LivenessProbe } from '../../src/upstream/liveness-probe.ts';
 import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
 import { CoreHarness, resources } from '../support/core-harness.ts';
+import { MemoryDisk } from '../support/memory-disk.ts';
 
 describe('whether a connection is alive', () => {
   test('is asked when somebody wants to know, once for all who wait', () => {
@@ -12,8 +13,8 @@ describe('whether a connection is alive', () => {
     assert.deepEqual([probe.take(5), probe.take(5)], [true, false]);
     probe.want();
     assert.equal(probe.take(6), false, 'the answer is still to come');
-    probe.answered();
-    assert.equal(probe.nextDeadlineMs(), Infinity);
+    probe.answered(7);
+    assert.deepEqual([probe.nextDeadlineMs(), probe.aliveAtMs, probe.isUnderWay], [Infinity, 7, false]);
   });
 
   test('is asked again while there is no answer', () => {
@@ -31,7 +32,7 @@ describe('whether a connection is alive', () => {
       probe.want();
       if (!probe.take(nowMs)) continue;
       asked.push(nowMs);
-      probe.answered();
+      probe.answered(nowMs);
     }
     assert.deepEqual(asked, [0, 10, 1_000, 1_010, 2_000, 2_010]);
   });
@@ -102,4 +103,25 @@ describe('a first answer', () => {
     const [view] = [...harness.core.views()];
     assert.equal(view?.types.get(clusterType)?.store.isKnown, false);
   });
+});
+
+test('R108: silence confirms what was restored only if the connection is alive at its end', () => {
+  const disk = new MemoryDisk();
+  const before = new CoreHarness({}, disk);
+  const first = before.client('delta');
+  first.send({ typeUrl: clusterType });
+  before.respond(clusterType, { resources: resources(clusterType, ['a']) });
+  before.advance(1_000);
+  for (const message of first.inbox.splice(0)) first.ack(message);
+  before.advance(2_000);
+  const harness = new CoreHarness({}, disk);
+  harness.isUpstreamAlive = false;
+  const client = harness.client('delta');
+  client.send({ typeUrl: clusterType, initialVersions: new Map([['gone', '1']]) });
+  const removed = () => client.take(clusterType).flatMap(message => message.removed);
+  harness.advance(20_000);
+  assert.deepEqual(removed(), []);
+  harness.isUpstreamAlive = true;
+  harness.advance(2_000);
+  assert.deepEqual(removed(), ['gone']);
 });
