@@ -36,8 +36,12 @@ export interface Suspects {
   readonly areNamed: boolean;
 }
 
-/** The suspects of a rejection among the names of its message: those that the words name, or all where they name none (R102). */
-export function suspectsOf(words: string, names: readonly string[]): Suspects {
-  const named = names.filter(name => isNamedIn(words, name));
+/**
+ * The suspects of a rejection among the names that were news in its message: those that the words name, or all where they name none (R102).
+ *
+ * @param refusedBefore names that a list still has which the client had rejected: if the words name one of them, nothing new is suspect
+ */
+export function suspectsOf(words: string, names: readonly string[], refusedBefore: readonly string[] = []): Suspects {
+  const named = [...new Set([...names, ...refusedBefore])].filter(name => isNamedIn(words, name));
   return named.length > 0 ? { names: named, areNamed: true } : { names, areNamed: false };
 }

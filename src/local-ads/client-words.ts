@@ -3,7 +3,7 @@ import { holdsPrivateKey, isSecretType } from '../cache/sensitivity.ts';
 import type { TypeStore } from '../cache/store.ts';
 import { forbidsCaching } from '../xds/resource-fields.ts';
 import type { RpcStatus, TypeUrl } from '../xds/types.ts';
-import type { SentMessage, Verdict } from './nonce-book.ts';
+import type { AnsweredMessage, Verdict } from './nonce-book.ts';
 
 /** What stands in place of words that may quote a key. */
 export const withheldWords = '(text withheld: it may quote a secret)';
@@ -19,14 +19,14 @@ export function sayableOf(typeUrl: TypeUrl, words: string): string {
 const noSuspects: Suspects = { names: [], areNamed: false };
 
 /** A client's word on a message: an ACK without status. */
-export function verdictOn(store: TypeStore, sent: SentMessage, status: RpcStatus | undefined): Verdict {
-  const { fromRevision, toRevision, isProvisional, names, epoch } = sent;
+export function verdictOn(store: TypeStore, sent: AnsweredMessage, status: RpcStatus | undefined): Verdict {
+  const { fromRevision, toRevision, isProvisional, names, refusedBefore, epoch } = sent;
   return {
     typeUrl: store.typeUrl,
     fromRevision,
     toRevision,
     status: status && { code: status.code, message: sayableWords(store, names, status.message) },
-    suspects: status ? suspectsOf(status.message, names) : noSuspects,
+    suspects: status ? suspectsOf(status.message, names, refusedBefore) : noSuspects,
     isProvisional,
     names,
     epoch,

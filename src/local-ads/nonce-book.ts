@@ -15,6 +15,12 @@ export interface SentMessage {
   readonly epoch: number;
 }
 
+/** A message that was answered. */
+export interface AnsweredMessage extends SentMessage {
+  /** Names that were news in lists that were refused since the last one that was not: they may be the reason again. */
+  readonly refusedBefore: readonly string[];
+}
+
 /** A client's word on content between two store revisions. */
 export interface Verdict {
   readonly typeUrl: TypeUrl;
@@ -49,6 +55,8 @@ export class NonceBook {
   #repeats = 0;
   #ackedVersion = '';
   #isNewestRefused = false;
+  /** News of the lists that were refused since the last one that was accepted. */
+  readonly #refused = new Set<string>();
 
   /** @param prefix makes this type's nonces differ from those of the others on a stream */
   constructor(prefix: string, isNewestOnly: boolean) {
@@ -111,7 +119,7 @@ export class NonceBook {
    *
    * @returns the revisions it speaks of; undefined when the nonce is unknown or was answered before (R84, R85)
    */
-  answered(nonce: Nonce | '', isRefused: boolean): SentMessage | undefined {
+  answered(nonce: Nonce | '', isRefused: boolean): AnsweredMessage | undefined {
     const sent = this.#unanswered.get(nonce);
     if (!sent) return undefined;
     let { fromRevision, names, removed } = sent;
@@ -125,6 +133,10 @@ export class NonceBook {
     this.#unanswered.delete(nonce);
     if (!isRefused) this.#ackedVersion = sent.versionInfo;
     if (nonce === this.#newest) this.#isNewestRefused = isRefused;
-    return { ...sent, fromRevision, names, removed };
+    const refusedBefore = [...this.#refused];
+    if (!isRefused) this.#refused.clear();
+    // A Delta message is taken or refused for itself.
+    else if (this.#isNewestOnly) for (const name of names) this.#refused.add(name);
+    return { ...sent, fromRevision, names, removed, refusedBefore };
   }
 }

@@ -204,6 +204,22 @@ describe('quarantine', () => {
     assert.deepEqual(givenNow(harness), { a: 1, b: 1 });
   });
 
+  test('R102: a list that is rejected again over what was rejected before accuses nothing new in it', () => {
+    const harness = new CoreHarness();
+    const [list, other] = holding(harness, ['a', 'b'], ['sotw', 'sotw']);
+    assert.ok(list && other);
+    const words = "cluster 'b' is bad";
+    push(harness, ['b']);
+    push(harness, ['a']);
+    for (const { nonce } of list.take(clusterType)) list.send({ typeUrl: clusterType, nonce, error: words });
+    other.send({ typeUrl: clusterType, nonce: other.take(clusterType).at(-1)?.nonce ?? '', error: words });
+    assert.deepEqual(
+      notesOf(harness, 'quarantined').flatMap(note => note.names),
+      ['b'],
+    );
+    assert.deepEqual(givenNow(harness), { a: 2, b: 1 });
+  });
+
   test('R102: without a good content and unnamed it is served all the same: a refusal of everything would empty the set', () => {
     const harness = new CoreHarness();
     const client = harness.client('delta', 'n0');
