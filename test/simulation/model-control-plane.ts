@@ -211,6 +211,7 @@ export class ModelStream {
     const serials = resources.map(one => this.plane.serialOf(typeUrl, one.name));
     this.#open.set(nonce, { typeUrl, serials });
     const version = this.plane.version(typeUrl);
+    this.plane.hasSpoken = true;
     return encodeTestResponse({ typeUrl, version, nonce, resources, removed }, this.variant, 'model');
   }
 }
@@ -237,6 +238,8 @@ export class ModelControlPlane {
   readonly removed = new Set<string>();
   /** `type name` of what came when another one was in use, or could be: it may have taken over without it. */
   readonly late = new Set<string>();
+  /** Something was said of what it has. */
+  hasSpoken = false;
   resends = 0;
   readonly #resources = new Map<TypeUrl, Map<string, Held>>();
   readonly #versions = new Map<TypeUrl, number>();

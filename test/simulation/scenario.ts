@@ -129,7 +129,7 @@ class Mesh {
   #set(name: string): void {
     this.#present.add(name);
     // One that is not in use may have said already that there is no such name.
-    const isLate = this.#world.hasOtherServers || (this.#isSpare && this.plane.verdicts.length > 0);
+    const isLate = this.#world.hasOtherServers || (this.#isSpare && this.plane.hasSpoken);
     for (const typeUrl of simTypes) {
       const refs = typeUrl === endpointType ? [] : [name];
       if (isLate) this.plane.late.add(`${typeUrl} ${name}`);
