@@ -139,6 +139,10 @@ export class Intake {
     }
     const wasKnown = store.isKnown;
     if (isWhole && feed === type.main) this.#markKnown(type);
+    // The question whether its answer is whole is under way.
+    if (staged.unproven && feed === type.main) {
+      type.unproven = this.#lackingIn(type, { has: name => staged.store.get(name) !== undefined });
+    }
     store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
@@ -209,16 +213,22 @@ export class Intake {
     // A SotW list is whole by itself.
     if (!interest.isWildcard || !seen || (store.isKnown && session.status.variant === 'sotw')) return;
     const wasKnown = store.isKnown;
-    const held = [...store.entries()].map(entry => entry.name);
-    // A name that a client asked for may exist beside the wildcard; one that only lingers, as after a restart, was asked for and not answered.
-    const gone = [...held, ...store.quarantined.keys()].filter(
-      name => !seen.has(name) && !interest.isNamed(name) && this.#belongs(type.main, name),
-    );
+    const gone = this.#lackingIn(type, seen);
     const isHeld = this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs);
     if (wasKnown) this.#write(type, type.main.ledger.newestNonce, store.revision, [], wasKnown);
     if (wasKnown && (isHeld || gone.length === 0)) return;
     type.unproven = isHeld ? [] : gone;
     session.probe();
+  }
+
+  /** What is held and a complete first answer lacks. */
+  #lackingIn(type: TypeView, seen: { has(name: string): boolean }): string[] {
+    const { store, interest } = type;
+    const held = [...store.entries()].map(entry => entry.name);
+    // A name that a client asked for may exist beside the wildcard; one that only lingers, as after a restart, was asked for and not answered.
+    return [...held, ...store.quarantined.keys()].filter(
+      name => !seen.has(name) && !interest.isNamed(name) && this.#belongs(type.main, name),
+    );
   }
 
   /** The connection is alive, so that what a first answer has left out was not lost on the way. Returns whether clients have to be told. */

@@ -120,7 +120,8 @@ export class StagedSet implements Staging {
       const served = this.#served.get(typeUrl);
       if (!interest || !served) continue;
       // Of what nobody was given there is nothing that another server's could be mixed with.
-      if (interest.isWildcard && served.isKnown && !store.isKnown) return false;
+      const isGiven = served.isKnown || served.size > 0;
+      if (interest.isWildcard && isGiven && !store.isKnown) return false;
       for (const name of interest.names()) if (!store.isSettled(name) && served.isSettled(name)) open.push(name);
     }
     return open.length === 0 || open.every(name => this.#findUnreferenced(open).has(name));

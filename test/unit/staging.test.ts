@@ -4,9 +4,9 @@ import { message, text } from '../../src/demo/proto.ts';
 import { clusterType, endpointType, listenerType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
 import { givenNow, notesOf } from '../support/answers.ts';
-import { body, type CoreHarness, resources } from '../support/core-harness.ts';
+import { body, CoreHarness, resources } from '../support/core-harness.ts';
 import type { TestResource } from '../support/messages.ts';
-import { answer, begun, losePrimary, of, primary, secondary, settle } from '../support/two-servers.ts';
+import { addresses, answer, begun, losePrimary, of, primary, secondary, settle } from '../support/two-servers.ts';
 
 // The set of another control plane, from its first word until it is served.
 
@@ -47,6 +47,40 @@ describe('when the set of another control plane is whole', () => {
     answer(harness, secondary, clusterType, of(secondary, 'a'));
     answer(harness, secondary, listenerType, of(secondary, 'l'));
     assert.ok(settle(harness, client).includes('s-l'));
+  });
+
+  test('R109 R116: a set whose connection may be dead is not whole; switched to for its time, it is when the connection proves to be alive', () => {
+    const { harness, client } = begun();
+    losePrimary(harness);
+    harness.advance(9_500);
+    harness.isUpstreamAlive = false;
+    answer(harness, secondary, clusterType, of(secondary, 'a'));
+    answer(harness, secondary, listenerType, of(secondary, 'l'));
+    assert.deepEqual(settle(harness, client), [], 'the rest may be lost');
+    harness.advance(15_000);
+    assert.deepEqual(settle(harness, client).sort(), of(secondary, 'a', 'l'));
+    harness.isUpstreamAlive = true;
+    harness.advance(2_000);
+    assert.deepEqual(settle(harness, client).sort(), ['-p-a', '-p-b', '-p-l']);
+  });
+
+  test('R109: a list of which clients were given a part is waited for', () => {
+    const harness = new CoreHarness({ addresses });
+    const client = harness.client('delta');
+    client.send({ typeUrl: clusterType });
+    client.send({ typeUrl: listenerType });
+    answer(harness, primary, clusterType, of(primary, 'a'));
+    harness.advance(1_000);
+    harness.isUpstreamAlive = false;
+    answer(harness, primary, listenerType, of(primary, 'l'));
+    assert.deepEqual(settle(harness, client), of(primary, 'a', 'l'));
+    losePrimary(harness);
+    harness.isUpstreamAlive = true;
+    harness.advance(9_500);
+    answer(harness, secondary, clusterType, of(secondary, 'a'));
+    assert.deepEqual(settle(harness, client), []);
+    answer(harness, secondary, listenerType, of(secondary, 'l'));
+    assert.deepEqual(settle(harness, client).sort(), ['-p-a', '-p-l', ...of(secondary, 'a', 'l')]);
   });
 
   test('R113: a name whose TTL ends before the switch is not served any more after it, neither is what was held of it before', () => {
