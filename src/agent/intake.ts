@@ -215,10 +215,15 @@ export class Intake {
     const wasKnown = store.isKnown;
     const gone = this.#lackingIn(type, seen);
     const isHeld = this.#isHeldBack(type, type.main, [...seen], gone, true, nowMs);
-    if (wasKnown) this.#write(type, type.main.ledger.newestNonce, store.revision, [], wasKnown);
-    if (wasKnown && (isHeld || gone.length === 0)) return;
-    type.unproven = isHeld ? [] : gone;
-    session.probe();
+    const unproven = isHeld ? [] : gone;
+    // Where nobody could lose anything by it, nothing has to be proven.
+    if (unproven.length > 0 || (!wasKnown && (store.served.isContested || type.isStaged))) {
+      type.unproven = unproven;
+      session.probe();
+      if (!wasKnown) return;
+    }
+    this.#markKnown(type);
+    this.#write(type, type.main.ledger.newestNonce, store.revision, [], wasKnown);
   }
 
   /** What is held and a complete first answer lacks. */

@@ -43,6 +43,9 @@ export function heldOf(type: TypeView, feed: Feed, authorities: Authorities, roo
     get isComplete() {
       return store.isKnown && origin.isAllOf(feed.session.address, isHeld);
     },
+    get isContested() {
+      return store.served.isContested;
+    },
     refusal: (resources, isWhole) =>
       room.refusal(
         store,

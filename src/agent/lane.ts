@@ -355,6 +355,9 @@ export class Lane<T extends Staging = Staging> {
       get isComplete() {
         return held().isComplete;
       },
+      get isContested() {
+        return held().isContested;
+      },
       refusal: (resources, isWhole) => held().refusal(resources, isWhole),
     });
   }
@@ -364,5 +367,6 @@ const nothingHeld: HeldState = {
   has: () => false,
   versions: () => [],
   isComplete: false,
+  isContested: true,
   refusal: () => undefined,
 };

@@ -9,6 +9,8 @@ export class ServedSet {
   bytes = 0;
   /** Moves with every change of the set. */
   generation = 0;
+  /** Clients have come with contents of their own: what is missing here would be taken from them. */
+  isContested = false;
   readonly #otherNames = new OtherNames();
   readonly #version = new ListVersion();
   readonly #isOfSeveral: boolean;

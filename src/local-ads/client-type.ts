@@ -108,6 +108,7 @@ export class ClientType {
     }
     for (const name of change.added) this.#owed.add(name);
     if (versions.size > 0) this.#brought = new Map(versions);
+    if (versions.size > 0 || versionInfo !== '') store.served.isContested = true;
   }
 
   /** Takes in a later change of the subscription. */

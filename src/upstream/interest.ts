@@ -17,6 +17,8 @@ export interface HeldState {
   has(name: string): boolean;
   /** Whether the wildcard set is complete, so that listing it lets upstream send differences only. */
   readonly isComplete: boolean;
+  /** Somebody may hold more than that, and would lose it if silence were mistaken for a word. */
+  readonly isContested: boolean;
   /**
    * Why there is no room for these resources, if so.
    *

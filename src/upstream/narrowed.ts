@@ -32,6 +32,9 @@ export function narrowHeld(held: HeldState, belongs: Belongs): HeldState {
     get isComplete() {
       return held.isComplete;
     },
+    get isContested() {
+      return held.isContested;
+    },
     // It is no whole list of what is held, but a part of it.
     refusal: resources =>
       held.refusal(

@@ -86,7 +86,7 @@ export function linkConfirmedAtMs(link: TypeLink, aliveAtMs: number): number {
   // A difference may come in parts, too, and after the first one the set is neither the old nor the new.
   if (link.isAnswered) return link.tracker.isFirstAnswerOpen ? Infinity : link.askedAtMs;
   const atMs = silenceSpeaksAtMs(link);
-  return aliveAtMs >= atMs ? atMs : Infinity;
+  return aliveAtMs >= atMs || !link.held.isContested ? atMs : Infinity;
 }
 
 /** A response, or why there is no room for it, in which case nothing of it is taken in (R123). */

@@ -8,6 +8,9 @@ import { linkConfirmedAtMs, newLink, type SessionSettings, silenceSpeaksAtMs, ty
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { NextRequest, Subscription } from './subscription.ts';
 
+/** So long after silence may have confirmed one type it is asked whether the connection is alive, for those as well that follow, in ms. */
+const togetherMs = 500;
+
 /** The types of one session: what is wanted of each, what was asked on the present stream, and what the answers and the silence say. */
 export class TypeLinks {
   readonly #settings: SessionSettings;
@@ -117,12 +120,13 @@ export class TypeLinks {
     return link ? linkConfirmedAtMs(link, aliveAtMs) : Infinity;
   }
 
-  /** When silence would confirm a type that is not confirmed yet, monotonic in ms; see {@link silenceSpeaksAtMs}. */
+  /** When to ask whether the connection is alive, since silence would confirm a type; monotonic in ms, see {@link silenceSpeaksAtMs}. */
   nextSilenceMs(aliveAtMs: number): number {
     let nextMs = Infinity;
     for (const link of this.#links.values()) {
       const atMs = silenceSpeaksAtMs(link);
-      if (atMs > aliveAtMs) nextMs = Math.min(nextMs, atMs);
+      // Types are asked for one after another, and one question is enough for all.
+      if (atMs > aliveAtMs && link.held.isContested) nextMs = Math.min(nextMs, atMs + togetherMs);
     }
     return nextMs;
   }

@@ -43,7 +43,13 @@ const noStaging = (): Staging => {
 /** Runs the lanes of a fleet, those of production, through one outage in virtual time. */
 export function runFleet({ agents, outageMs, startJitterMs = 0, seed = 1 }: FleetOptions): FleetFigures {
   const interest = { isWildcard: true, size: 0, has: () => false, names: () => [] };
-  const served = { versions: () => [], has: () => false, isComplete: true, refusal: () => undefined };
+  const served = {
+    versions: () => [],
+    has: () => false,
+    isComplete: true,
+    isContested: false,
+    refusal: () => undefined,
+  };
   let streamId = 0;
   const due = new Map<number, (() => void)[]>();
   const at = (ms: number, act: () => void): void => {

@@ -23,7 +23,7 @@ function givenUp(names: readonly string[]): { subscription: SotwSubscription; wa
     has: (name: string) => wanted.has(name),
     names: () => wanted.values(),
   };
-  const held = { has: () => true, versions: () => [], isComplete: false, refusal: () => undefined };
+  const held = { has: () => true, versions: () => [], isComplete: false, isContested: false, refusal: () => undefined };
   const subscription = new SotwSubscription(endpointType, traitsOf(endpointType), interest, held);
   assert.equal(subscription.next(0)?.asked.length, wanted.size);
   for (const name of names) wanted.delete(name);
