@@ -89,6 +89,9 @@ describe('everything restarts during an outage, a real Envoy', { skip, concurren
       const before = await rig.envoy({ nodeId: 'pod' });
       await before.waitLive(waitMs);
       await written(rig, 'CDS', 2);
+      await written(rig, 'EDS', 2);
+      await written(rig, 'LDS', 1);
+      await written(rig, 'RDS', 1);
       const world = rig.world();
       const clusters = new Map([
         ...(world.get(typeUrls.cluster) ?? []),
