@@ -149,6 +149,34 @@ describe('no server is told the versions of another', () => {
     );
   });
 
+  test('R109: after a restart it goes on at the server whose content came last, whatever an older one has left', () => {
+    const disk = new MemoryDisk();
+    const { harness: before, client: first } = begun('delta', disk);
+    first.send({ typeUrl: endpointType, names: ['e'] });
+    answer(before, primary, endpointType, ['e']);
+    settle(before, first);
+    losePrimary(before);
+    before.advance(9_500);
+    answer(before, secondary, clusterType, of(secondary, 'a'));
+    answer(before, secondary, listenerType, of(secondary, 'l'));
+    before.advance(16_000); // Of the endpoints it says nothing.
+    settle(before, first);
+    before.advance(2_000);
+    const harness = new CoreHarness({ addresses }, disk);
+    const client = harness.client('delta');
+    for (const typeUrl of [clusterType, listenerType]) client.send({ typeUrl, names: [] });
+    client.send({ typeUrl: endpointType, names: ['e'] });
+    settle(harness, client);
+    assert.ok(harness.upstreamAt(primary), 'it is tried');
+    answer(harness, primary, clusterType, of(primary, 'a'));
+    assert.deepEqual(settle(harness, client), [], 'and its set is waited for');
+    answer(harness, primary, listenerType, of(primary, 'l'));
+    answer(harness, primary, endpointType, ['e']);
+    // A cluster of which it asks for no endpoints is waited for before the rest.
+    const told = [...settle(harness, client), ...settle(harness, client)];
+    assert.deepEqual(told.sort(), ['-s-a', '-s-l', ...of(primary, 'a', 'l')]);
+  });
+
   test('R34 R109: of an authority, after a restart on the second of its servers', () => {
     const name = 'xdstp://away/envoy.config.endpoint.v3.ClusterLoadAssignment/id';
     const disk = new MemoryDisk();
