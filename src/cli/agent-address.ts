@@ -15,8 +15,12 @@ const defaultAdmin = '127.0.0.1:15920';
 
 /** Path of the admin socket in a cache directory; undefined when there is none, since no agent runs on it. */
 export function adminSocketOf(cacheDir: string): string | undefined {
-  const path = join(ownDirectory(cacheDir), 'admin.sock');
+  const path = socketPathIn(cacheDir);
   return existsSync(path) ? path : undefined;
+}
+
+function socketPathIn(cacheDir: string): string {
+  return join(ownDirectory(cacheDir), 'admin.sock');
 }
 
 /**
@@ -31,7 +35,7 @@ export function agentClient(options: AgentOptions): AdminClient {
   const socket = admin === undefined && cacheDir ? adminSocketOf(cacheDir) : undefined;
   if (socket !== undefined) return new AdminClient({ kind: 'unix', path: socket });
   if (admin === undefined && options.cacheDir) {
-    const path = join(ownDirectory(options.cacheDir), 'admin.sock');
+    const path = socketPathIn(options.cacheDir);
     throw new AgentError(`no agent runs on this cache directory (--cache-dir): there is no ${path}`);
   }
   const address = parseAddress(admin ?? (process.env['WEIR_ADMIN'] || defaultAdmin));
@@ -42,14 +46,10 @@ export function agentClient(options: AgentOptions): AdminClient {
 /** Says what failed and what to do, where an agent did not answer. */
 export function noAgent(error: unknown): AgentError {
   if (error instanceof AdminRefusal) {
-    const isForbidden = error.statusCode === 403;
-    const why = isForbidden
-      ? 'the agent refuses over TCP what changes something or shows contents'
-      : 'the agent refuses';
-    const what = isForbidden
-      ? '; go by its admin socket: --cache-dir DIR, or --admin unix:/path if it was started with that'
-      : '';
-    return new AgentError(`${why}${what}`, { cause: error });
+    if (error.statusCode !== 403) return new AgentError('the agent refuses', { cause: error });
+    const way = 'go by its admin socket: --cache-dir DIR, or --admin unix:/path if it was started with that';
+    const why = 'the agent refuses over TCP what changes something or shows contents';
+    return new AgentError(`${why}; ${way}`, { cause: error });
   }
   const hint = 'is weir running? Point at it with --admin ADDR or --cache-dir DIR';
   return new AgentError(`the agent does not answer; ${hint}`, { cause: error });

@@ -97,6 +97,9 @@ test('validate lists all problems of file, environment and flags, as text or as 
     assert.deepEqual([warned.status, warned.stdout], [0, 'The configuration is valid.\n']);
     assert.match(warned.stderr, /^weir: warning: the token goes to 10\.0\.0\.1:1 in the clear/m);
     assert.match(warned.stderr, /^weir: warning: --upstream-token-file cannot be read here: ENOENT/m);
+    const missingCa = weir(['validate', '--upstream', 'cp:1', '--upstream-tls-ca', join(folder, 'no.ca')]);
+    assert.match(missingCa.stderr, /^weir: warning: --upstream-tls-ca cannot be read here: ENOENT/);
+    assert.equal(weir(['validate', '--upstream', 'cp:1', '--upstream-tls-ca', 'system']).stderr, '');
     const missing = weir(['validate', '--config', join(folder, 'none.yaml'), '-o', 'json']);
     assert.equal(missing.status, 2);
     assert.match(JSON.parse(missing.stdout).problems[0], /cannot read the configuration .*none\.yaml.*ENOENT/);

@@ -40,8 +40,12 @@ export async function record(options: RecordOptions): Promise<number> {
   const ending = new AbortController();
   const end = (): void => ending.abort();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, end);
-  // Whoever reads it has seen enough.
-  if (out === '-') process.stdout.on('error', end);
+  let unwritable: Error | undefined;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // Whoever reads it may have seen enough.
+    if (error.code !== 'EPIPE') unwritable = error;
+    end();
+  });
   const timer = time.value === undefined ? undefined : setTimeout(end, time.value);
   const begunMs = performance.now();
   const tally: Tally = { streams: 0, requests: 0, responses: 0, bytes: 0, redacted: 0 };
@@ -50,6 +54,7 @@ export async function record(options: RecordOptions): Promise<number> {
   try {
     const { signal } = ending;
     reason = await write(out, linesOf(client.record(!options.resumed, signal), signal), bytesMax.value, tally);
+    if (unwritable) throw new AgentError('cannot write to standard output', { cause: unwritable });
     if (signal.aborted) reason = 'as asked';
   } finally {
     clearTimeout(timer);

@@ -51,13 +51,14 @@ async function findingsOf(options: Readonly<Record<string, unknown>>): Promise<F
 function unreadable(settings: Settings): string[] {
   return settingSpecs.flatMap(({ key, placeholder, fallback }) => {
     const path = settings[key];
+    const [kind, ...words] = placeholder.split('|');
     // A default is only read where something else asks for it.
-    if (placeholder !== 'FILE' || typeof path !== 'string' || path === fallback) return [];
+    if (kind !== 'FILE' || typeof path !== 'string' || path === fallback || words.includes(path)) return [];
     try {
       accessSync(path, constants.R_OK);
       return [];
-    } catch (error) {
-      return [`${flagOf(key)} cannot be read here: ${error instanceof Error ? error.message : String(error)}`];
+    } catch (cause) {
+      return [new AgentError(`${flagOf(key)} cannot be read here`, { cause }).describe()];
     }
   });
 }
