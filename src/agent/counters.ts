@@ -4,18 +4,29 @@ import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
 
-/** Everything that is counted, with the sentence that `/metrics` shows. */
-const helpOf = {
+/** What is counted as one number, with the sentence that `/metrics` shows. */
+const plainHelp = {
   upstream_streams_total: 'Streams opened towards control planes.',
   upstream_stream_failures_total: 'Streams towards control planes that ended, or could not be opened.',
   upstream_requests_total: 'Requests written to control planes.',
   upstream_request_bytes_total: 'Size of those requests in bytes.',
+  upstream_switches_total: 'Times that another control plane took over.',
+  client_messages_total: 'Messages written to clients.',
+  client_bytes_total: 'Size of the messages written to clients, in bytes.',
+  client_streams_total: 'Client streams that were accepted.',
+  client_streams_refused_total: 'Client streams that were refused or cut off.',
+  lrs_reports_dropped_total: 'Load reports of clients that the control plane could not be given.',
+  disk_failures_total: 'Times that the disk cache became unwritable.',
+  disk_set_aside_total: 'Cache files set aside as damaged.',
+} as const;
+
+/** What is counted by type. */
+const helpByType = {
   upstream_responses_total: 'Responses of control planes that were applied.',
   upstream_response_bytes_total: 'Size of those responses in bytes.',
   upstream_resources_total: 'Resources in those responses.',
   upstream_resends_avoided_total:
     'Resources that clients were given and the control plane did not have to send again for them.',
-  upstream_switches_total: 'Times that another control plane took over.',
   resource_changes_total: 'Changes of single resources that clients had to hear of.',
   responses_unchanged_total: 'Responses that changed nothing and reached no client.',
   update_rejected_total: 'Responses rejected to the control plane.',
@@ -23,41 +34,16 @@ const helpOf = {
   response_refused_total: 'Responses refused for their form before any client saw them.',
   resources_ignored_total: 'Resources in responses that nobody had asked for.',
   client_rejections_total: 'Rejections by clients.',
-  client_messages_total: 'Messages written to clients.',
-  client_bytes_total: 'Size of the messages written to clients, in bytes.',
-  client_streams_total: 'Client streams that were accepted.',
-  client_streams_refused_total: 'Client streams that were refused or cut off.',
   quarantines_total: 'Contents put into quarantine because every client rejected them.',
   guard_alarms_total: 'Lists that shrank suspiciously right after a connect.',
   resources_expired_total: 'Resources that outlived their TTL.',
   types_restored_total: 'Types restored from disk or seed.',
-  lrs_reports_dropped_total: 'Load reports of clients that the control plane could not be given.',
-  disk_failures_total: 'Times that the disk cache became unwritable.',
-  disk_set_aside_total: 'Cache files set aside as damaged.',
   disk_rows_missing_total: 'Stored resources that could not be restored.',
 } as const;
 
-type CounterName = keyof typeof helpOf;
+const helpOf = { ...plainHelp, ...helpByType };
 
-/** Those of {@link helpOf} that are counted by type. */
-const labelled: ReadonlySet<CounterName> = new Set([
-  'upstream_responses_total',
-  'upstream_response_bytes_total',
-  'upstream_resources_total',
-  'upstream_resends_avoided_total',
-  'resource_changes_total',
-  'responses_unchanged_total',
-  'update_rejected_total',
-  'update_success_total',
-  'response_refused_total',
-  'resources_ignored_total',
-  'client_rejections_total',
-  'quarantines_total',
-  'guard_alarms_total',
-  'resources_expired_total',
-  'types_restored_total',
-  'disk_rows_missing_total',
-]);
+type CounterName = keyof typeof helpOf;
 
 /**
  * Counts what the core notes. Labels are the short names of known types; all others share `other`, since a client can
@@ -70,7 +56,7 @@ export class Counters {
   >();
 
   constructor() {
-    for (const name of Object.keys(helpOf) as CounterName[]) if (!labelled.has(name)) this.#add(name, undefined, 0);
+    for (const name of Object.keys(plainHelp) as CounterName[]) this.#add(name, undefined, 0);
   }
 
   observe(note: Note): void {

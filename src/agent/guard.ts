@@ -28,12 +28,16 @@ export function judge(
 ): 'pass' | 'warn' | 'hold' {
   if (settings.guard === 'off' || gone === 0 || sinceOpenMs > settings.guardWindowMs) return 'pass';
   const isEmptied = gone === held && fresh === 0;
-  return isEmptied || gone * 100 > held * settings.guardPercent ? settings.guard : 'pass';
+  return isEmptied || isTooMuch(settings, gone, held) ? settings.guard : 'pass';
 }
 
 /** Whether a set is so much smaller than the one whose place it is to take that its server may not know everything yet (R79). */
-export function isShrunken({ guardPercent }: GuardSettings, held: number, size: number): boolean {
-  return held > 0 && (held - size) * 100 > held * guardPercent;
+export function isShrunken(settings: GuardSettings, held: number, size: number): boolean {
+  return held > 0 && isTooMuch(settings, held - size, held);
+}
+
+function isTooMuch({ guardPercent }: GuardSettings, gone: number, held: number): boolean {
+  return gone * 100 > held * guardPercent;
 }
 
 /** Removals of one type that are held back. */

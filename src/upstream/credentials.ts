@@ -141,10 +141,10 @@ export class UpstreamCredentials implements Identification {
   scrub(text: string): string {
     let scrubbed = text.replace(controls, ' ').trim();
     const hidden = [this.#token?.text, this.#lastToken, ...this.#settings.headers.values()]
-      .filter(secret => secret !== undefined && secret.length >= hiddenCharsMin)
+      .flatMap(secret => (secret !== undefined && secret.length >= hiddenCharsMin ? [secret] : []))
       // One may be a part of another.
-      .toSorted((one = '', other = '') => other.length - one.length);
-    for (const secret of hidden) if (secret !== undefined) scrubbed = scrubbed.replaceAll(secret, '(withheld)');
+      .toSorted((one, other) => other.length - one.length);
+    for (const secret of hidden) scrubbed = scrubbed.replaceAll(secret, '(withheld)');
     return scrubbed;
   }
 
@@ -155,16 +155,20 @@ export class UpstreamCredentials implements Identification {
 
   async #readTls(paths: ClientTlsPaths): Promise<ClientTlsMaterial> {
     try {
-      const material = await readClientTls(paths, this.#material);
-      this.#troubles.delete('certificate');
-      this.#take(material, paths);
-      return material;
+      return await this.#readMaterial(paths);
     } catch (error) {
       // In the middle of a rotation the files may not fit together; what was good before still is.
       if (this.#material) return this.#material;
       this.#missed.add('certificate');
       throw new Error(`${messageOf(error)} (settings upstreamTlsCa, upstreamTlsCert, upstreamTlsKey)`);
     }
+  }
+
+  async #readMaterial(paths: ClientTlsPaths): Promise<ClientTlsMaterial> {
+    const material = await readClientTls(paths, this.#material);
+    this.#troubles.delete('certificate');
+    this.#take(material, paths);
+    return material;
   }
 
   /** Whoever reads a file first has all others told that it has changed: a dial as well as a look. */
@@ -205,13 +209,7 @@ export class UpstreamCredentials implements Identification {
 
   async #look(): Promise<void> {
     const { tls, tokenFile } = this.#settings;
-    if (tls) {
-      await this.#watch('certificate', async () => {
-        const material = await readClientTls(tls, this.#material);
-        this.#troubles.delete('certificate');
-        this.#take(material, tls);
-      });
-    }
+    if (tls) await this.#watch('certificate', async () => void (await this.#readMaterial(tls)));
     if (tokenFile !== undefined) await this.#watch('token', async () => void (await this.#readToken(tokenFile)));
     const validity = this.#material?.validity;
     if (validity) this.#watchExpiry('certificate', validity.notAfterMs, validity.notBeforeMs);

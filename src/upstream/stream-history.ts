@@ -35,7 +35,7 @@ export class StreamHistory {
 
   /** An attempt begins. */
   opening(nowMs: number, wallMs: number): void {
-    if (this.#downSinceMs === undefined) this.#isDown(nowMs, wallMs);
+    if (this.#downSinceMs === undefined) this.#wentDown(nowMs, wallMs);
   }
 
   /** A response came: the server takes us. */
@@ -61,12 +61,12 @@ export class StreamHistory {
   /** We ended the stream ourselves. */
   left(standing: Standing, nowMs: number, wallMs: number): void {
     if (standing === 'none' || (standing === 'brief' && this.#isFlapping)) return;
-    this.#isDown(nowMs, wallMs);
+    this.#wentDown(nowMs, wallMs);
     this.#isFlapping = standing === 'brief';
     if (standing === 'long') this.#isRefused = false;
   }
 
-  #isDown(nowMs: number, wallMs: number): void {
+  #wentDown(nowMs: number, wallMs: number): void {
     this.#downSinceMs = nowMs;
     this.#downSinceWallMs = wallMs;
   }
