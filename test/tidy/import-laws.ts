@@ -14,8 +14,10 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
   ['recording', ['cache', 'net', 'xds']],
   ['agent', ['upstream', 'local-ads', 'admin', 'recording', 'cache', 'net', 'xds']],
   ['demo', ['xds']],
+  ['istio', ['xds']],
+  ['source', ['istio', 'local-ads', 'cache', 'net', 'xds']],
   ['kube', ['xds']],
-  ['cli', ['agent', 'demo', 'kube', 'recording', 'net', 'xds', 'admin/client.ts']],
+  ['cli', ['agent', 'demo', 'istio', 'kube', 'recording', 'source', 'net', 'xds', 'admin/client.ts']],
 ]);
 
 function directions(files: Repository): Violation[] {
@@ -67,13 +69,14 @@ const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   ],
   // A client to test against, in a process of its own.
   ['@grpc/grpc-js-xds', ['test/programs/*.ts']],
-  ['protobufjs', ['src/xds/wire*.ts', 'src/demo/*.ts', 'test/support/*.ts']],
+  ['protobufjs', ['src/xds/wire*.ts', 'src/istio/wire*.ts', 'src/demo/*.ts', 'test/support/*.ts']],
   ['undici', ['src/admin/client.ts', 'src/agent/seed-fetch.ts', 'src/agent/token-review.ts']],
-  ['pino', ['src/agent/log.ts']],
+  ['@kubernetes/client-node', ['src/source/kubernetes*.ts', 'test/**']],
+  ['pino', ['src/agent/log.ts', 'src/source/*.ts']],
   ['pino-pretty', ['src/agent/log.ts']],
   ['node-cache', ['src/cache/idle.ts']],
   ['commander', ['src/cli/**']],
-  ['yaml', ['src/agent/config.ts', 'src/cli/**', 'test/**']],
+  ['yaml', ['src/agent/config.ts', 'src/source/manifest*.ts', 'src/cli/**', 'test/**']],
   ['zod', ['src/agent/config.ts']],
   ['fast-check', ['test/**']],
   ['esbuild', ['scripts/{build,lazy-packages}.ts']],
