@@ -67,5 +67,24 @@ export function checkAccess(settings: Settings, given: ReadonlySet<keyof Setting
       );
     }
   }
+  problems.push(...checkScopes(settings, names));
   return problems;
+}
+
+/** Rules that no client could ever meet. */
+function checkScopes(settings: Settings, listenerNames: ReadonlySet<string>): string[] {
+  const provesClients = localListeners(settings).some(({ tls, tokenReview }) => tls?.ca !== undefined || tokenReview);
+  return (settings.scopes ?? []).flatMap(({ listeners, clientNames }, index) => {
+    const unknown = [...(listeners ?? [])].filter(name => !listenerNames.has(name));
+    const problems = unknown.map(
+      name =>
+        `scope ${index + 1} is for ${name}, which is not listened on (setting scopes): ${[...listenerNames].join(', ')}`,
+    );
+    if (clientNames && !provesClients) {
+      problems.push(
+        `scope ${index + 1} asks for a name that no client can prove without tls.clientCa or tokenReview (setting scopes)`,
+      );
+    }
+    return problems;
+  });
 }

@@ -2,6 +2,8 @@ import type { Entry } from '../cache/entry.ts';
 import type { ClientType } from '../local-ads/client-type.ts';
 import { sayableOf } from '../local-ads/client-words.ts';
 import type { Peer } from '../local-ads/peer.ts';
+import type { NodeIdentity } from '../xds/node.ts';
+import type { TypeScope } from '../xds/type-scope.ts';
 import type { RpcStatus, TypeUrl } from '../xds/types.ts';
 import {
   type ClientConfig,
@@ -19,6 +21,8 @@ export interface StatusSource {
   readonly refusal: (peer: Peer, nodeId: string) => RpcStatus | undefined;
   /** Whether a body is or holds a key: it is never shown. */
   readonly isSensitive: (typeUrl: TypeUrl, entry: Entry) => boolean;
+  /** What a peer would see of a type if it came as this node. */
+  readonly scopeOf: (peer: Peer, identity: NodeIdentity, typeUrl: TypeUrl) => TypeScope;
 }
 
 /** Every client that the peer may know of and asked about, resource by resource (R128). Nothing is held in memory at once. */
@@ -35,7 +39,11 @@ export function* clientConfigs(source: StatusSource, peer: Peer, request: Status
       userAgentName,
       userAgentVersion,
       *resources() {
-        for (const type of types) yield* resourcesOf(type, stream.variant === 'sotw', isShown);
+        for (const type of types) {
+          const scope = source.scopeOf(peer, identity, type.typeUrl);
+          // What the client sees is not for everybody who may ask about it.
+          for (const one of resourcesOf(type, stream.variant === 'sotw', isShown)) if (scope.sees(one.name)) yield one;
+        }
       },
     };
   }
@@ -46,19 +54,19 @@ function* resourcesOf(
   isSotw: boolean,
   isShown: StatusSource['isSensitive'],
 ): Generator<ResourceStatus> {
-  const { store, subscription, typeUrl } = type;
-  const listVersion = isSotw ? store.versionInfo() : '';
-  const seen = new Set<Entry>();
-  const told = function* (entries: Iterable<Entry>): Generator<ResourceStatus> {
+  const { store, subscription, typeUrl, seen } = type;
+  const listVersion = isSotw ? seen.versionInfo() : '';
+  const told = new Set<Entry>();
+  const tell = function* (entries: Iterable<Entry>): Generator<ResourceStatus> {
     for (const entry of entries) {
-      if (seen.has(entry)) continue;
-      seen.add(entry);
+      if (told.has(entry)) continue;
+      told.add(entry);
       yield statusOf(type, entry, isSotw ? listVersion : store.served.clientVersion(entry), isShown(typeUrl, entry));
     }
   };
-  if (subscription.isWildcard) yield* told(store.entries());
+  if (subscription.isWildcard) yield* tell(seen.entries());
   for (const name of subscription.names) {
-    yield* told(store.served.behind(name));
+    yield* tell(store.served.behind(name));
     if (!store.served.behind(name).next().done) continue;
     const failure = store.failures.get(name);
     const isAbsent = store.absences.has(name);

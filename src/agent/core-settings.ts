@@ -3,6 +3,7 @@ import { AllowList } from './allow-list.ts';
 import { Authorities } from './authorities.ts';
 import type { CoreSettings } from './core.ts';
 import { type ListenerSettings, listenerName } from './listener-settings.ts';
+import { Scopes } from './scopes.ts';
 import type { Settings } from './settings.ts';
 
 /** Where local clients connect when nothing else is said. */
@@ -35,6 +36,11 @@ export function allowListOf(settings: Settings): AllowList {
   return new AllowList(
     localListeners(settings).map(listener => ({ listener: listenerName(listener), rules: listener.allow })),
   );
+}
+
+/** Who may see which of Istio's mesh configuration. */
+export function scopesOf({ scopes: rules, rootNamespace }: Settings): Scopes {
+  return new Scopes({ rules, rootNamespace });
 }
 
 /** Who is asked for the names of which authority. */
@@ -84,6 +90,7 @@ export function coreSettings(settings: Settings): CoreSettings {
     nodesMax: settings.nodesMax,
     nodeLingerMs: settings.nodeLingerMs,
     allowList: allowListOf(settings),
+    scopes: scopesOf(settings),
     listenerNames: localListeners(settings).map(listenerName),
     viewsPerNodeMax: settings.viewsPerNodeMax,
     namesPerPeerMax: settings.namesPerPeerMax ?? (settings.nodeSharing === 'stream-per-node' ? 500_000 : 4_000_000),

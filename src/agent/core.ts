@@ -209,14 +209,17 @@ export class Core {
     // On-demand discovery over SotW names clusters and means to keep the rest; only Envoy is known to (R96).
     const isSticky = client.identity?.userAgentName === 'envoy';
     const namesRoom = this.#reception.namesRoom(client);
-    const outcome = client.stream.accept(request, type, view.controlPlane, isSticky, namesRoom, clock.monotonicMs);
+    const scope = this.#reception.scopeOf(client, request.typeUrl);
+    const about = { source: type, scope, controlPlane: view.controlPlane, isWildcardSticky: isSticky };
+    const outcome = client.stream.accept(request, about, namesRoom, clock.monotonicMs);
     if ('close' in outcome) {
       this.#cut(client, outcome.close.code, outcome.close.message, clock);
       return;
     }
-    const excess = this.#reception.changed(client, outcome.change, outcome.gained, clock.monotonicMs);
+    const excess = this.#reception.changed(client, request.typeUrl, outcome, clock.monotonicMs);
     const isContentBack = outcome.verdict && this.#hearing.heard(client, view, type, outcome.verdict, clock);
-    view.interestChanged(type, outcome.change, clock.monotonicMs);
+    // What is denied as a whole is nobody's interest.
+    if (!scope.isClosed) view.interestChanged(type, outcome.change, clock.monotonicMs);
     if (excess) this.#cut(client, excess.code, excess.message, clock);
     else if (isContentBack) this.#flushType(view, type.typeUrl, clock);
     else this.#flush(client, clock);
@@ -265,14 +268,14 @@ export class Core {
     if (!view || !identity) return;
     this.#note({ kind: 'client_detached', streamId: client.streamId, nodeId: identity.id });
     view.streams.withdraw(client.streamId);
-    for (const { typeUrl, subscription } of client.stream.types()) {
+    for (const { typeUrl, subscription, seen } of client.stream.types()) {
       const type = view.type(typeUrl);
       const change = {
         added: [],
         removed: [...subscription.names],
         wildcard: subscription.isWildcard ? -1 : 0,
       } as const;
-      view.interestChanged(type, change, clock.monotonicMs);
+      if (!seen.scope.isClosed) view.interestChanged(type, change, clock.monotonicMs);
       this.#hearing.left(client.streamId, view, type, clock);
     }
     if (this.#identity.isSeparating && !this.#clients.isUsed(view)) {

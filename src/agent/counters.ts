@@ -34,6 +34,8 @@ const helpByType = {
   response_refused_total: 'Responses refused for their form before any client saw them.',
   resources_ignored_total: 'Resources in responses that nobody had asked for.',
   client_rejections_total: 'Rejections by clients.',
+  scope_denials_total: 'Names, types and parts of wildcards that clients asked for and no scope opens to them.',
+  scope_resources_denied_total: 'Resources in responses that no client of the node may see; they are not kept.',
   quarantines_total: 'Contents put into quarantine because every client rejected them.',
   guard_alarms_total: 'Lists that shrank suspiciously right after a connect.',
   resources_expired_total: 'Resources that outlived their TTL.',
@@ -70,6 +72,9 @@ export class Counters {
       case 'client_nack':
         this.#add('client_rejections_total', note.typeUrl);
         break;
+      case 'scope_denied':
+        if (note.client) this.#add('scope_denials_total', note.typeUrl, Math.max(1, note.names.length));
+        break;
       case 'client_sent':
         this.#add('client_messages_total');
         this.#add('client_bytes_total', undefined, note.bytes);
@@ -86,6 +91,7 @@ export class Counters {
         this.#add('upstream_resources_total', note.typeUrl, note.resources);
         this.#add('resource_changes_total', note.typeUrl, note.changes);
         this.#add('resources_ignored_total', note.typeUrl, note.ignored);
+        this.#add('scope_resources_denied_total', note.typeUrl, note.denied);
         if (note.changes === 0) this.#add('responses_unchanged_total', note.typeUrl);
         break;
       case 'response_refused':

@@ -55,6 +55,16 @@ export type Note =
       readonly message: string;
     }
   | {
+      /** Something that a scope does not open was asked for, or came from upstream and is not kept (setting scopes). */
+      readonly kind: 'scope_denied';
+      /** A wildcard is given less than everything, or nothing. Upstream's resources are told of once for each type. */
+      readonly what: 'names' | 'wildcard' | 'type' | 'upstream';
+      readonly typeUrl: TypeUrl;
+      /** Undefined where it is upstream's. */
+      readonly client: { readonly streamId: number; readonly nodeId: string } | undefined;
+      readonly names: readonly string[];
+    }
+  | {
       readonly kind: 'client_sent';
       readonly typeUrl: TypeUrl;
       readonly bytes: number;
@@ -86,6 +96,8 @@ export type Note =
       readonly changes: number;
       readonly removed: number;
       readonly ignored: number;
+      /** Of those, how many no client of the view may see. */
+      readonly denied: number;
       readonly bytes: number;
     }
   | { readonly kind: 'response_refused'; readonly typeUrl: TypeUrl; readonly reason: string }
@@ -127,6 +139,8 @@ export type Note =
       /** Left out because their TTL was over. */
       readonly expired: number;
       readonly quarantined: number;
+      /** Left out because no client may see them any more. */
+      readonly denied: number;
       readonly ageMs: number;
     }
   | {

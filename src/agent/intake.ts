@@ -84,6 +84,17 @@ export class Intake {
     type.newestNonce = response.nonce;
     this.#write(type, verdictKey(feed, response.nonce), applied.fromRevision, applied.quiet, wasKnown);
     touchDisk(type, beating);
+    const denied = type.scope.isOpen ? [] : names.filter(name => !type.scope.sees(name));
+    if (denied.length > 0 && !type.isDenialTold) {
+      type.isDenialTold = true;
+      this.#note({
+        kind: 'scope_denied',
+        what: 'upstream',
+        typeUrl: response.typeUrl,
+        client: undefined,
+        names: denied,
+      });
+    }
     this.#note({
       kind: 'response_applied',
       typeUrl: response.typeUrl,
@@ -92,6 +103,7 @@ export class Intake {
       changes: store.revision - applied.fromRevision,
       removed: applied.removedNames,
       ignored: applied.ignoredNames,
+      denied: denied.length,
       bytes: response.bytes,
     });
     return { type, feed, nonce: response.nonce, fromRevision: applied.fromRevision, names };

@@ -1,6 +1,7 @@
 import type { TlsPaths } from '../net/tls-files.ts';
 import { type Address, formatAddress, parseAddress } from '../xds/address.ts';
 import { type AllowRule, parseRule } from './allow-list.ts';
+import { listOf, SettingReader } from './setting-reader.ts';
 import type { Parsed } from './setting-values.ts';
 
 /** One local address with what is particular about it. */
@@ -24,25 +25,23 @@ const rulesMax = 10_000;
 /** Listeners as JSON objects with commas between them, the form that a list in the file has, too. */
 export function listeners(text: string): Parsed<readonly ListenerSettings[]> {
   if (text === '') return { value: [] };
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text.startsWith('[') ? text : `[${text}]`);
-  } catch {
+  const list = listOf(text);
+  if (!list) {
     return {
       error: 'is no list of JSON objects such as {"address": "unix:/run/weir/a.sock", "allow": [{"ids": ["a"]}]}',
     };
   }
   const value: ListenerSettings[] = [];
   const problems: string[] = [];
-  for (const [index, one] of (Array.isArray(parsed) ? parsed : [parsed]).entries()) {
-    const reader = new Reader(`listener ${index + 1}`, problems);
+  for (const [index, one] of list.entries()) {
+    const reader = new SettingReader(`listener ${index + 1}`, problems);
     const listener = readListener(reader, one);
     if (listener) value.push(listener);
   }
   return problems.length > 0 ? { error: problems.join('; ') } : { value };
 }
 
-function readListener(reader: Reader, value: unknown): ListenerSettings | undefined {
+function readListener(reader: SettingReader, value: unknown): ListenerSettings | undefined {
   const record = reader.record(value, ['address', 'tls', 'tokenReview', 'allow']);
   if (!record) return undefined;
   const text = reader.text(record, 'address');
@@ -57,7 +56,7 @@ function readListener(reader: Reader, value: unknown): ListenerSettings | undefi
   return { address, tls, tokenReview: tokenReview === true, allow: readRules(reader, record['allow']) };
 }
 
-function readTls(reader: Reader, value: unknown): TlsPaths | undefined {
+function readTls(reader: SettingReader, value: unknown): TlsPaths | undefined {
   const record = reader.record(value, ['cert', 'key', 'clientCa']);
   if (!record) return undefined;
   const cert = reader.text(record, 'cert');
@@ -66,7 +65,7 @@ function readTls(reader: Reader, value: unknown): TlsPaths | undefined {
   return cert === undefined || key === undefined ? undefined : { cert, key, ca };
 }
 
-function readRules(reader: Reader, value: unknown): AllowRule[] {
+function readRules(reader: SettingReader, value: unknown): AllowRule[] {
   if (value === undefined) return [];
   if (!Array.isArray(value) || value.length === 0 || value.length > rulesMax) {
     reader.complain(`allow must be a list of 1 to ${rulesMax} rules such as {"name": "spiffe://…", "ids": ["…"]}`);
@@ -88,37 +87,4 @@ function readRules(reader: Reader, value: unknown): AllowRule[] {
     }
     return [rule];
   });
-}
-
-/** Reads plain data and gathers what is wrong with it. */
-class Reader {
-  readonly #where: string;
-  readonly #problems: string[];
-
-  constructor(where: string, problems: string[]) {
-    this.#where = where;
-    this.#problems = problems;
-  }
-
-  complain(what: string): void {
-    this.#problems.push(`${this.#where}: ${what}`);
-  }
-
-  record(value: unknown, keys: readonly string[]): Readonly<Record<string, unknown>> | undefined {
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-      this.complain(`is no mapping with ${keys.join(', ')}`);
-      return undefined;
-    }
-    for (const key of Object.keys(value)) {
-      if (!keys.includes(key)) this.complain(`${key} is none of ${keys.join(', ')}`);
-    }
-    return { ...value };
-  }
-
-  text(record: Readonly<Record<string, unknown>>, key: string): string | undefined {
-    const value = record[key];
-    if (typeof value === 'string' && value !== '') return value;
-    this.complain(`${key} is missing or no text`);
-    return undefined;
-  }
 }

@@ -17,6 +17,28 @@ const quotedMax = 300;
 const causeMax = 1_000;
 const namesMax = 5;
 
+function describeDenial({ what, typeUrl, client, names }: Note & { kind: 'scope_denied' }): LogLine {
+  const type = traitsOf(typeUrl).shortName;
+  const fields = { type, ...(client && { streamId: client.streamId, node: client.nodeId }) };
+  const some = { ...fields, count: names.length, names: names.slice(0, namesMax).map(name => clip(name, quotedMax)) };
+  switch (what) {
+    case 'names':
+      return line('warn', 'client asked for resources that no scope opens to it (setting scopes)', some);
+    case 'type':
+      return line(
+        'warn',
+        'client asked for a type that no scope opens to it; it is given none of it (setting scopes)',
+        fields,
+      );
+    case 'wildcard':
+      return line('info', 'client is given the part of a type that its scope opens (setting scopes)', fields);
+    case 'upstream':
+      return line('info', 'resources of namespaces that no client here may see are not kept (setting scopes)', some);
+    default:
+      return unreachable(what);
+  }
+}
+
 /** Turns a note into a log line; undefined for what happens too often to be told. */
 export function describe(note: Note): LogLine | undefined {
   switch (note.kind) {
@@ -35,6 +57,8 @@ export function describe(note: Note): LogLine | undefined {
     }
     case 'client_sent':
       return undefined;
+    case 'scope_denied':
+      return describeDenial(note);
     case 'view_opened': {
       const { viewKey: view, nodeId: node } = note;
       if (note.replaces === undefined) return line('info', `serving node '${node}'`, { view, node });

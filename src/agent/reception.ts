@@ -1,16 +1,19 @@
 import type { StoredView } from '../cache/stored.ts';
-import type { ClientRequest } from '../local-ads/client-stream.ts';
+import type { ClientRequest, RequestOutcome } from '../local-ads/client-stream.ts';
 import type { Peer } from '../local-ads/peer.ts';
 import type { SubscriptionChange } from '../local-ads/subscription.ts';
+import { invariant } from '../xds/assert.ts';
 import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import type { TypeScope } from '../xds/type-scope.ts';
 import { isReport, secretType } from '../xds/type-urls.ts';
-import { type Clock, grpcCode, type RpcStatus, type ViewKey } from '../xds/types.ts';
+import { type Clock, grpcCode, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import type { Client } from './client.ts';
 import type { ClientTable } from './client-table.ts';
 import type { Note } from './events.ts';
 import { FairShares } from './fair-shares.ts';
 import type { Admission, IdentityPolicy, IdentitySettings } from './identity.ts';
 import { type PeerLimitSettings, PeerLimits } from './peer-limits.ts';
+import type { Scopes } from './scopes.ts';
 import type { View } from './view.ts';
 import type { ViewTable } from './view-table.ts';
 
@@ -30,6 +33,7 @@ export interface ReceptionSettings extends IdentitySettings, PeerLimitSettings {
   readonly clientStreamsMax: number;
   /** Names of all listeners: each has its share of the streams. */
   readonly listenerNames: readonly string[];
+  readonly scopes: Scopes;
   /** Most types of one view. */
   readonly viewTypesMax: number;
 }
@@ -88,10 +92,28 @@ export class Reception {
     return this.#limits.namesRoom(client.account);
   }
 
+  /** What a client may see of a type. */
+  scopeOf({ peer, identity, stream }: Client, typeUrl: TypeUrl): TypeScope {
+    const known = stream.type(typeUrl)?.seen.scope;
+    invariant(identity, 'a client that was let in has said who it is');
+    return known ?? this.#settings.scopes.ofClient(peer, identity, typeUrl);
+  }
+
   /** A client's request changed what it asks for; returns why that is too much, if so. */
-  changed(client: Client, change: SubscriptionChange, gained: number, nowMs: number): RpcStatus | undefined {
+  changed(client: Client, typeUrl: TypeUrl, outcome: RequestOutcome, nowMs: number): RpcStatus | undefined {
+    const { change, gained } = outcome;
     client.names += gained;
+    this.#tellDenials(client, typeUrl, change);
     return this.#limits.changed(client.account, gained, change.added.length + change.removed.length, nowMs);
+  }
+
+  #tellDenials(client: Client, typeUrl: TypeUrl, { denied, wildcard }: SubscriptionChange): void {
+    const scope = this.scopeOf(client, typeUrl);
+    if (scope.isOpen) return;
+    const { streamId, identity } = client;
+    const about = { kind: 'scope_denied', typeUrl, client: { streamId, nodeId: identity?.id ?? '' } } as const;
+    if (denied.length > 0) this.#note({ ...about, what: 'names', names: denied });
+    if (wildcard > 0) this.#note({ ...about, what: scope.isClosed ? 'type' : 'wildcard', names: [] });
   }
 
   /** A client's stream ended. */

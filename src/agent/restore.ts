@@ -1,4 +1,4 @@
-import type { Provenance, StoredResource, StoredType, StoredView } from '../cache/stored.ts';
+import type { StoredResource, StoredType, StoredView } from '../cache/stored.ts';
 import { forbidsCaching } from '../xds/resource-fields.ts';
 import type { Clock, ViewKey } from '../xds/types.ts';
 import { heldEntries, storedOf } from './disk-log.ts';
@@ -9,18 +9,22 @@ import { isWrittenByName, stateOf, type TypeView } from './type-view.ts';
 
 /**
  * Puts one stored type back into a view that has nothing of it. What outlived its TTL is left out (R113), what was refused stays in
- * quarantine (R102), and the names are asked for upstream without waiting for a client (R71).
+ * quarantine (R102), and the names are asked for upstream without waiting for a client (R71). What may not be kept here any more goes from the
+ * disk, and a set that was whole under a narrower scope is not whole now.
  *
+ * @param from where it comes from
  * @param untilMs how long they are asked for if no client comes, monotonic
  */
 export function restoreType(
   type: TypeView,
-  stored: StoredType,
-  provenance: Provenance,
+  before: StoredType,
+  { provenance, isCopy = false }: Pick<StoredView, 'provenance' | 'isCopy'>,
   untilMs: number,
   clock: Clock,
 ): Note {
-  const { store, interest, freshness } = type;
+  const { store, interest, freshness, scope } = type;
+  const resources = before.resources.filter(resource => scope.sees(resource.name));
+  const stored = { ...before, resources, isKnown: before.isKnown && scope.isWithin(before.scope) && !scope.isClosed };
   const refused: (() => void)[] = [];
   const expired: string[] = [];
   for (const resource of stored.resources) {
@@ -42,13 +46,17 @@ export function restoreType(
   type.upstreamVersion = stored.upstreamVersion;
   freshness.provenance = provenance;
   freshness.confirmedWallMs = stored.confirmedWallMs;
-  interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);
+  if (!scope.isClosed)
+    interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);
   // A clock that is set back must not bring them back.
   type.disk?.add(
     undefined,
     expired.map(name => [name, undefined]),
     undefined,
   );
+  // Else the disk does not have it as this view's yet, or has more than it may.
+  const isOnDisk = provenance === 'disk' && !isCopy && resources.length === before.resources.length;
+  if (!isOnDisk) type.disk?.reset(undefined, stateOf(type));
   return {
     kind: 'type_restored',
     typeUrl: type.typeUrl,
@@ -57,6 +65,7 @@ export function restoreType(
     isKnown: stored.isKnown,
     expired: expired.length,
     quarantined: store.quarantined.size,
+    denied: before.resources.length - resources.length,
     ageMs: freshness.ageMs(clock.wallMs) ?? 0,
   };
 }

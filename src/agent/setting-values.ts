@@ -109,6 +109,7 @@ export type SettingGroup =
   | 'Control plane'
   | 'Addresses'
   | 'Identity'
+  | 'Isolation'
   | 'Cache'
   | 'Behaviour'
   | 'Limits'

@@ -2,6 +2,7 @@ import { type Address, isLocalOnly, parseAddress } from '../xds/address.ts';
 import { type AccessSettings, accessRows } from './access-settings.ts';
 import type { AckMode } from './ack-ledger.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
+import { type ScopesSettings, scopeRows } from './scope-settings.ts';
 import {
   addresses,
   duration,
@@ -15,7 +16,7 @@ import {
 import { type UpstreamSettings, upstreamRows } from './upstream-settings.ts';
 
 /** Everything that can be set, resolved. */
-export interface Settings extends UpstreamSettings, CacheSettings, AccessSettings {
+export interface Settings extends UpstreamSettings, CacheSettings, AccessSettings, ScopesSettings {
   readonly listen: readonly Address[];
   readonly socketMode: number;
   readonly admin: Address;
@@ -65,10 +66,10 @@ export interface SettingSpec<K extends keyof Settings = keyof Settings> extends 
 }
 
 type Rows = {
-  readonly [K in Exclude<keyof Settings, keyof UpstreamSettings | keyof CacheSettings | keyof AccessSettings>]: Omit<
-    SettingSpec<K>,
-    'key'
-  >;
+  readonly [K in Exclude<
+    keyof Settings,
+    keyof UpstreamSettings | keyof CacheSettings | keyof AccessSettings | keyof ScopesSettings
+  >]: Omit<SettingSpec<K>, 'key'>;
 };
 
 const rows: Rows = {
@@ -257,6 +258,7 @@ export const settingSpecs: readonly SettingSpec[] = [
   ...Object.entries(upstreamRows),
   ...Object.entries(rows),
   ...Object.entries(accessRows),
+  ...Object.entries(scopeRows).map(([key, row]) => [key, { group: 'Isolation', ...row }] as const),
   ...Object.entries(cacheRows).map(([key, row]) => [key, { group: 'Cache', ...row }] as const),
 ].map(
   // The key and its row belong together by the type of the rows; entries() forgets it.

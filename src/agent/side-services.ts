@@ -12,9 +12,9 @@ import { Backoff } from '../upstream/backoff.ts';
 import type { ConnectionPool } from '../upstream/connection-pool.ts';
 import { formatAddress } from '../xds/address.ts';
 import { grpcCode, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
-import { clientConfigs } from './client-status.ts';
+import { clientConfigs, type StatusSource } from './client-status.ts';
 import type { Core } from './core.ts';
-import { allowListOf } from './core-settings.ts';
+import { allowListOf, scopesOf } from './core-settings.ts';
 import type { Counters } from './counters.ts';
 import { loadStatsService } from './load-stats.ts';
 import { isServing } from './readiness.ts';
@@ -38,6 +38,7 @@ export function sideServices(
   const { upstream, reconnectBaseMs, reconnectMaxMs } = settings;
   const [preferred] = upstream.map(formatAddress);
   const allowed = allowListOf(settings);
+  const scopes = scopesOf(settings);
   const isSingleStream = settings.upstreamStreams === 'single';
   const controlPlaneOf = (viewKey: ViewKey): string => {
     for (const view of core.views()) if (view.key === viewKey) return view.streams.mainAddress;
@@ -59,7 +60,8 @@ export function sideServices(
       clients: (peer, request) => {
         const refusal = (one: Peer, nodeId: string): RpcStatus | undefined => allowed.refusal(one, nodeId);
         const isSensitive = (typeUrl: TypeUrl, entry: Entry): boolean => sensitivityOf(typeUrl, entry) !== undefined;
-        return clientConfigs({ clients: () => core.clients(), refusal, isSensitive }, peer, request);
+        const scopeOf: StatusSource['scopeOf'] = (asker, node, typeUrl) => scopes.ofClient(asker, node, typeUrl);
+        return clientConfigs({ clients: () => core.clients(), refusal, isSensitive, scopeOf }, peer, request);
       },
     },
     calls,

@@ -4,6 +4,7 @@ import { TypeStore } from '../cache/store.ts';
 import { TypeInterest } from '../cache/watch-map.ts';
 import { AnswerShelf } from '../local-ads/answer-shelf.ts';
 import type { Session } from '../upstream/session.ts';
+import type { TypeScope } from '../xds/type-scope.ts';
 import { groupOf, traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl, ViewKey } from '../xds/types.ts';
 import { AckLedger, type AckMode } from './ack-ledger.ts';
@@ -48,6 +49,7 @@ export class TypeFactory {
   readonly #streams: Streams;
   readonly #room: Room;
   readonly #maxAgeOf: (typeUrl: TypeUrl) => MaxAge | undefined;
+  readonly #scopeOf: (typeUrl: TypeUrl) => TypeScope;
   #made = 0;
 
   constructor(
@@ -57,6 +59,7 @@ export class TypeFactory {
     streams: Streams,
     room: Room,
     maxAgeOf: (typeUrl: TypeUrl) => MaxAge | undefined,
+    scopeOf: (typeUrl: TypeUrl) => TypeScope,
   ) {
     this.#viewKey = viewKey;
     this.#settings = settings;
@@ -64,6 +67,7 @@ export class TypeFactory {
     this.#streams = streams;
     this.#room = room;
     this.#maxAgeOf = maxAgeOf;
+    this.#scopeOf = scopeOf;
   }
 
   /** A type that is served; to be {@link connect}ed. */
@@ -101,6 +105,8 @@ export class TypeFactory {
     const store = new TypeStore(typeUrl, traitsOf(typeUrl), idle, bodies, tierKey, isOfSeveral);
     return {
       typeUrl,
+      scope: this.#scopeOf(typeUrl),
+      isDenialTold: false,
       store,
       interest,
       main: feeds[0],

@@ -5,6 +5,7 @@ import type { TypeSource } from '../local-ads/type-source.ts';
 import type { WireResource } from '../xds/discovery.ts';
 import { aliasesIn } from '../xds/resource-fields.ts';
 import { globOf } from '../xds/resource-name.ts';
+import type { TypeScope } from '../xds/type-scope.ts';
 import type { Nonce, TypeUrl } from '../xds/types.ts';
 import type { DiskLog } from './disk-log.ts';
 import type { Feed } from './feed.ts';
@@ -15,6 +16,10 @@ import type { Trials } from './trials.ts';
 /** One resource type of a view, from the upstream subscription to what clients are given. */
 export interface TypeView extends TypeSource {
   readonly typeUrl: TypeUrl;
+  /** What may be kept of it here; no client sees more. */
+  readonly scope: TypeScope;
+  /** Resources that upstream has sent and that may not be kept here have been told of. */
+  isDenialTold: boolean;
   readonly interest: TypeInterest;
   /** The control plane of all names but those of listed authorities. */
   readonly main: Feed;
@@ -77,7 +82,8 @@ export function confirmedAtMs({ typeUrl, main, feeds }: TypeView): number {
 }
 
 /** Where a resource of upstream's belongs. */
-export function placement({ interest, store, isStaged }: TypeView, { name, extra }: WireResource): Placement {
+export function placement({ interest, store, isStaged, scope }: TypeView, { name, extra }: WireResource): Placement {
+  if (!scope.sees(name)) return 'ignore';
   if (interest.isWildcard || interest.isNamed(name)) return 'serve';
   // Of a set that is to be whole nothing may lie where it could be lost.
   if (isStaged && interest.has(name)) return 'serve';
@@ -160,7 +166,8 @@ export function dropLeftovers(type: TypeView): void {
 }
 
 /** What the disk keeps of a type besides its resources. */
-export function stateOf({ store, freshness, upstreamVersion, main }: TypeView): StoredTypeState {
+export function stateOf({ store, freshness, upstreamVersion, main, scope }: TypeView): StoredTypeState {
   const { confirmedWallMs } = freshness;
-  return { isKnown: store.isKnown, confirmedWallMs, upstreamVersion, server: main.origin.stored };
+  const server = main.origin.stored;
+  return { isKnown: store.isKnown, confirmedWallMs, upstreamVersion, server, scope: scope.key };
 }

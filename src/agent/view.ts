@@ -13,11 +13,12 @@ import { InterestFlow, type InterestSettings } from './interest-flow.ts';
 import type { Lane } from './lane.ts';
 import { restoreServers, restoreType } from './restore.ts';
 import { Room, type RoomSettings } from './room.ts';
+import { type ViewScopeSettings, viewScopes } from './scopes.ts';
 import { SilenceReader } from './silence.ts';
 import { StagedSet, type StagedType, takeOverSet } from './staged-set.ts';
 import { Streams, type StreamsSettings } from './streams.ts';
 import { TypeFactory, type TypeSettings, type ViewTiers } from './type-factory.ts';
-import { dropLeftovers, isReachable, stateOf, type TypeView, typeDueMs } from './type-view.ts';
+import { dropLeftovers, isReachable, type TypeView, typeDueMs } from './type-view.ts';
 
 /** What a view is made with. */
 export interface ViewSettings
@@ -26,7 +27,8 @@ export interface ViewSettings
     FreshnessSettings,
     InterestSettings,
     TypeSettings,
-    RoomSettings {
+    RoomSettings,
+    ViewScopeSettings {
   /** How long what was restored is asked for upstream without a client. */
   readonly restoredLingerMs: number;
   readonly viewTypesMax: number;
@@ -76,7 +78,8 @@ export class View {
     this.#interests = new InterestFlow(settings);
     this.#watch = new FreshnessWatch(settings, note);
     const maxAgeOf = this.#watch.maxAgeOf.bind(this.#watch);
-    this.#factory = new TypeFactory(key, settings, tiers, this.#streams, this.#room, maxAgeOf);
+    const scopeOf = viewScopes(settings, node);
+    this.#factory = new TypeFactory(key, settings, tiers, this.#streams, this.#room, maxAgeOf, scopeOf);
   }
 
   /** Encoded Node that its upstream streams carry. */
@@ -107,12 +110,10 @@ export class View {
     const all = stored.types.slice(0, this.#settings.viewTypesMax);
     for (const one of all) {
       const type = this.type(one.typeUrl);
-      this.#notes.push(restoreType(type, one, stored.provenance, untilMs, clock));
+      this.#notes.push(restoreType(type, one, stored, untilMs, clock));
       if (this.#settings.startup === 'prefer-upstream') {
         type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
       }
-      // The disk does not have it as this view's yet.
-      if (stored.provenance === 'seed' || stored.isCopy) type.disk?.reset(undefined, stateOf(type));
     }
     restoreServers(all.map(one => ({ type: this.type(one.typeUrl), stored: one })));
     this.#isHint = this.node.equals(stored.node);

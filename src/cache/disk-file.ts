@@ -14,7 +14,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { type DiskNote, DiskUnusable } from './disk-notes.ts';
 
 /** Version of the tables; a file with a newer one is not ours to touch. */
-export const formatVersion = 3;
+export const formatVersion = 4;
 /** `WEIR` in ASCII: SQLite's application id, by which a database of others is known. */
 const applicationId = 0x57454952;
 const headerBytes = 100;
@@ -39,12 +39,16 @@ create table load_attempt (at_ms integer not null) strict;
 /** Format 3 knows which server each type came from. */
 const thirdStep = `alter table type add column server text not null default ''`;
 
-const schema = `${secondSchema}; ${thirdStep}`;
+/** Format 4 knows the scope that each type was kept under. */
+const fourthStep = `alter table type add column scope text not null default ''`;
+
+const schema = `${secondSchema}; ${thirdStep}; ${fourthStep}`;
 
 /** From each format to the next. Format 1 was never released; it kept no trust, so nothing of it can be taken over but that it was ours. */
 const migrations: ReadonlyMap<number, string> = new Map([
   [1, `drop table if exists resource; drop table if exists type; drop table if exists view; ${secondSchema}`],
   [2, thirdStep],
+  [3, fourthStep],
 ]);
 
 /**

@@ -31,7 +31,7 @@ function loadType(
   type: TypeRow,
   { protector, note, renew }: LoadContext,
 ): StoredType {
-  const { typeUrl, isKnown, confirmedWallMs, upstreamVersion, server } = type;
+  const { typeUrl, isKnown, confirmedWallMs, upstreamVersion, server, scope } = type;
   const { resources, missing, outdated, count, sum } = readRows(tables, type, protector);
   for (const resource of outdated) renew({ kind: 'put', viewKey, typeUrl, resource });
   // Damage may have taken rows away, or be in what says whether it is a set at all.
@@ -43,8 +43,9 @@ function loadType(
     note({ kind: 'disk_rows_missing', typeUrl, names: some, count: names.length, reason, isSetLost });
   }
   // A set without some of its parts is no set (R104); names stand for themselves.
-  if (isSetLost) return { typeUrl, isKnown: false, confirmedWallMs, upstreamVersion, server, resources: [] };
-  return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, server, resources };
+  const state = { confirmedWallMs, upstreamVersion, server, scope };
+  if (isSetLost) return { typeUrl, isKnown: false, ...state, resources: [] };
+  return { typeUrl, isKnown, ...state, resources };
 }
 
 /** Reads many rows at a time, and one by one what is not sound as it stands: then it is known whose row is damaged. */

@@ -22,6 +22,7 @@ export interface TypeRow {
   confirmedWallMs: number;
   upstreamVersion: string;
   server: string;
+  scope: string;
   /** Number of rows, and the sum of their checksums. */
   rows: number;
   sum: number;
@@ -182,11 +183,12 @@ export class DiskTables {
       type.rows = 0;
       type.sum = 0;
     } else {
-      const { isKnown, confirmedWallMs, upstreamVersion, server } = change.state;
+      const { isKnown, confirmedWallMs, upstreamVersion, server, scope } = change.state;
       type.isKnown = isKnown;
       type.confirmedWallMs = Math.round(confirmedWallMs);
       type.upstreamVersion = upstreamVersion;
       type.server = server;
+      type.scope = scope;
     }
   }
 
@@ -199,9 +201,9 @@ export class DiskTables {
       this.#statements.touchView.run(usedMs, checksumOfView(view.key, view.matchKey, usedMs, view.node), id);
     }
     for (const type of this.#dirty) {
-      const { id, isKnown, confirmedWallMs, upstreamVersion, server, rows, sum } = type;
-      const checksum = checksumOfType(type);
-      this.#statements.setType.run(isKnown ? 1 : 0, confirmedWallMs, upstreamVersion, server, rows, sum, checksum, id);
+      const { id, isKnown, confirmedWallMs, upstreamVersion, server, scope, rows, sum } = type;
+      const state = [isKnown ? 1 : 0, confirmedWallMs, upstreamVersion, server, scope] as const;
+      this.#statements.setType.run(...state, rows, sum, checksumOfType(type), id);
     }
     this.#dirty.clear();
   }
@@ -306,7 +308,7 @@ function prepare(db: DatabaseSync) {
     addType: `insert into type (view, url, is_known, confirmed_ms, upstream_version, rows, sum, checksum)
       values (?, ?, 0, 0, '', 0, 0, 0) on conflict do nothing`,
     setType:
-      'update type set is_known = ?, confirmed_ms = ?, upstream_version = ?, server = ?, rows = ?, sum = ?, checksum = ? where id = ?',
+      'update type set is_known = ?, confirmed_ms = ?, upstream_version = ?, server = ?, scope = ?, rows = ?, sum = ?, checksum = ? where id = ?',
     // Blobs are put together as they are; that nothing of them was changed on the way is proven by their checksums.
     firstRecords: recordsFrom('select name, content from resource where type = ? order by name limit ?'),
     nextRecords: recordsFrom('select name, content from resource where type = ? and name > ? order by name limit ?'),
@@ -357,6 +359,7 @@ function typeOf(row: Record<string, unknown>): TypeRow {
     confirmedWallMs: Number(row['confirmed_ms']),
     upstreamVersion: String(row['upstream_version']),
     server: String(row['server']),
+    scope: String(row['scope']),
     rows: Number(row['rows']),
     sum: Number(row['sum']),
   };
@@ -364,10 +367,11 @@ function typeOf(row: Record<string, unknown>): TypeRow {
 }
 
 function checksumOfType(type: Omit<TypeRow, 'isSound' | 'viewId'>): number {
-  const { id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, server, rows, sum } = type;
+  const { id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, server, scope, rows, sum } = type;
   const said = [id, typeUrl, isKnown, confirmedWallMs, upstreamVersion, rows, sum];
-  // Rows of format 2 have none and stay sound.
-  return crc32(JSON.stringify(server === '' ? said : [...said, server]));
+  // Rows of format 2 have no server, those of format 3 no scope, and stay sound.
+  const since = scope !== '' ? [server, scope] : server !== '' ? [server] : [];
+  return crc32(JSON.stringify([...said, ...since]));
 }
 
 function checksumOfView(key: string, matchKey: string, usedMs: number, node: Buffer): number {

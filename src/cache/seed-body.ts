@@ -6,6 +6,8 @@ import type { StoredContent, StoredResource, StoredType, StoredView } from './st
 export interface ExpectedType {
   readonly typeUrl: TypeUrl;
   readonly resources: number;
+  /** Key of the scope that it was kept under. */
+  readonly scope: string;
 }
 
 /** What of a view stands in the body of a bundle. */
@@ -84,7 +86,7 @@ function readType(reader: RecordReader, expected: ExpectedType): StoredType {
     names.add(resource.name);
     resources.push(resource);
   }
-  return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, server: '', resources };
+  return { typeUrl, isKnown, confirmedWallMs, upstreamVersion, server: '', scope: expected.scope, resources };
 }
 
 function readResource(reader: RecordReader): StoredResource {

@@ -28,6 +28,8 @@ export interface BundleType {
   readonly resources: number;
   /** Resources that the view had and the bundle must not carry: then the type is not known as complete. */
   readonly leftOut: number;
+  /** Key of the scope that the type was kept under (see {@link StoredTypeState.scope}). */
+  readonly scope: string;
 }
 
 /** What a bundle says of itself. It is readable without any key; its digest covers it. */
@@ -99,10 +101,11 @@ export function encodeBundle(view: StoredView, options: EncodeOptions): Buffer {
     nodeId: options.nodeId,
     matchFields: options.matchFields,
     matchKey: options.matchKey ?? view.matchKey,
-    types: types.map(({ typeUrl, resources, resourcesBefore }) => ({
+    types: types.map(({ typeUrl, resources, resourcesBefore, scope }) => ({
       typeUrl,
       resources: resources.length,
       leftOut: resourcesBefore - resources.length,
+      scope,
     })),
     encryption: sealer === undefined ? 'none' : 'aes-256-gcm',
     keyId: sealer === undefined ? '' : sealer.keyId,
@@ -156,7 +159,10 @@ type HeaderBeforeBody = Omit<BundleHeader, 'bodyBytes' | 'bodySha256'>;
 /** Ties a sealed body to its header, so that neither can be used with another one. */
 function sealContext(about: HeaderBeforeBody): string {
   const { createdWallMs, upstream, nodeId, matchFields, matchKey, types, encryption, keyId } = about;
-  const texts = types.map(({ typeUrl, resources, leftOut }) => [typeUrl, resources, leftOut]);
+  const texts = types.map(({ typeUrl, resources, leftOut, scope }) =>
+    // As bundles of before there were scopes are sealed.
+    scope === '' ? [typeUrl, resources, leftOut] : [typeUrl, resources, leftOut, scope],
+  );
   const all = [createdWallMs, upstream, nodeId, matchFields, matchKey, texts, encryption, keyId];
   return `seed bundle ${formatVersion} ${JSON.stringify(all)}`;
 }
@@ -195,6 +201,8 @@ function parseHeader(bytes: Buffer): BundleHeader {
         typeUrl: text(type.get('typeUrl')) as TypeUrl,
         resources: whole(type.get('resources')),
         leftOut: whole(type.get('leftOut')),
+        // Bundles of before there were scopes have nothing left out by one.
+        scope: text(type.get('scope') ?? ''),
       };
     }),
     encryption: encryption === 'none' || encryption === 'aes-256-gcm' ? encryption : fail(),

@@ -47,6 +47,8 @@ export interface StoredTypeState {
   readonly upstreamVersion: string;
   /** Server that it came from, as configured; empty when that is not known (seeds, files of an older format). */
   readonly server: string;
+  /** Key of the scope that it was kept under: complete is what that scope lets see. Empty when nothing was left out. */
+  readonly scope: string;
 }
 
 /**

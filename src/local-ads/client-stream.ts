@@ -7,7 +7,7 @@ import { ClientType } from './client-type.ts';
 import { type NameForms, toCanonical } from './name-forms.ts';
 import type { Verdict } from './nonce-book.ts';
 import type { SubscriptionChange } from './subscription.ts';
-import type { Message, Outgoing, TypeSource } from './type-source.ts';
+import type { Message, Outgoing, TypeOffer } from './type-source.ts';
 
 /** Limits and timing of one client stream. */
 export interface ClientSettings extends RequestLimits {
@@ -113,16 +113,12 @@ export class ClientStream {
   /**
    * Takes in a request: verdict on what was sent, and the new subscription.
    *
-   * @param source what the client's view offers of the type
-   * @param isWildcardSticky see {@link ClientType}
    * @param namesRoom how many names more it may ask for
    * @returns the outcome, or the status to end the stream with
    */
   accept(
     request: ClientRequest,
-    source: TypeSource,
-    controlPlane: () => string,
-    isWildcardSticky: boolean,
+    offer: TypeOffer,
     namesRoom: number,
     nowMs: number,
   ): RequestOutcome | { readonly close: RpcStatus } {
@@ -130,7 +126,7 @@ export class ClientStream {
     let type = this.#types.get(typeUrl);
     const isFirst = type === undefined;
     if (!type) {
-      type = new ClientType(typeUrl, traitsOf(typeUrl), this.variant, source, controlPlane, isWildcardSticky);
+      type = new ClientType(typeUrl, traitsOf(typeUrl), this.variant, offer);
       this.#types.set(typeUrl, type);
       this.#ordered = [...this.#types.values()].sort((a, b) => a.traits.sendOrder - b.traits.sendOrder);
     }
@@ -140,7 +136,10 @@ export class ClientStream {
     const body = inCanonicalForm(request.body, type.forms);
     const { namesMax } = this.#settings;
     // Before anything is changed: a refused request must not count as the client's interest when it leaves.
-    const namesAfter = body.variant === 'sotw' ? body.resourceNames.length : type.subscription.sizeWith(body.subscribe);
+    const namesAfter =
+      body.variant === 'sotw'
+        ? body.resourceNames.length
+        : type.subscription.sizeWith(body.subscribe) + type.deniedCount;
     if (namesAfter > namesMax) {
       return refuse(
         grpcCode.resourceExhausted,

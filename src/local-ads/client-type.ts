@@ -1,9 +1,10 @@
-import type { Entry, Tombstone } from '../cache/entry.ts';
+import type { Entry } from '../cache/entry.ts';
 import type { TypeStore } from '../cache/store.ts';
 import type { ResourceFailure } from '../xds/discovery.ts';
 import { clusterType, endpointType, type TypeTraits } from '../xds/type-urls.ts';
 import type { Nonce, RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
 import { verdictOn } from './client-words.ts';
+import { DeniedNames } from './denied-names.ts';
 import { dueFailure } from './due-failure.ts';
 import { LeftOut } from './left-out.ts';
 import { type MessageParts, MessageWriter } from './message-writer.ts';
@@ -11,8 +12,10 @@ import { NameForms } from './name-forms.ts';
 import { NonceBook, type Verdict } from './nonce-book.ts';
 import { OwedNames } from './owed-names.ts';
 import { RefusedChanges } from './refused-changes.ts';
+import { isGone, tombstoneOfSent } from './removals-told.ts';
+import { SeenSet } from './seen-set.ts';
 import { ClientSubscription, type SubscriptionChange } from './subscription.ts';
-import type { Message, TypeSource } from './type-source.ts';
+import type { Message, TypeOffer, TypeSource } from './type-source.ts';
 import { WaitingRemovals } from './waiting-removals.ts';
 
 /**
@@ -23,6 +26,8 @@ export class ClientType {
   readonly typeUrl: TypeUrl;
   readonly traits: TypeTraits;
   readonly subscription: ClientSubscription;
+  /** What the client may see of the store. */
+  readonly seen: SeenSet;
   readonly #variant: Variant;
   readonly #source: TypeSource;
   /** How the client spells names that have more than one spelling (R32). */
@@ -31,6 +36,7 @@ export class ClientType {
   /** Store revision the client was sent, -1 before anything. */
   #sentRevision: number;
   readonly #owed = new OwedNames();
+  readonly #denied: DeniedNames;
   readonly #refused: RefusedChanges;
   readonly #leftOut: LeftOut;
   /** Delta: versions the client brought along, each until it was compared (R93). */
@@ -40,22 +46,18 @@ export class ClientType {
   readonly #nonces: NonceBook;
   #lastError: string | undefined;
 
-  constructor(
-    typeUrl: TypeUrl,
-    traits: TypeTraits,
-    variant: Variant,
-    source: TypeSource,
-    controlPlane: () => string,
-    isWildcardSticky: boolean,
-  ) {
+  constructor(typeUrl: TypeUrl, traits: TypeTraits, variant: Variant, offer: TypeOffer) {
+    const { source, scope, controlPlane, isWildcardSticky } = offer;
     this.typeUrl = typeUrl;
     this.traits = traits;
     this.#variant = variant;
     this.#source = source;
-    this.subscription = new ClientSubscription(traits, isWildcardSticky);
+    this.subscription = new ClientSubscription(traits, isWildcardSticky, scope);
+    this.seen = new SeenSet(source.store, scope);
+    this.#denied = new DeniedNames(scope);
     this.#sentRevision = source.store.revision;
     this.#nonces = new NonceBook(source.noncePrefix, variant === 'sotw');
-    this.#writer = new MessageWriter(typeUrl, variant, source, this.#nonces, this.forms, controlPlane);
+    this.#writer = new MessageWriter(typeUrl, variant, source, this.seen, this.#nonces, this.forms, controlPlane);
     this.#refused = new RefusedChanges(source.store, this.isList);
     this.#leftOut = new LeftOut(source.store);
   }
@@ -71,6 +73,11 @@ export class ClientType {
 
   get nonces(): Pick<NonceBook, 'hasSent' | 'ackedVersion' | 'isAnswerAwaited' | 'isAwaitedAt' | 'status'> {
     return this.#nonces;
+  }
+
+  /** Names that it has yet to be told that it may not see. */
+  get deniedCount(): number {
+    return this.#denied.size;
   }
 
   /** Words of the newest NACK as they may be shown, until an ACK follows. */
@@ -90,7 +97,8 @@ export class ClientType {
 
   /** Takes in the first request of the type on this stream. */
   begin(change: SubscriptionChange, versionInfo: string, versions: ReadonlyMap<string, string>): void {
-    const { store } = this.#source;
+    const { store, seen } = this;
+    this.#denied.add(change.denied);
     this.#leftOut.begin(versionInfo === '');
     if (change.wildcard > 0) {
       const isLevel =
@@ -98,7 +106,7 @@ export class ClientType {
         this.traits.isFullState &&
         store.isKnown &&
         versionInfo !== '' &&
-        versionInfo === store.versionInfo();
+        versionInfo === seen.versionInfo();
       // Silence is allowed on identical content (R92). Named types may be warming, so they are always answered (R43).
       if (isLevel) this.#nonces.isLevelWith(versionInfo);
       else {
@@ -113,6 +121,7 @@ export class ClientType {
 
   /** Takes in a later change of the subscription. */
   changed(change: SubscriptionChange): void {
+    this.#denied.add(change.denied);
     for (const name of change.removed) {
       this.#owed.delete(name);
       this.#brought?.delete(name);
@@ -127,7 +136,7 @@ export class ClientType {
     }
     if (change.wildcard > 0) {
       this.#owed.isWildcardOwed = true;
-      for (const entry of this.#source.store.entries()) this.#owed.add(entry.name);
+      for (const entry of this.seen.entries()) this.#owed.add(entry.name);
     } else if (change.wildcard < 0) {
       this.#owed.endWildcard(name => this.subscription.covers(name));
     }
@@ -158,6 +167,7 @@ export class ClientType {
   /** Whether it is sent a resource, by whichever of its names it was asked for (R18, R33). */
   covers(name: string): boolean {
     if (this.subscription.covers(name)) return true;
+    if (!this.seen.scope.sees(name)) return false;
     const { aliases = [] } = this.store.get(name) ?? this.store.absences.tombstone(name)?.entry ?? {};
     return aliases.some(alias => this.subscription.covers(alias));
   }
@@ -181,7 +191,7 @@ export class ClientType {
   next(nowMs: number, removalHoldMs: number): Message | undefined {
     if (this.#source.store.isWithheld) return undefined;
     const isLevel = this.#sentRevision === this.#source.store.revision;
-    if (isLevel && this.#owed.isEmpty && !this.#brought) return undefined;
+    if (isLevel && this.#owed.isEmpty && !this.#brought && this.#denied.size === 0) return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
     return this.isList ? this.#nextList(removalHoldMs) : this.#nextNamed();
   }
@@ -220,10 +230,11 @@ export class ClientType {
         continue;
       }
       if (!this.#owed.has(name)) this.#addFailure(name, errors);
-      const gone = this.#tombstoneOfSent(name);
+      const gone = tombstoneOfSent(store, name, this.#sentRevision);
       if (gone && !this.#mayRemovalsWait) isRemovalDue = true;
       else if (gone) this.#removals.wait(name, gone.removedAtMs + removalHoldMs, gone.entry, this.#sentRevision);
     }
+    errors.push(...this.#denied.take());
     if (!this.#owed.isWildcardOwed && this.#owed.size + changed.length + errors.length === 0 && !isRemovalDue) {
       this.#sentRevision = store.revision;
       return undefined;
@@ -244,7 +255,9 @@ export class ClientType {
     const kept = this.#removals.kept();
     const refused = [...this.#leftOut.entries(name => this.subscription.covers(name))];
     if (this.subscription.isWildcard) {
-      return this.#message({ isWhole: true, entries: [], errors, kept, refused, changed, fromRevision });
+      const isWhole = this.seen.scope.isOpen;
+      const entries = isWhole ? [] : [...this.seen.entries()];
+      return this.#message({ isWhole, entries, errors, kept, refused, changed, fromRevision });
     }
     const entries = new Set<Entry>();
     for (const name of this.subscription.names) for (const entry of store.served.behind(name)) entries.add(entry);
@@ -255,12 +268,12 @@ export class ClientType {
   #nextNamed(): Message | undefined {
     const { store } = this.#source;
     const entries = new Set<Entry>();
-    const errors: ResourceFailure[] = [];
+    const errors = this.#denied.take();
     for (const name of this.#candidates()) {
       if (!this.#addFailure(name, errors)) for (const entry of store.served.behind(name)) entries.add(entry);
     }
     this.#owed.clear();
-    const isWholeAnswered = this.#owed.isWildcardOwed && store.isKnown;
+    const isWholeAnswered = this.#owed.isWildcardOwed && this.seen.isKnown;
     if (isWholeAnswered) this.#owed.isWildcardOwed = false;
     if (entries.size + errors.length > 0 || isWholeAnswered) return this.#message({ entries: [...entries], errors });
     this.#sentRevision = store.revision;
@@ -295,11 +308,12 @@ export class ClientType {
   #nextDelta(nowMs: number, removalHoldMs: number): Message | undefined {
     const { store } = this.#source;
     const names = this.#candidates();
-    if (this.#brought && store.isKnown && this.subscription.isWildcard)
+    if (this.#brought && this.seen.isKnown && this.subscription.isWildcard)
       for (const name of this.#brought.keys()) names.add(name);
     const entries = new Set<Entry>();
-    const removed = new Set<string>();
-    const errors: ResourceFailure[] = [];
+    // What may not be seen does not exist, in words that every client understands.
+    const errors = this.#denied.take();
+    const removed = new Set(errors.map(({ name }) => name));
     for (const name of names) {
       // Where upstream said that it does not exist, that is told as a removal besides (R119).
       if (this.#addFailure(name, errors) && store.absences.reason(name) !== 'upstream') {
@@ -309,7 +323,7 @@ export class ClientType {
       const members = store.served.membersOf(name);
       // The loop comes to them, too. What they were asked by has been answered then (R33).
       if (members.size > 0) for (const member of members) names.add(member);
-      const entry = store.served.find(name);
+      const entry = this.seen.find(name);
       const brought = this.#brought?.get(entry?.name ?? name);
       if (entry || members.size > 0) this.#owed.delete(name);
       if (entry) {
@@ -319,11 +333,11 @@ export class ClientType {
         // The empty version never proves equality (R90).
         if (brought === undefined || brought === '' || brought !== store.served.clientVersion(entry))
           entries.add(entry);
-      } else if (members.size === 0 && this.#isGone(name, brought !== undefined)) {
+      } else if (members.size === 0 && isGone(this, this.#owed, name, brought !== undefined)) {
         this.#brought?.delete(name);
         const isAsked = this.#owed.delete(name);
         // Who asked for the name waits for the answer; who holds it may still use it, so its end waits for what refers to it.
-        const tombstone = this.#tombstoneOfSent(name);
+        const tombstone = tombstoneOfSent(store, name, this.#sentRevision);
         if (isAsked) removed.add(name);
         else if (!this.#mayRemovalsWait) removed.add(name);
         else {
@@ -334,8 +348,8 @@ export class ClientType {
     }
     if (this.#brought?.size === 0) this.#brought = undefined;
     // The first wildcard request is answered even when there is nothing, or nothing new, to send (R117).
-    const isWholeAnswered = this.#owed.isWildcardOwed && store.isKnown;
-    const isEmptyOwed = isWholeAnswered && !this.#nonces.hasSent && store.size === 0;
+    const isWholeAnswered = this.#owed.isWildcardOwed && this.seen.isKnown;
+    const isEmptyOwed = isWholeAnswered && !this.#nonces.hasSent && this.seen.isEmpty;
     if (isWholeAnswered) this.#owed.isWildcardOwed = false;
     if (entries.size + removed.size + errors.length === 0 && !isEmptyOwed) {
       this.#sentRevision = store.revision;
@@ -352,37 +366,16 @@ export class ClientType {
     return due !== undefined && due !== false;
   }
 
-  /** Delta: whether the client has to be told that a name without entry is gone. */
-  #isGone(name: string, wasBrought: boolean): boolean {
-    const { store } = this.#source;
-    if (this.#owed.isRemovalOwed(name)) return true;
-    // Left out, not gone: the client may hold an older content that is good (R102).
-    if (store.quarantined.has(name)) return false;
-    if (this.#tombstoneOfSent(name) || (store.absences.tombstone(name) && (wasBrought || this.#owed.has(name))))
-      return true;
-    if (this.subscription.names.has(name)) {
-      const reason = store.absences.reason(name);
-      return reason === 'upstream' || (reason === 'inferred' && this.traits.mayInferRemoval);
-    }
-    return wasBrought && this.subscription.isWildcard && store.isKnown && !store.isProvisional;
-  }
-
   /** Removals of clusters and endpoints go last (R28); nothing else refers to the other types from outside. */
   get #mayRemovalsWait(): boolean {
     return this.typeUrl === clusterType || this.typeUrl === endpointType;
   }
 
-  /** The tombstone of a name that this client was sent: one that came and went in between is no news to it (R103). */
-  #tombstoneOfSent(name: string): Tombstone | undefined {
-    const tombstone = this.#source.store.absences.tombstone(name);
-    return tombstone && tombstone.entry.firstSeenRevision <= this.#sentRevision ? tombstone : undefined;
-  }
-
   /** Whether a SotW list would be whole: nothing it should hold is unknown. */
   #isAnswerable(): boolean {
-    const { store } = this.#source;
+    const { store, seen } = this;
     if (store.isWithheld) return false;
-    if (this.subscription.isWildcard) return store.isKnown;
+    if (this.subscription.isWildcard) return seen.isKnown;
     for (const name of this.subscription.names) if (!store.isSettled(name)) return false;
     return true;
   }

@@ -4,6 +4,7 @@ import { clusterType, endpointType } from '../xds/type-urls.ts';
 import type { TypeUrl, Variant } from '../xds/types.ts';
 import type { NameForms } from './name-forms.ts';
 import type { NonceBook } from './nonce-book.ts';
+import type { SeenSet } from './seen-set.ts';
 import type { Message, TypeSource } from './type-source.ts';
 
 /** What one message tells. */
@@ -29,6 +30,7 @@ export class MessageWriter {
   readonly #typeUrl: TypeUrl;
   readonly #variant: Variant;
   readonly #source: TypeSource;
+  readonly #seen: SeenSet;
   readonly #nonces: NonceBook;
   readonly #forms: NameForms;
   readonly #controlPlane: () => string;
@@ -37,6 +39,7 @@ export class MessageWriter {
     typeUrl: TypeUrl,
     variant: Variant,
     source: TypeSource,
+    seen: SeenSet,
     nonces: NonceBook,
     forms: NameForms,
     controlPlane: () => string,
@@ -44,6 +47,7 @@ export class MessageWriter {
     this.#typeUrl = typeUrl;
     this.#variant = variant;
     this.#source = source;
+    this.#seen = seen;
     this.#nonces = nonces;
     this.#forms = forms;
     this.#controlPlane = controlPlane;
@@ -57,7 +61,7 @@ export class MessageWriter {
     const nonce = this.#nonces.next(toRevision);
     const versionInfo =
       this.#variant === 'sotw'
-        ? store.versionInfo([...kept, ...refused])
+        ? this.#seen.versionInfo([...kept, ...refused])
         : upstreamVersion || `r${toRevision.toString(36)}`;
     if (this.#variant === 'delta') this.#forms.sent(entries);
     const bytes = shelf.encode({

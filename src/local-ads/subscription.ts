@@ -1,5 +1,6 @@
 import type { InterestChange } from '../cache/watch-map.ts';
 import { globOf } from '../xds/resource-name.ts';
+import type { TypeScope } from '../xds/type-scope.ts';
 import type { TypeTraits } from '../xds/type-urls.ts';
 import { wildcardName } from '../xds/types.ts';
 
@@ -9,6 +10,8 @@ export interface SubscriptionChange extends InterestChange {
   readonly resubscribed: readonly string[];
   /** Delta: explicit names dropped while the wildcard goes on, which have to be answered too (R17). */
   readonly droppedUnderWildcard: readonly string[];
+  /** Names that were asked for in vain: the client's scope does not let it see them. They are no part of the subscription. */
+  readonly denied: readonly string[];
 }
 
 /**
@@ -18,17 +21,24 @@ export interface SubscriptionChange extends InterestChange {
 export class ClientSubscription {
   readonly #traits: TypeTraits;
   readonly #isWildcardSticky: boolean;
+  readonly #scope: TypeScope;
   /** In the order of the client's list, so that a list that is repeated is known without another set. */
   #names = new Set<string>();
+  /** Names of the newest list that are denied: SotW repeats them with every ACK. */
+  #denied: ReadonlySet<string> = new Set();
   #isWildcard = false;
   /** A request of this type has named something on this stream: the legacy wildcard is dead (R12). */
   #wasNamed = false;
   #isFirst = true;
 
-  /** @param isWildcardSticky keep a legacy SotW wildcard when names follow, as Envoy's on-demand discovery needs it (R96) */
-  constructor(traits: TypeTraits, isWildcardSticky: boolean) {
+  /**
+   * @param isWildcardSticky keep a legacy SotW wildcard when names follow, as Envoy's on-demand discovery needs it (R96)
+   * @param scope what the client may see: a wildcard covers no more, and other names are denied
+   */
+  constructor(traits: TypeTraits, isWildcardSticky: boolean, scope: TypeScope) {
     this.#traits = traits;
     this.#isWildcardSticky = isWildcardSticky;
+    this.#scope = scope;
   }
 
   get isWildcard(): boolean {
@@ -42,6 +52,7 @@ export class ClientSubscription {
 
   /** Whether a resource of this name is to be sent: asked for by it, or as the member of a collection (R33). */
   covers(name: string): boolean {
+    if (!this.#scope.sees(name)) return false;
     if (this.#isWildcard || this.#names.has(name)) return true;
     const glob = globOf(name);
     return glob !== undefined && this.#names.has(glob);
@@ -55,9 +66,11 @@ export class ClientSubscription {
   }
 
   /** Takes in a SotW request: its list is the complete set (R10). */
-  replace(resourceNames: readonly string[]): SubscriptionChange {
+  replace(listedNames: readonly string[]): SubscriptionChange {
+    const resourceNames = this.#scope.isOpen ? listedNames : listedNames.filter(name => this.#isOpenTo(name));
     const wasWildcard = this.#isWildcard;
-    if (resourceNames.length > 0) {
+    // A list of denied names only is a list of names all the same.
+    if (listedNames.length > 0) {
       this.#isWildcard =
         resourceNames.includes(wildcardName) || (this.#isWildcardSticky && wasWildcard && !this.#wasNamed);
       if (!this.#isWildcard || resourceNames.includes(wildcardName)) this.#wasNamed = true;
@@ -67,9 +80,10 @@ export class ClientSubscription {
     }
     this.#isFirst = false;
     const wildcard = difference(wasWildcard, this.#isWildcard);
+    const denied = this.#newlyDenied(listedNames, resourceNames.length);
     // Every ACK repeats the list, of 10,000 names if need be (docs/PERFORMANCE.md).
     if (this.#isRepeated(resourceNames)) {
-      return { added: [], removed: [], wildcard, resubscribed: [], droppedUnderWildcard: [] };
+      return { added: [], removed: [], wildcard, resubscribed: [], droppedUnderWildcard: [], denied };
     }
     const before = this.#names;
     this.#names = new Set(resourceNames);
@@ -78,7 +92,23 @@ export class ClientSubscription {
     const removed: string[] = [];
     for (const name of before) if (!this.#names.has(name)) removed.push(name);
     for (const name of this.#names) if (!before.has(name)) added.push(name);
-    return { added, removed, wildcard, resubscribed: [], droppedUnderWildcard: [] };
+    return { added, removed, wildcard, resubscribed: [], droppedUnderWildcard: [], denied };
+  }
+
+  #isOpenTo(name: string): boolean {
+    return name === wildcardName || this.#scope.sees(name);
+  }
+
+  /** The denied names of a list that the list before it had not. */
+  #newlyDenied(listedNames: readonly string[], openCount: number): string[] {
+    if (openCount === listedNames.length) {
+      if (this.#denied.size > 0) this.#denied = new Set();
+      return [];
+    }
+    const denied = new Set(listedNames.filter(name => !this.#isOpenTo(name)));
+    const added = [...denied].filter(name => !this.#denied.has(name));
+    this.#denied = denied;
+    return added;
   }
 
   #isRepeated(resourceNames: readonly string[]): boolean {
@@ -99,8 +129,10 @@ export class ClientSubscription {
     const removed = new Set<string>();
     const resubscribed = new Set<string>();
     const droppedUnderWildcard: string[] = [];
+    const denied: string[] = [];
     for (const name of subscribe) {
       if (name === wildcardName) this.#isWildcard = true;
+      else if (!this.#scope.sees(name)) denied.push(name);
       else if (this.#names.has(name)) resubscribed.add(name);
       else {
         this.#names.add(name);
@@ -122,6 +154,7 @@ export class ClientSubscription {
       wildcard: difference(wasWildcard, this.#isWildcard),
       resubscribed: [...resubscribed],
       droppedUnderWildcard,
+      denied,
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { TypeStore } from '../cache/store.ts';
+import type { TypeScope } from '../xds/type-scope.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { AnswerShelf } from './answer-shelf.ts';
 
@@ -10,6 +11,18 @@ export interface TypeSource {
   readonly noncePrefix: string;
   /** Upstream's newest `version_info`, shown to Delta clients as `system_version_info` (R6). */
   upstreamVersion: string;
+}
+
+/** What a client that asks for a type is offered. */
+export interface TypeOffer {
+  /** What its view has. */
+  readonly source: TypeSource;
+  /** What of that it may see. */
+  readonly scope: TypeScope;
+  /** `control_plane.identifier`, as it is when it is asked for. */
+  readonly controlPlane: () => string;
+  /** See `ClientSubscription`. */
+  readonly isWildcardSticky: boolean;
 }
 
 /** A message ready to be written. */

@@ -60,6 +60,7 @@ const typeOf = (typeUrl: TypeUrl): fc.Arbitrary<StoredType> =>
     confirmedWallMs: wallMs,
     upstreamVersion: fc.string({ maxLength: 5 }),
     server: fc.constant(''),
+    scope: fc.constantFrom('', '{"in":["a"],"like":[],"root":"r"}'),
     resources: fc.uniqueArray(resource, { maxLength: 6, selector: one => one.name }),
   });
 const view: fc.Arbitrary<StoredView> = plainRecord({
@@ -115,7 +116,15 @@ function plainResource(name: string, any: Buffer = Buffer.from(`body of ${name}`
 }
 
 function viewOf(typeUrl: TypeUrl, ...resources: readonly StoredResource[]): StoredView {
-  const type: StoredType = { typeUrl, isKnown: true, confirmedWallMs: 5, upstreamVersion: '7', server: '', resources };
+  const type: StoredType = {
+    typeUrl,
+    isKnown: true,
+    confirmedWallMs: 5,
+    upstreamVersion: '7',
+    server: '',
+    scope: '',
+    resources,
+  };
   const viewKey = 'key' as ViewKey;
   return { viewKey, matchKey: 'match', node: message(text(1, 'n')), usedWallMs: 9, provenance: 'disk', types: [type] };
 }
@@ -138,9 +147,9 @@ describe('seed bundle', () => {
           assert.deepEqual(seen, { ...stored, provenance: 'seed', types });
           assert.deepEqual(
             header.types,
-            types.map(({ typeUrl, resources }, index) => {
+            types.map(({ typeUrl, resources, scope }, index) => {
               const leftOut = (stored.types[index]?.resources.length ?? 0) - resources.length;
-              return { typeUrl, resources: resources.length, leftOut };
+              return { typeUrl, resources: resources.length, leftOut, scope };
             }),
           );
           assert.equal(header.matchKey, stored.matchKey);

@@ -3,6 +3,7 @@ import type { AckMode } from '../../src/agent/ack-ledger.ts';
 import { AllowList } from '../../src/agent/allow-list.ts';
 import { Authorities } from '../../src/agent/authorities.ts';
 import type { CoreSettings } from '../../src/agent/core.ts';
+import { Scopes } from '../../src/agent/scopes.ts';
 import { matchKeyOf, readNode } from '../../src/xds/node.ts';
 import { encodeNode } from '../support/messages.ts';
 import type { Manner } from './model-control-plane.ts';
@@ -45,6 +46,7 @@ export const settings: CoreSettings = {
   warmHoldMs: 1_000,
   nodeSharing: 'shared',
   shareBy: undefined,
+  scopes: new Scopes({ rules: undefined, rootNamespace: 'istio-system' }),
   allowList: new AllowList([]),
   nodesMax: 16,
   nodeLingerMs: 20_000,

@@ -3,6 +3,7 @@ import { AllowList } from '../../src/agent/allow-list.ts';
 import { Authorities } from '../../src/agent/authorities.ts';
 import { Core, type CoreSettings } from '../../src/agent/core.ts';
 import type { CoreEvent, Note } from '../../src/agent/events.ts';
+import { Scopes } from '../../src/agent/scopes.ts';
 import { BodyPool } from '../../src/cache/body-pool.ts';
 import type { Entry } from '../../src/cache/entry.ts';
 import type { IdleTier, IdleViews } from '../../src/cache/idle-tier.ts';
@@ -63,6 +64,7 @@ export const harnessSettings: CoreSettings = {
   warmHoldMs: 1_000,
   nodeSharing: 'shared',
   shareBy: undefined,
+  scopes: new Scopes({ rules: undefined, rootNamespace: 'istio-system' }),
   allowList: new AllowList([]),
   nodesMax: 16,
   nodeLingerMs: 300_000,

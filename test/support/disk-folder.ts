@@ -51,7 +51,7 @@ export function put(resource: StoredResource, typeUrl: TypeUrl = clusterType, ke
 
 /** The state of a type, a complete one unless told otherwise. */
 export function typed(parts: Partial<StoredTypeState> = {}, typeUrl: TypeUrl = clusterType, key = viewKey): DiskChange {
-  const state = { isKnown: true, confirmedWallMs: 7, upstreamVersion: 'v7', server: '', ...parts };
+  const state = { isKnown: true, confirmedWallMs: 7, upstreamVersion: 'v7', server: '', scope: '', ...parts };
   return { kind: 'type', viewKey: key, typeUrl, state };
 }
 

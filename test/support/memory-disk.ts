@@ -97,7 +97,7 @@ export class MemoryDisk {
     const view = this.#views.get(change.viewKey);
     if (!view && this.#isWiped) return;
     if (!view) throw new Error(`a change of ${change.typeUrl} comes before its view`);
-    const state: StoredTypeState = { isKnown: false, confirmedWallMs: 0, upstreamVersion: '', server: '' };
+    const state: StoredTypeState = { isKnown: false, confirmedWallMs: 0, upstreamVersion: '', server: '', scope: '' };
     const type = view.types.get(change.typeUrl) ?? { state, resources: new Map<string, StoredResource>() };
     view.types.set(change.typeUrl, type);
     if (change.kind === 'type') type.state = change.state;

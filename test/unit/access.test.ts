@@ -206,6 +206,12 @@ describe('listeners', () => {
       /no client can prove/,
     );
     assert.match(problemsOf({ '--listeners': '{"address":"unix:/a"},{"address":"unix:/a"}' }), /listened on twice/);
+    const scoped = (scopes: string) => problemsOf({ '--listen': 'unix:/a', '--scopes': scopes });
+    assert.match(scoped('{"listeners":["unix:/b"]}'), /scope 1 is for unix:\/b, which is not listened on.*unix:\/a/);
+    assert.match(
+      scoped('{"clientNames":["spiffe://td/ns/*/sa/x"]}'),
+      /scope 1 asks for a name that no client can prove/,
+    );
     assert.match(problemsOf({ '--listen-tls-cert': 'c' }), /--listen-tls-cert needs --listen-tls-key/);
     assert.match(problemsOf({ '--node-sharing': 'stream-per-node', '--node-id': 'a' }), /set one of them/);
     assert.match(problemsOf({ '--node-share-by': 'cluster' }), /needs --node-sharing shared/);

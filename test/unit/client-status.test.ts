@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { clientConfigs } from '../../src/agent/client-status.ts';
 import { bytes, type Field, message, nested, payloadsAt, text, uint } from '../../src/demo/proto.ts';
+import { TypeScope } from '../../src/xds/type-scope.ts';
 import { clusterType, endpointType, secretType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
 import {
@@ -25,6 +26,7 @@ function told(harness: CoreHarness, request = everything, allowed: (nodeId: stri
     refusal: (_: unknown, nodeId: string) =>
       allowed(nodeId) ? undefined : { code: grpcCode.permissionDenied, message: 'no' },
     isSensitive: (typeUrl: TypeUrl) => typeUrl === secretType,
+    scopeOf: () => TypeScope.open,
   };
   return [...clientConfigs(source, peer, request)].flatMap(({ nodeId, resources: all }) =>
     [...all()].map(one => [
@@ -107,7 +109,12 @@ describe('client status', () => {
     client.send({ typeUrl: secretType, names: ['key'] });
     harness.respond(secretType, { resources: resources(secretType, ['key']) });
     client.send({ typeUrl: secretType, nonce: client.only(secretType).nonce, error: 'cannot load -----BEGIN KEY' });
-    const source = { clients: () => harness.core.clients(), refusal: () => undefined, isSensitive: () => true };
+    const source = {
+      clients: () => harness.core.clients(),
+      refusal: () => undefined,
+      isSensitive: () => true,
+      scopeOf: () => TypeScope.open,
+    };
     const [config] = clientConfigs(source, peer, everything);
     const [one] = config?.resources() ?? [];
     assert.match(one?.error ?? '', /withheld/);

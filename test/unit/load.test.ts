@@ -72,6 +72,7 @@ test('what was saved is counted, and said in a line of weir status', () => {
     changes: 1,
     removed: 0,
     ignored: 0,
+    denied: 0,
   };
   counters.observe({ ...applied, kind: 'response_applied', resources: 5, bytes: 100 * 1024 });
   const note = { kind: 'stream_opened', variant: 'delta', address: 'cp:1' } as const;

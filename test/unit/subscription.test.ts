@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ClientSubscription } from '../../src/local-ads/subscription.ts';
+import { TypeScope } from '../../src/xds/type-scope.ts';
 import { clusterType, endpointType, traitsOf } from '../../src/xds/type-urls.ts';
 import type { TypeUrl } from '../../src/xds/types.ts';
 
 /** Runs SotW lists through one subscription and tells what it wants after each: `*` for the wildcard, then the names. */
 function sotw(typeUrl: TypeUrl, lists: readonly (readonly string[])[], isSticky = false): string[] {
-  const subscription = new ClientSubscription(traitsOf(typeUrl), isSticky);
+  const subscription = new ClientSubscription(traitsOf(typeUrl), isSticky, TypeScope.open);
   return lists.map(list => {
     subscription.replace(list);
     return told(subscription);
@@ -15,7 +16,7 @@ function sotw(typeUrl: TypeUrl, lists: readonly (readonly string[])[], isSticky 
 
 /** The same for Delta differences, written `+a -b`. */
 function delta(typeUrl: TypeUrl, steps: readonly string[]): string[] {
-  const subscription = new ClientSubscription(traitsOf(typeUrl), false);
+  const subscription = new ClientSubscription(traitsOf(typeUrl), false, TypeScope.open);
   return steps.map(step => {
     const words = step.split(' ').filter(Boolean);
     const pick = (sign: string): string[] => words.filter(word => word.startsWith(sign)).map(word => word.slice(1));
@@ -63,7 +64,7 @@ describe('client subscription', () => {
     assert.deepEqual(delta(endpointType, ['+a', '-ghost']), ['a', 'a']);
   });
   test('R16: a name subscribed again is reported as such', () => {
-    const subscription = new ClientSubscription(traitsOf(endpointType), false);
+    const subscription = new ClientSubscription(traitsOf(endpointType), false, TypeScope.open);
     subscription.change(['a'], []);
     assert.deepEqual(subscription.change(['a', 'b', 'b'], []), {
       added: ['b'],
@@ -71,10 +72,11 @@ describe('client subscription', () => {
       wildcard: 0,
       resubscribed: ['a', 'b'],
       droppedUnderWildcard: [],
+      denied: [],
     });
   });
   test('a name subscribed and dropped by one request changes nothing', () => {
-    const subscription = new ClientSubscription(traitsOf(endpointType), false);
+    const subscription = new ClientSubscription(traitsOf(endpointType), false, TypeScope.open);
     const change = subscription.change(['a'], ['a']);
     assert.deepEqual([change.added, change.removed], [[], []]);
   });
