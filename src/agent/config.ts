@@ -1,3 +1,4 @@
+import { nearest } from '../xds/nearest.ts';
 import { checkAccess } from './access-check.ts';
 import { environmentOf, fileKeyOf, flagOf, type SettingSpec, type Settings, settingSpecs } from './settings.ts';
 import { checkUpstream } from './upstream-check.ts';
@@ -58,20 +59,6 @@ export function resolveSettings(sources: ConfigSources): Resolution {
   const resolved = settings as unknown as Settings; // Every key of the table was set, by its own parser.
   problems.push(...checkTogether(resolved, given));
   return problems.length > 0 ? { problems } : { settings: resolved };
-}
-
-/** The known name nearest to a wrong one, if any is near enough to be meant. */
-export function nearest(wrong: string, known: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let bestDistance = Math.max(2, Math.floor(wrong.length / 3)) + 1;
-  for (const name of known) {
-    const distance = editDistance(wrong.toLowerCase(), name.toLowerCase());
-    if (distance < bestDistance) {
-      best = name;
-      bestDistance = distance;
-    }
-  }
-  return best;
 }
 
 function find(spec: SettingSpec, sources: ConfigSources, file: ReadonlyMap<string, string>): Found | undefined {
@@ -195,17 +182,4 @@ function echo(spec: SettingSpec, text: string, error: string): string {
 
 function suggestion(name: string | undefined): string {
   return name === undefined ? '' : `; did you mean ${name}?`;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const current = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const substituted = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substituted));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }

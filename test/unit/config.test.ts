@@ -3,12 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { nearest, type Resolution, resolveSettings } from '../../src/agent/config.ts';
+import { type Resolution, resolveSettings } from '../../src/agent/config.ts';
 import { localListeners } from '../../src/agent/core-settings.ts';
 import { AgentError, exitCodes } from '../../src/agent/errors.ts';
 import type { Settings } from '../../src/agent/settings.ts';
 import { upstreamWarnings } from '../../src/agent/upstream-check.ts';
 import { readConfigFile } from '../../src/cli/config-file.ts';
+import { nearest } from '../../src/xds/nearest.ts';
 
 interface Given {
   readonly flags?: Readonly<Record<string, string>>;
@@ -236,6 +237,7 @@ test('the nearest name is near: nothing is suggested for what resembles nothing'
   assert.equal(nearest('--Listen', ['--linger', '--listen']), '--listen');
   assert.equal(nearest('--upstreem', ['--upstream', '--upstream-variant']), '--upstream');
   assert.equal(nearest('banana', ['listen', 'admin']), undefined);
+  assert.equal(nearest('listen'.repeat(100_000), ['listen'.repeat(1000)]), undefined, 'nor compared for ever');
 });
 
 function withFile<T>(text: string, use: (path: string) => Promise<T>): Promise<T> {
