@@ -1,0 +1,63 @@
+import type { SchemaFile } from './schema-file.ts';
+
+/** WasmPlugin and TrafficExtension. */
+export const extensions: SchemaFile = {
+  package: 'istio.extensions.v1alpha1',
+  messages: {
+    WasmPlugin: [
+      'selector 1 istio.type.v1beta1.WorkloadSelector',
+      'targetRef 15 istio.type.v1beta1.PolicyTargetReference',
+      'targetRefs 16 istio.type.v1beta1.PolicyTargetReference*',
+      'url 2 string',
+      'sha256 3 string',
+      'image_pull_policy 4 PullPolicy',
+      'image_pull_secret 5 string',
+      'verification_key 6 string',
+      'plugin_config 7 google.protobuf.Struct',
+      'plugin_name 8 string',
+      'phase 9 PluginPhase',
+      'priority 10 google.protobuf.Int32Value',
+      'fail_strategy 13 FailStrategy',
+      'vm_config 11 VmConfig',
+      'match 12 TrafficSelector*',
+      'type 14 PluginType',
+    ],
+    'WasmPlugin.TrafficSelector': [
+      'mode 1 istio.type.v1beta1.WorkloadMode',
+      'ports 2 istio.type.v1beta1.PortSelector*',
+    ],
+    VmConfig: ['env 1 EnvVar*'],
+    EnvVar: ['name 1 string', 'value_from 3 EnvValueSource', 'value 2 string'],
+    TrafficExtension: [
+      'selector 1 istio.type.v1beta1.WorkloadSelector',
+      'targetRefs 2 istio.type.v1beta1.PolicyTargetReference*',
+      'phase 3 ExecutionPhase',
+      'priority 4 google.protobuf.Int32Value',
+      'match 5 TrafficSelector*',
+      'wasm 6 WasmConfig|filter_config',
+      'lua 7 LuaConfig|filter_config',
+    ],
+    WasmConfig: [
+      'url 1 string',
+      'sha256 2 string',
+      'image_pull_policy 3 PullPolicy',
+      'image_pull_secret 4 string',
+      'verification_key 5 string',
+      'plugin_config 6 google.protobuf.Struct',
+      'plugin_name 7 string',
+      'fail_strategy 8 FailStrategy',
+      'vm_config 9 VmConfig',
+      'type 10 PluginType',
+    ],
+    LuaConfig: ['inline_code 1 string'],
+    TrafficSelector: ['mode 1 istio.type.v1beta1.WorkloadMode', 'ports 2 istio.type.v1beta1.PortSelector*'],
+  },
+  enums: {
+    PluginType: ['UNSPECIFIED_PLUGIN_TYPE 0', 'HTTP 1', 'NETWORK 2'],
+    PluginPhase: ['UNSPECIFIED_PHASE 0', 'AUTHN 1', 'AUTHZ 2', 'STATS 3'],
+    PullPolicy: ['UNSPECIFIED_POLICY 0', 'IfNotPresent 1', 'Always 2'],
+    EnvValueSource: ['INLINE 0', 'HOST 1'],
+    FailStrategy: ['FAIL_CLOSE 0', 'FAIL_OPEN 1', 'FAIL_RELOAD 2'],
+    'TrafficExtension.ExecutionPhase': ['UNSPECIFIED 0', 'AUTHN 1', 'AUTHZ 2', 'STATS 3'],
+  },
+};

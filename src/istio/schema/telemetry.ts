@@ -1,0 +1,75 @@
+import type { SchemaFile } from './schema-file.ts';
+
+/** Telemetry. */
+export const telemetry: SchemaFile = {
+  package: 'istio.telemetry.v1alpha1',
+  messages: {
+    Telemetry: [
+      'selector 1 istio.type.v1beta1.WorkloadSelector',
+      'targetRef 5 istio.type.v1beta1.PolicyTargetReference',
+      'targetRefs 6 istio.type.v1beta1.PolicyTargetReference*',
+      'tracing 2 Tracing*',
+      'metrics 3 Metrics*',
+      'access_logging 4 AccessLogging*',
+    ],
+    Tracing: [
+      'match 7 TracingSelector',
+      'providers 2 ProviderRef*',
+      'random_sampling_percentage 3 google.protobuf.DoubleValue',
+      'disable_span_reporting 4 google.protobuf.BoolValue',
+      'custom_tags 5 string>CustomTag',
+      'use_request_id_for_trace_sampling 6 google.protobuf.BoolValue',
+      'enable_istio_tags 8 google.protobuf.BoolValue',
+      'disable_context_propagation 9 google.protobuf.BoolValue',
+    ],
+    'Tracing.TracingSelector': ['mode 1 WorkloadMode'],
+    'Tracing.CustomTag': [
+      'literal 1 Literal|type',
+      'environment 2 Environment|type',
+      'header 3 RequestHeader|type',
+      'formatter 4 Formatter|type',
+    ],
+    'Tracing.Literal': ['value 1 string'],
+    'Tracing.Environment': ['name 1 string', 'default_value 2 string'],
+    'Tracing.RequestHeader': ['name 1 string', 'default_value 2 string'],
+    'Tracing.Formatter': ['value 1 string'],
+    ProviderRef: ['name 1 string'],
+    Metrics: [
+      'providers 1 ProviderRef*',
+      'overrides 2 MetricsOverrides*',
+      'reporting_interval 3 google.protobuf.Duration',
+    ],
+    MetricSelector: ['metric 1 IstioMetric|metric_match', 'custom_metric 2 string|metric_match', 'mode 3 WorkloadMode'],
+    MetricsOverrides: [
+      'match 1 MetricSelector',
+      'disabled 2 google.protobuf.BoolValue',
+      'tag_overrides 3 string>TagOverride',
+    ],
+    'MetricsOverrides.TagOverride': ['operation 1 Operation', 'value 2 string'],
+    AccessLogging: [
+      'match 4 LogSelector',
+      'providers 1 ProviderRef*',
+      'disabled 2 google.protobuf.BoolValue',
+      'filter 3 Filter',
+    ],
+    'AccessLogging.LogSelector': ['mode 1 WorkloadMode'],
+    'AccessLogging.Filter': ['expression 1 string'],
+  },
+  enums: {
+    'MetricSelector.IstioMetric': [
+      'ALL_METRICS 0',
+      'REQUEST_COUNT 1',
+      'REQUEST_DURATION 2',
+      'REQUEST_SIZE 3',
+      'RESPONSE_SIZE 4',
+      'TCP_OPENED_CONNECTIONS 5',
+      'TCP_CLOSED_CONNECTIONS 6',
+      'TCP_SENT_BYTES 7',
+      'TCP_RECEIVED_BYTES 8',
+      'GRPC_REQUEST_MESSAGES 9',
+      'GRPC_RESPONSE_MESSAGES 10',
+    ],
+    'MetricsOverrides.TagOverride.Operation': ['UPSERT 0', 'REMOVE 1'],
+    WorkloadMode: ['CLIENT_AND_SERVER 0', 'CLIENT 1', 'SERVER 2'],
+  },
+};
