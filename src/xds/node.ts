@@ -91,13 +91,21 @@ const addressInId = /^([^~]+~)(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[\da-f]{0,4}:){2,7}[
 /**
  * The key by which another process finds what was stored for a node (R69): a projection without what a new pod of the same workload has
  * different, so that a new pod IP does not start empty. IP addresses in metadata are masked, and the one in an Istio id
- * (`sidecar~IP~pod.namespace~domain`).
+ * (`sidecar~IP~pod.namespace~domain`); of who asks for mesh configuration, as istiod does, also the name of the pod, which a new one never has again.
  */
 export function matchKeyOf(node: NodeIdentity, fields: readonly MatchField[]): string {
   return projectionKeyOf(node, fields, {
-    id: id => id.replace(addressInId, '$1*$2'),
+    id: id => (isMeshClient(node) ? id.replace(podInId, '$1*~*$2') : id.replace(addressInId, '$1*$2')),
     metadata: value => value.replace(addressLiteral, '*'),
   });
+}
+
+/** Type and pod of an Istio id on either side of what a new pod has different. */
+const podInId = /^([^~]+~)[^~]+~[^~]+(\.[^~.]+~[^~]+)$/;
+
+/** Whether a node asks for Istio's mesh configuration as such: what is sent to it does not depend on its pod (istio-facts.md "MCP"). */
+function isMeshClient({ metadata }: NodeIdentity): boolean {
+  return metadata.get('GENERATOR') === '"api"';
 }
 
 const asIs = (text: string): string => text;
