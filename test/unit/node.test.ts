@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { message, nested, text } from '../../src/demo/proto.ts';
-import { differingFields, type NodeIdentity, nodeForUpstream, readNode, viewKeyOf } from '../../src/xds/node.ts';
+import {
+  differingFields,
+  matchKeyOf,
+  type NodeIdentity,
+  nodeForUpstream,
+  readNode,
+  viewKeyOf,
+} from '../../src/xds/node.ts';
 import { encodeNode } from '../../src/xds/wire-request.ts';
 
 function identity(bytes: Buffer): NodeIdentity {
@@ -35,6 +42,21 @@ describe('node', () => {
     }
     const withAgent = Buffer.concat([encodeNode(configured), message(text(6, 'envoy'), text(7, '1.40.0'))]);
     assert.equal(viewKeyOf(identity(withAgent)), key);
+  });
+
+  test('R69: a new pod of who asks for mesh configuration finds what was stored for the one before; of a proxy only its address is passed over', () => {
+    const key = (id: string, metadata: Record<string, unknown>): string =>
+      matchKeyOf(identity(encodeNode({ ...configured, id, metadata })), ['id', 'cluster', 'metadata']);
+    const [one, other, elsewhere] = [
+      'sidecar~10.0.0.1~istiod-1.istio-system~istio-system.svc.cluster.local',
+      'sidecar~10.0.0.2~istiod-2.istio-system~istio-system.svc.cluster.local',
+      'sidecar~10.0.0.1~istiod-1.other~istio-system.svc.cluster.local',
+    ] as const;
+    const api = { GENERATOR: 'api' };
+    assert.equal(key(one, { ...api, INSTANCE_IPS: '10.0.0.1' }), key(other, { ...api, INSTANCE_IPS: '10.0.0.2' }));
+    assert.notEqual(key(one, api), key(elsewhere, api));
+    assert.notEqual(key(one, {}), key(other, {}));
+    assert.equal(key(one, {}), key(one.replace('10.0.0.1', '10.0.0.9'), {}));
   });
 
   test('R67: differing fields are named, metadata by key only', () => {
