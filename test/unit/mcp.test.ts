@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { bytes, message, nested, text } from '../../src/demo/proto.ts';
+import { message, nested, text } from '../../src/demo/proto.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
 import { encodeNode } from '../../src/xds/wire-request.ts';
