@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { formatTable } from '../src/cli/table.ts';
 import { runFleet } from '../test/simulation/fleet.ts';
+import { runMesh } from '../test/simulation/mesh.ts';
 import { runScenario } from '../test/simulation/scenario.ts';
 
 // Runs the simulation for many seeds, or for one with its log: `npm run sim -- --seeds 10000`, `npm run sim -- --seed 42`. With `--fleet 10000`,
@@ -12,6 +13,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '1000' },
     from: { type: 'string', default: '1' },
     fleet: { type: 'string' },
+    mesh: { type: 'boolean', default: false },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -21,17 +23,21 @@ if (values.help) {
     [
       'npm run sim -- [--seeds N] [--from N]   runs N seeds (default 1000)',
       'npm run sim -- --seed N                 replays one seed and prints its log',
+      'npm run sim -- --mesh [--seeds N] …     Istio’s mesh configuration, with scopes',
       'npm run sim -- --fleet N                N agents reconnect after outages, or start: what the control plane sees',
     ].join('\n'),
   );
 } else if (values.fleet !== undefined) {
   showFleet(Number(values.fleet));
+} else if (values.mesh && values.seed !== undefined) {
+  console.log(`seed ${values.seed}: held, ${runMesh(Number(values.seed))} messages`);
 } else if (values.seed !== undefined) {
   const seed = Number(values.seed);
   const outcome = runScenario(seed, lines => console.log(lines.join('\n')));
   console.log(`seed ${seed}: held, ${outcome.messages} messages in ${outcome.virtualMs} virtual ms`);
 } else {
-  runMany(Number(values.from), Number(values.seeds));
+  const run = values.mesh ? runMesh : (seed: number): number => runScenario(seed).messages;
+  runMany(run, Number(values.from), Number(values.seeds));
 }
 
 function showFleet(agents: number): void {
@@ -51,18 +57,18 @@ function showFleet(agents: number): void {
   process.stdout.write(formatTable([heading, ...rows]));
 }
 
-function runMany(from: number, count: number): void {
+function runMany(run: (seed: number) => number, from: number, count: number): void {
   const started = performance.now();
   let failed = 0;
   let messages = 0;
   for (let seed = from; seed < from + count; seed++) {
     try {
-      messages += runScenario(seed).messages;
+      messages += run(seed);
     } catch (error) {
       failed++;
       if (failed <= 10) {
         console.error(`seed ${seed} failed: ${error instanceof Error ? error.message : String(error)}`);
-        console.error(`  replay: npm run sim -- --seed ${seed}`);
+        console.error(`  replay: npm run sim --${values.mesh ? ' --mesh' : ''} --seed ${seed}`);
       }
     }
     if (process.stderr.isTTY && seed % 500 === 0) process.stderr.write(`\r${seed - from + 1} of ${count} seeds`);

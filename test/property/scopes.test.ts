@@ -9,68 +9,17 @@ import { clusterType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
 import { body, CoreHarness, type HarnessClient } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { maySee, type Rule, rootNamespace as root, type Who } from '../support/scope-oracle.ts';
 
 // Isolation by namespace against an oracle written apart from src/agent/scopes.ts: random rules, clients, pushes, restarts and outages.
 
 const runs = Number(process.env['FUZZ_RUNS'] ?? 0) || 350;
-const root = 'istio-system';
 const virtualService = 'networking.istio.io/v1/VirtualService' as TypeUrl;
 const gateway = 'networking.istio.io/v1/Gateway' as TypeUrl;
 const types = [virtualService, gateway, clusterType] as const;
 const namespaces = ['a', 'b', 'team-x', 'team-y', root] as const;
 const mcpNames = namespaces.flatMap(namespace => [`${namespace}/one`, `${namespace}/two`]);
 const namesOfType = (typeUrl: TypeUrl): readonly string[] => (typeUrl === clusterType ? ['c1', 'c2'] : mcpNames);
-
-/** A rule as it is written in the configuration. */
-interface Rule {
-  readonly listeners?: readonly string[];
-  readonly clientNamespaces?: readonly string[];
-  readonly clientNames?: readonly string[];
-  readonly types?: readonly string[];
-  readonly namespaces?: readonly string[];
-}
-
-interface Who {
-  readonly namespace: string | undefined;
-  readonly peer: Peer;
-}
-
-const glob = (pattern: string, text: string): boolean =>
-  new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '.*')}$`).test(text);
-
-/** Whether a client may see a resource, by the words of the documentation. */
-function maySee(
-  rules: readonly Rule[] | undefined,
-  { namespace: own, peer }: Who,
-  typeUrl: TypeUrl,
-  name: string,
-): boolean {
-  const isMesh = typeUrl !== clusterType;
-  const namespace = name.includes('/') ? name.split('/')[0] : root;
-  const proven = peer.names.map(one => one.split('/')[4]);
-  const isDisputed = proven.some(one => one !== own);
-  if (!rules) {
-    if (!isMesh) return true;
-    if (isDisputed) return namespace === root;
-    return own === undefined || own === root || namespace === own || namespace === root;
-  }
-  if (!isMesh && !rules.some(rule => rule.types?.includes('CDS'))) return true;
-  const client = isDisputed ? undefined : own;
-  return rules.some(rule => {
-    if (rule.listeners && !rule.listeners.includes(peer.listener)) return false;
-    if (rule.clientNames && !rule.clientNames.some(one => peer.names.some(name => glob(one, name)))) return false;
-    if (rule.clientNamespaces && !(client !== undefined && rule.clientNamespaces.some(one => glob(one, client))))
-      return false;
-    const kinds = rule.types ?? ['networking.istio.io/*'];
-    const kind = isMesh ? (typeUrl.split('/')[2] ?? '') : 'CDS';
-    if (!kinds.some(one => one === kind || glob(one, typeUrl))) return false;
-    const granted = (rule.namespaces ?? ['$own', '$root']).map(one =>
-      one === '$own' ? client : one === '$root' ? root : one,
-    );
-    if (!isMesh) return granted.some(one => one !== undefined);
-    return granted.some(one => one !== undefined && glob(one, namespace ?? ''));
-  });
-}
 
 const some = <T>(of: readonly T[]) => fc.subarray([...of], { minLength: 1 });
 const rule: fc.Arbitrary<Rule> = fc.record(

@@ -56,7 +56,7 @@ export class ModelStream {
     const typeUrl = request.typeUrl as TypeUrl;
     this.#requests++;
     assert.equal(request.nodeId !== undefined, this.#requests === 1, 'R1: the node comes with the first request only');
-    assert.ok(simTypes.includes(typeUrl), `R2: a request of type '${typeUrl}'`);
+    assert.ok(this.plane.types.includes(typeUrl), `R2: a request of type '${typeUrl}'`);
     const known = this.#types.get(typeUrl);
     const isChange = request.names.length + request.unsubscribe.length > 0;
     if (!known) {
@@ -231,6 +231,8 @@ function newState(): TypeState {
 /** The control plane's state, shared by all its streams. */
 export class ModelControlPlane {
   readonly manner: Manner;
+  /** What it knows; it is asked for nothing else. */
+  readonly types: readonly TypeUrl[];
   readonly verdicts: { readonly serials: readonly number[]; readonly isAck: boolean }[] = [];
   /** Serials of everything that it ever had: nobody else's clients may see one of them (R67). */
   readonly serials = new Set<number>();
@@ -247,9 +249,10 @@ export class ModelControlPlane {
   readonly #counts = new Map<string, number>();
   readonly #sentSerials = new WeakMap<ModelStream, Map<string, number>>();
 
-  constructor(manner: Manner) {
+  constructor(manner: Manner, types: readonly TypeUrl[] = simTypes) {
     this.manner = manner;
-    for (const typeUrl of simTypes) this.#resources.set(typeUrl, new Map());
+    this.types = types;
+    for (const typeUrl of types) this.#resources.set(typeUrl, new Map());
   }
 
   resources(typeUrl: TypeUrl): ReadonlyMap<string, Held> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runFleet } from './fleet.ts';
+import { runMesh } from './mesh.ts';
 import { runScenario } from './scenario.ts';
 
 // The whole core among model control planes and clients. `npm run sim` runs many more seeds and replays one.
@@ -13,6 +14,16 @@ test(`${seeds} seeds: every invariant holds, and everybody is level in the end`,
       runScenario(seed);
     } catch (error) {
       throw new Error(`seed ${seed} failed; replay it with: npm run sim -- --seed ${seed}`, { cause: error });
+    }
+  }
+});
+
+test(`${seeds} seeds of mesh configuration: nobody is given what no scope opens to it, and everybody all of the rest`, () => {
+  for (let seed = 1; seed <= seeds; seed++) {
+    try {
+      runMesh(seed);
+    } catch (error) {
+      throw new Error(`seed ${seed} failed; replay it with: npm run sim -- --mesh --seed ${seed}`, { cause: error });
     }
   }
 });
