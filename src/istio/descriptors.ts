@@ -77,8 +77,8 @@ export interface MessageType {
   /** In the order in which they are declared. */
   readonly fields: readonly Field[];
   /**
-   * In the order in which they are written: by number, and a oneof in the place of its first member. That is how Go writes them
-   * (protobuf-go impl/codec_message.go), so equal content is equal bytes, whichever of the two wrote it.
+   * In the order in which they are written: by number, and members of oneofs after all others. That is how Go writes them (protobuf-go
+   * internal/order), so equal content is equal bytes, whichever of the two wrote it.
    */
   readonly wireOrder: readonly Field[];
   /** By both names. */
@@ -127,12 +127,13 @@ export function messageOf(name: string): MessageType {
 
 function readMessage(name: string, { scope, texts }: Raw): MessageType {
   const fields = texts.map(text => readField(scope, text));
-  const place = (field: Field): number =>
-    (fields.find(one => one === field || (field.oneof !== undefined && one.oneof === field.oneof)) ?? field).number;
+  const oneofs = [undefined, ...new Set(fields.map(field => field.oneof).filter(oneof => oneof !== undefined))];
+  const order = (a: Field, b: Field): number =>
+    oneofs.indexOf(a.oneof) - oneofs.indexOf(b.oneof) || a.number - b.number;
   return {
     name,
     fields,
-    wireOrder: fields.toSorted((a, b) => place(a) - place(b)),
+    wireOrder: fields.toSorted(order),
     byName: new Map(fields.flatMap(field => [[field.name, field] as const, [field.jsonName, field] as const])),
     byNumber: new Map(fields.map(field => [field.number, field])),
   };
