@@ -31,6 +31,8 @@ export function shown(value: unknown): string {
       if (value === null) return 'null';
       if (Array.isArray(value)) return 'a list';
       return isObject(value) ? 'an object' : `a ${Object.prototype.toString.call(value).slice(8, -1)}`;
+    case 'undefined':
+      return 'nothing';
     default:
       return `a ${typeof value}`;
   }

@@ -138,7 +138,7 @@ export interface DecodedMeshResource {
 export function readMeshResource(typeUrl: string, any: Buffer): DecodedMeshResource | { readonly error: string } {
   const isMeshConfig = typeUrl === meshConfigTypeUrl;
   const kind = kindOfTypeUrl(typeUrl);
-  if (!kind && !isMeshConfig) return { error: `${typeUrl.slice(0, 200)} is no type of Istio's configuration` };
+  if (!kind && !isMeshConfig) return { error: `${typeUrl.slice(0, 200)} is no type of Istio’s configuration` };
   const read = openAny(any, isMeshConfig ? meshConfigMessage : resourceMessage);
   if ('error' in read) return read;
   const slash = typeUrl.lastIndexOf('/');
@@ -156,7 +156,7 @@ function openAny(bytes: Buffer, expected: string): ProtoMessage | { readonly err
   const [typeUrl, value] = [valueAt(any, 1), valueAt(any, 2)];
   const name = messageNameOf(typeUrl);
   if (name !== expected)
-    return { error: `the resource is ${name ? `a ${name.slice(0, 200)}` : 'of no type'}, not a ${expected}` };
+    return { error: `the resource is ${name === '' ? 'of no type' : name.slice(0, 200)}, not ${expected}` };
   const message = decodeMessage(messageOf(expected), Buffer.isBuffer(value) ? value : Buffer.alloc(0));
   return 'error' in message ? { error: `the resource is no ${expected}: ${message.error}` } : message;
 }
@@ -183,7 +183,7 @@ function readMetadata(metadata: unknown): DecodedMeshResource['metadata'] | { re
   };
   const [namespace = '', bare = '', ...rest] = name.split('/', 3);
   if (namespace === '' || bare === '' || rest.length > 0) {
-    return { error: `the resource has the name ${shown(name)}, which is not namespace/name` };
+    return { error: `the resource is called ${shown(name)}, which is not namespace/name` };
   }
   return {
     name: bare,

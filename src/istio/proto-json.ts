@@ -36,7 +36,7 @@ const problemsMax = 20;
  */
 export function encodeJson(message: string, value: unknown): Buffer | { readonly problems: readonly SpecProblem[] } {
   const type = findMessage(message);
-  if (!type) return { problems: [{ path: [], text: `is a ${message}, of which Weir has no description` }] };
+  if (!type) return { problems: [{ path: [], text: `is of a message that is not known, ${message}` }] };
   const reader = new JsonReader();
   const isEmpty = value === undefined || (value === null && message !== valueName);
   const read = isEmpty ? makeMessage(type, new Map()) : reader.message(type, value, []);
@@ -268,7 +268,8 @@ class JsonReader {
     }
     const other = Object.keys(rest).find(key => key !== 'value');
     const message = known?.name ?? typeUrl;
-    if (other !== undefined) return this.#tell([...path, other], `must not be there; a ${message} stands in value`);
+    if (other !== undefined)
+      return this.#tell([...path, other], `must not be there; all of ${message} stands in value`);
     const at = [...path, 'value'];
     if (known) {
       const inside = this.message(known, rest['value'], at);
