@@ -132,7 +132,8 @@ class JsonReader {
         this.#unknown(type, at, key);
         continue;
       }
-      if (isAbsent(field, inside)) continue;
+      // For every field of Istio's null is as good as nothing; null as a value stands in lists and maps only.
+      if (inside === undefined || inside === null) continue;
       if (fields.has(field)) {
         this.#tell(at, `is given twice, as ${field.name} and as ${field.jsonName}`);
         continue;
@@ -281,9 +282,3 @@ class JsonReader {
 }
 
 const isRefusal = (read: ProtoValue | Refusal): read is Refusal => typeof read === 'object' && 'refused' in read;
-
-/** Whether a field is left out; `null` says so of everything but a `Value`, which can be null. */
-function isAbsent(field: Field, value: unknown): boolean {
-  const canBeNull = field.form === 'one' && field.type.kind === 'message' && field.type.name === valueName;
-  return value === undefined || (value === null && !canBeNull);
-}

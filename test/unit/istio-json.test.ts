@@ -233,7 +233,6 @@ describe('JSON is refused, with where and why', () => {
       { mirrorPercentage: { value: Number.NaN } },
       "mirrorPercentage.value must be a finite number, 'NaN', 'Infinity' or '-Infinity', not the number NaN",
     ],
-    [route, { directResponse: { body: { bytes: 'AB=' } } }, 'directResponse.body.bytes is no base64'],
     [hash, { minimumRingSize: 2 ** 60 }, 'minimumRingSize is too large to be exact as a number; put it in quotes'],
     [
       hash,
@@ -259,6 +258,26 @@ describe('JSON is refused, with where and why', () => {
       { createTime: '2026-02-30T00:00:00Z' },
       "createTime must be a time such as '2026-01-31T08:00:00Z', not the text '2026-02-30T00:00:00Z'",
     ],
+    ...[
+      '2026-13-01T00:00:00Z',
+      '2026-00-10T00:00:00Z',
+      '2026-04-31T00:00:00Z',
+      '2026-01-01T24:00:00Z',
+      '2026-01-01T00:00:00+24:00',
+      '2026-01-01 00:00:00Z',
+      '2026-01-01T00:00:00',
+      '0001-01-01T00:00:00+01:00',
+      '9999-12-31T23:59:59-00:01',
+    ].map((time): [string, unknown, string] => [
+      'istio.mcp.v1alpha1.Metadata',
+      { createTime: time },
+      `createTime must be a time such as '2026-01-31T08:00:00Z', not the text '${time}'`,
+    ]),
+    ...['AB=', 'A', 'AAAA=', 'A B=', 'A+_=', 'A==='].map((bytes): [string, unknown, string] => [
+      route,
+      { directResponse: { body: { bytes } } },
+      'directResponse.body.bytes is no base64',
+    ]),
     ['istio.mcp.v1alpha1.Resource', { body: {} }, "body['@type'] must be a type URL, not nothing"],
     [
       'istio.mcp.v1alpha1.Resource',
@@ -336,6 +355,40 @@ describe('bytes', () => {
     assert.ok(Buffer.isBuffer(one) && Buffer.isBuffer(other));
     assert.equal(one.toString('hex'), other.toString('hex'));
   });
+
+  const written: readonly (readonly [what: string, message: string, json: unknown, hex: string])[] = [
+    ['null as a value', 'google.protobuf.Value', null, '0800'],
+    [
+      'numbers as keys by their size',
+      'istio.security.v1beta1.PeerAuthentication',
+      { portLevelMtls: { 10: {}, 9: {} } },
+      '1a0408091200 1a04080a1200',
+    ],
+    [
+      'texts as keys by their bytes',
+      'istio.type.v1beta1.WorkloadSelector',
+      { matchLabels: { '\u{10000}': '', '\uffff': '', b: '', a: '' } },
+      '0a05 0a0161 1200 0a05 0a0162 1200 0a07 0a03efbfbf 1200 0a08 0a04f0908080 1200',
+    ],
+    [
+      'lists of numbers in one field',
+      'istio.networking.v1alpha3.OutlierDetection',
+      { outlierDetectionHttpErrorCodes: [0, 500] },
+      '5203 00 f403',
+    ],
+    [
+      'members of oneofs last',
+      'istio.networking.v1alpha3.HTTPFaultInjection.Abort',
+      { httpStatus: 1, percentage: {} },
+      '2a00 1001',
+    ],
+  ];
+  for (const [what, message, json, bytes] of written) {
+    test(what, () => {
+      const read = encodeJson(message, json);
+      assert.equal(Buffer.isBuffer(read) && read.toString('hex'), bytes.replaceAll(' ', ''));
+    });
+  }
 
   const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex');
   const agent = 'istio.mesh.v1alpha1.Tracing.OpenCensusAgent';
