@@ -314,7 +314,7 @@ class Play {
 describe('scopes', () => {
   const many = fc.array(commands, { minLength: 15, maxLength: 50, size: 'max' });
   for (const mode of ['refuse', 'shared', 'stream-per-node'] as const) {
-    test(`nobody is ever given what no scope opens to it, nor keeps it on disk, and everybody all of the rest (${mode})`, () => {
+    test(`S2 S3 S4: nobody is ever given what no scope opens to it, nor keeps it on disk, and everybody all of the rest (${mode})`, () => {
       let looked = 0;
       let compared = 0;
       const holds = fc.property(ruleSet, many, (rules, all) => {

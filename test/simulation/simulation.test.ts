@@ -18,7 +18,7 @@ test(`${seeds} seeds: every invariant holds, and everybody is level in the end`,
   }
 });
 
-test(`${seeds} seeds of mesh configuration: nobody is given what no scope opens to it, and everybody all of the rest`, () => {
+test(`S2: ${seeds} seeds of mesh configuration, nobody is given what no scope opens to it, and everybody all of the rest`, () => {
   for (let seed = 1; seed <= seeds; seed++) {
     try {
       runMesh(seed);

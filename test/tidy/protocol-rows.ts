@@ -5,8 +5,8 @@ import { lineAt, type Repository } from './repository.ts';
 // A test shows a rule when its title begins with the id: `R29: …`, `T1 R29: …`. A row that waits for an issue ends with `#12`.
 
 export const protocolPath = 'docs/PROTOCOL.md';
-const idList = /^[RTU]\d+[a-z]?(?:[ ,]+[RTU]\d+[a-z]?)*$/;
-const titleTag = /[RTU]\d+[a-z]?(?:[ ,]+[RTU]\d+[a-z]?)*(?=:)/y;
+const idList = /^[RTUISM]\d+[a-z]?(?:[ ,]+[RTUISM]\d+[a-z]?)*$/;
+const titleTag = /[RTUISM]\d+[a-z]?(?:[ ,]+[RTUISM]\d+[a-z]?)*(?=:)/y;
 
 /** A row of the rules. */
 export interface RuleRow {

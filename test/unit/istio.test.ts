@@ -20,7 +20,7 @@ function asksForListeners(harness: CoreHarness, variant: 'sotw' | 'delta' = 'del
 
 describe('health of workloads', () => {
   for (const variant of ['sotw', 'delta'] as const) {
-    test(`is told after the request for listeners and not before, and again on each new stream (${variant} upstream)`, () => {
+    test(`I7 I8: is told after the request for listeners and not before, and again on each new stream (${variant} upstream)`, () => {
       const harness = new CoreHarness({ nodeSharing: 'refuse', variant });
       const client = harness.client('delta');
       client.send({ typeUrl: healthType, error: 'starting' });
@@ -74,7 +74,7 @@ describe('health of workloads', () => {
 
 describe('questions about istiod', () => {
   for (const variant of ['sotw', 'delta'] as const) {
-    test(`have a stream of their own, and no answer is acknowledged or rejected (${variant})`, () => {
+    test(`I3: have a stream of their own, and no answer is acknowledged or rejected (${variant})`, () => {
       const harness = new CoreHarness({ variant });
       const client = asksForListeners(harness);
       client.send({ typeUrl: debugType, names: ['istio.io/debug'] });

@@ -110,7 +110,7 @@ describe('MCP over xDS', () => {
   for (const variant of variants) {
     const start = (disk?: MemoryDisk): CoreHarness => new CoreHarness({ nodeSharing: 'refuse', variant }, disk);
 
-    test(`lesson 13: every type is answered, also when it is empty, and a nonce on a first request is no ACK (${variant} upstream)`, () => {
+    test(`I13: every type is answered, also when it is empty, and a nonce on a first request is no ACK (${variant} upstream)`, () => {
       const harness = start();
       const istiod = new Istiod(harness);
       assert.deepEqual(istiod.read(), [], 'nothing is known, and nothing is made up');
@@ -122,7 +122,7 @@ describe('MCP over xDS', () => {
       assert.equal(istiod.client.closed, undefined);
     });
 
-    test(`lesson 14: bodies pass byte for byte, and MeshConfig is wrapped in nothing (${variant} upstream)`, () => {
+    test(`I14: bodies pass byte for byte, and MeshConfig is wrapped in nothing (${variant} upstream)`, () => {
       const harness = start();
       const istiod = new Istiod(harness);
       answerAll(harness, istiod, someContent);
@@ -138,7 +138,7 @@ describe('MCP over xDS', () => {
       assert.deepEqual([config?.anyType, config?.body], [settingsOfMesh.anyType, settingsOfMesh.body]);
     });
 
-    test(`lesson 14: current and older type URLs are two types, each asked for and answered literally (${variant} upstream)`, () => {
+    test(`I14: current and older type URLs are two types, each asked for and answered literally (${variant} upstream)`, () => {
       const harness = start();
       const client = harness.client('sotw');
       const old = 'networking.istio.io/v1alpha3/VirtualService' as TypeUrl;
@@ -158,7 +158,7 @@ describe('MCP over xDS', () => {
       );
     });
 
-    test(`lesson 4: an empty version says nothing, contents are compared (${variant} upstream)`, () => {
+    test(`I4: an empty version says nothing, contents are compared (${variant} upstream)`, () => {
       const harness = start();
       const istiod = new Istiod(harness);
       answerAll(harness, istiod, someContent);
@@ -171,7 +171,7 @@ describe('MCP over xDS', () => {
       assert.ok(istiod.held.get(services)?.resources.some(one => one.body.includes('changed.example')));
     });
 
-    test(`lesson 16: a new stream with everything sent again is no news (${variant} upstream)`, () => {
+    test(`I16: a new stream with everything sent again is no news (${variant} upstream)`, () => {
       const harness = start();
       const istiod = new Istiod(harness);
       answerAll(harness, istiod, someContent);
@@ -184,7 +184,7 @@ describe('MCP over xDS', () => {
       assert.deepEqual(istiod.read(), []);
     });
 
-    test(`a MeshConfig that istiod does not acknowledge holds nothing up, and its next content comes (${variant} upstream)`, () => {
+    test(`I14: a MeshConfig that istiod does not acknowledge holds nothing up, and its next content comes (${variant} upstream)`, () => {
       const harness = start();
       const istiod = new Istiod(harness);
       answerAll(harness, istiod, someContent);
@@ -200,7 +200,7 @@ describe('MCP over xDS', () => {
       assert.deepEqual(istiod.held.get(meshConfig)?.resources[0]?.body, next.body);
     });
 
-    test(`istiod starts with its MCP server gone, as a new pod with another name and address (${variant} upstream)`, () => {
+    test(`I15 R69 R106: istiod starts with its MCP server gone, as a new pod with another name and address (${variant} upstream)`, () => {
       const disk = new MemoryDisk();
       const before = start(disk);
       const first = new Istiod(before);
@@ -227,7 +227,7 @@ describe('MCP over xDS', () => {
       assert.equal(istiod.held.get(kinds[0] ?? '')?.resources.length, 0, 'an empty set that was whole is whole');
     });
 
-    test(`lesson 1: no rejection is carried to a new stream, where it would be the first request of its type (${variant} upstream)`, () => {
+    test(`I1: no rejection is carried to a new stream, where it would be the first request of its type (${variant} upstream)`, () => {
       const harness = start();
       const client = harness.client('sotw');
       client.send({ typeUrl: services });
@@ -241,7 +241,7 @@ describe('MCP over xDS', () => {
       assert.deepEqual([first?.error, first?.nonce], [undefined, '']);
     });
 
-    test(`lesson 10: a nonce that is not the newest is no verdict (${variant} upstream)`, () => {
+    test(`I10: a nonce that is not the newest is no verdict (${variant} upstream)`, () => {
       const harness = start();
       const client = harness.client('sotw');
       client.send({ typeUrl: services });
@@ -261,7 +261,7 @@ describe('MCP over xDS', () => {
       assert.deepEqual(client.take(services), []);
     });
 
-    test(`lesson 3: a resource without a slash in its name, or without a wrapper, passes as it is (${variant} upstream)`, () => {
+    test(`I3: a resource without a slash in its name, or without a wrapper, passes as it is (${variant} upstream)`, () => {
       const harness = start();
       const client = harness.client('sotw');
       client.send({ typeUrl: services });
@@ -275,7 +275,7 @@ describe('MCP over xDS', () => {
     });
   }
 
-  test('lesson 15: a first answer that comes in parts is passed on when it is whole', () => {
+  test('I15: a first answer that comes in parts is passed on when it is whole', () => {
     const harness = new CoreHarness({ nodeSharing: 'refuse', variant: 'delta' });
     const client = harness.client('sotw');
     client.send({ typeUrl: services });
@@ -287,7 +287,7 @@ describe('MCP over xDS', () => {
     assert.equal(client.only(services).resources.length, 2);
   });
 
-  test('lesson 15: what the disk lost a part of is not served as the whole', () => {
+  test('I15: what the disk lost a part of is not served as the whole', () => {
     const disk = new MemoryDisk();
     const before = new CoreHarness({ nodeSharing: 'refuse', variant: 'sotw' }, disk);
     const first = new Istiod(before);
@@ -299,7 +299,7 @@ describe('MCP over xDS', () => {
     assert.ok(!istiod.held.has(services) && istiod.held.has(kinds[0] ?? ''));
   });
 
-  test('lesson 2: it has a stream of its own, and the end of that is nothing to Envoy’s types', () => {
+  test('I2: it has a stream of its own, and the end of that is nothing to Envoy’s types', () => {
     const harness = new CoreHarness({ nodeSharing: 'shared' });
     const envoy = harness.client('delta');
     envoy.send({ typeUrl: clusterType });
@@ -316,7 +316,7 @@ describe('MCP over xDS', () => {
     assert.ok(harness.upstreamIds().includes(main));
   });
 
-  test('its node is as istiod says it, on the first request of the stream', () => {
+  test('I7: its node is as istiod says it, on the first request of the stream', () => {
     const harness = new CoreHarness({ nodeSharing: 'refuse' });
     new Istiod(harness);
     assert.match(harness.requests[0]?.nodeId ?? '', /^sidecar~10\.0\.0\.1~istiod-1\.istio-system~/);

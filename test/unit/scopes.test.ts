@@ -38,7 +38,7 @@ function asking(
 const everywhere = ['a/x', 'b/x', `${root}/x`];
 
 describe('scopes', () => {
-  test('without rules a proxy sees its own namespace and the root, and the rest is not kept', () => {
+  test('S1: without rules a proxy sees its own namespace and the root, and the rest is not kept', () => {
     const disk = new MemoryDisk();
     const harness = harnessWith(undefined, disk);
     const client = asking(harness, 'a');
@@ -57,7 +57,7 @@ describe('scopes', () => {
     );
   });
 
-  test('without rules the control plane itself, in the root namespace, sees everything, and so does who says no namespace', () => {
+  test('S1: without rules the control plane itself, in the root namespace, sees everything, and so does who says no namespace', () => {
     for (const id of [idIn(root), 'plain']) {
       const harness = harnessWith(undefined);
       const client = harness.client('sotw', id);
@@ -67,7 +67,7 @@ describe('scopes', () => {
     }
   });
 
-  test('a type that no scope opens is answered empty, at once, and nobody upstream is asked for it', () => {
+  test('S3 I13: a type that no scope opens is answered empty, at once, and nobody upstream is asked for it', () => {
     for (const variant of ['sotw', 'delta'] as const) {
       const harness = harnessWith([{ types: ['VirtualService'], namespaces: ['*'] }]);
       const client = harness.client(variant, idIn('a'));
@@ -79,7 +79,7 @@ describe('scopes', () => {
     }
   });
 
-  test('names outside the scope are refused with a reason, once, whatever else is asked for', () => {
+  test('S4: names outside the scope are refused with a reason, once, whatever else is asked for', () => {
     for (const variant of ['sotw', 'delta'] as const) {
       const harness = harnessWith([{ namespaces: ['a'] }]);
       const client = harness.client(variant, idIn('a'));
@@ -104,7 +104,7 @@ describe('scopes', () => {
     }
   });
 
-  test('a list of nothing but denied names is no wildcard', () => {
+  test('S4: a list of nothing but denied names is no wildcard', () => {
     for (const variant of ['sotw', 'delta'] as const) {
       const harness = harnessWith([{ namespaces: ['a'] }]);
       const client = harness.client(variant, idIn('a'));
@@ -114,7 +114,7 @@ describe('scopes', () => {
     }
   });
 
-  test('a Delta client that brings along what is not open to it is told that it is gone', () => {
+  test('S2: a Delta client that brings along what is not open to it is told that it is gone', () => {
     const harness = harnessWith([{ namespaces: ['a'] }]);
     const client = harness.client('delta', idIn('a'));
     client.send({
@@ -131,7 +131,7 @@ describe('scopes', () => {
     );
   });
 
-  test('after a restart under narrower rules the part is whole and the rest goes from the disk, with upstream away', () => {
+  test('S5: after a restart under narrower rules the part is whole and the rest goes from the disk, with upstream away', () => {
     const { disk } = stored([{ namespaces: ['a', 'b'] }]);
     const harness = harnessWith([{ namespaces: ['a'] }], disk);
     harness.isUpstreamUp = false;
@@ -141,7 +141,7 @@ describe('scopes', () => {
     assert.deepEqual(disk.names(services), ['a/x']);
   });
 
-  test('after a restart under wider rules what was kept is not taken for the whole: istiod deletes what a list lacks', () => {
+  test('S5 I15: after a restart under wider rules what was kept is not taken for the whole: istiod deletes what a list lacks', () => {
     const { disk } = stored([{ namespaces: ['a'] }]);
     const harness = harnessWith([{ namespaces: ['a', 'b'] }], disk);
     harness.isUpstreamUp = false;
@@ -153,7 +153,7 @@ describe('scopes', () => {
     assert.deepEqual(client.take(services).map(namesOf), [['a/x', 'b/x']]);
   });
 
-  test('a proven namespace that is not the node’s opens neither', () => {
+  test('S6: a proven namespace that is not the node’s opens neither', () => {
     const scopes = new Scopes({ rules: undefined, rootNamespace: root });
     const node = {
       id: idIn('a'),
@@ -172,7 +172,7 @@ describe('scopes', () => {
     }
   });
 
-  test('a scope is within an earlier one only if that is certain', () => {
+  test('S5: a scope is within an earlier one only if that is certain', () => {
     const scope = (namespaces: readonly string[], patterns: readonly string[] = [], at = root) =>
       new TypeScope({ namespaces, patterns, rootNamespace: at });
     const within = (one: TypeScope, other: TypeScope): boolean => one.isWithin(other.key);

@@ -89,7 +89,7 @@ const bodiesWith = (message: TestResponse | undefined, name: string): boolean =>
   message?.resources.some(one => one.body.includes(name)) ?? false;
 
 describe('the source', () => {
-  test('answers a kind that is read only when its whole state is known, and all others empty at once', () => {
+  test('M1 I13: answers a kind that is read only when its whole state is known, and all others empty at once', () => {
     const bench = new Bench();
     const istiod = bench.client('sotw');
     const first = { nonce: '2026-11-23 05:16:59.84 +0000 UTC m=+0.13' };
@@ -120,7 +120,7 @@ describe('the source', () => {
     );
   });
 
-  test('gives older type URLs the same, literally', () => {
+  test('M2 I14: gives older type URLs the same, literally', () => {
     const bench = new Bench();
     const [old] = services.olderTypeUrls;
     assert.ok(old);
@@ -135,7 +135,7 @@ describe('the source', () => {
     );
   });
 
-  test('tells Delta clients differences with the resourceVersion as version, and SotW clients the whole', () => {
+  test('M3: tells Delta clients differences with the resourceVersion as version, and SotW clients the whole', () => {
     const bench = new Bench();
     const [delta, sotw] = [bench.client('delta'), bench.client('sotw')];
     for (const client of [delta, sotw]) bench.send(client, { typeUrl: services.typeUrl });
@@ -159,7 +159,7 @@ describe('the source', () => {
     assert.deepEqual([bench.take(delta), bench.take(sotw)], [[], []], 'a resync that changes nothing is no news');
   });
 
-  test('a client that resumes is sent what it has not', () => {
+  test('M3: a client that resumes is sent what it has not', () => {
     const bench = new Bench();
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7'), service('a/y', '8')] }));
     const client = bench.client('delta');
@@ -173,7 +173,7 @@ describe('the source', () => {
     assert.deepEqual([namesIn(message), message?.removed], [['a/y'], ['a/z']]);
   });
 
-  test('a name that does not exist is answered, and so is its end and its coming', () => {
+  test('M5: a name that does not exist is answered, and so is its end and its coming', () => {
     for (const variant of ['sotw', 'delta'] as const) {
       const bench = new Bench();
       bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7')] }));
@@ -192,7 +192,7 @@ describe('the source', () => {
     }
   });
 
-  test('trouble empties nothing and is told; readiness says which kinds were never read', () => {
+  test('M4: trouble empties nothing and is told; readiness says which kinds were never read', () => {
     const bench = new Bench();
     const status = new SourceStatus();
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7')] }));
