@@ -45,17 +45,14 @@ export async function runWeir(
 
 type LogLine = Readonly<Record<string, unknown>>;
 
-/** `weir run` with free ports, as a process of its own. */
-export class WeirProcess {
+/** A command that logs JSON lines until it is told to stop. The test's end kills it. */
+class LoggingProcess {
   readonly child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
 
-  /** @param wrapper a command that runs it, such as `unshare` */
-  constructor(context: TestContext, flags: Readonly<Record<string, string>>, wrapper: readonly string[] = []) {
-    const all = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', 'log-format': 'json', ...flags };
-    const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, value]);
-    const [program = '', ...rest] = [...wrapper, node, ...script, 'run', ...args];
-    this.child = spawn(program, rest, { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+  constructor(context: TestContext, command: readonly string[]) {
+    const [program = '', ...args] = command;
+    this.child = spawn(program, args, { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
     context.after(() => this.child.kill('SIGKILL'));
     assert.ok(this.child.stdout);
     this.#lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
@@ -75,5 +72,32 @@ export class WeirProcess {
     const exited = once(this.child, 'exit');
     this.child.kill('SIGTERM');
     assert.deepEqual(await exited, [0, null]);
+  }
+
+  /** Ends it without letting it do anything more, and waits until it has ended. */
+  async kill(): Promise<void> {
+    const exited = once(this.child, 'exit');
+    this.child.kill('SIGKILL');
+    await exited;
+  }
+}
+
+const argumentsOf = (flags: Readonly<Record<string, string>>): string[] =>
+  Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
+
+/** `weir run` with free ports, as a process of its own. */
+export class WeirProcess extends LoggingProcess {
+  /** @param wrapper a command that runs it, such as `unshare` */
+  constructor(context: TestContext, flags: Readonly<Record<string, string>>, wrapper: readonly string[] = []) {
+    const all = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', 'log-format': 'json', ...flags };
+    super(context, [...wrapper, node, ...script, 'run', ...argumentsOf(all)]);
+  }
+}
+
+/** `weir source` with a free port, as a process of its own. */
+export class SourceProcess extends LoggingProcess {
+  constructor(context: TestContext, flags: Readonly<Record<string, string>>) {
+    const all = { listen: '127.0.0.1:0', 'log-format': 'json', ...flags };
+    super(context, [node, ...script, 'source', ...argumentsOf(all)]);
   }
 }

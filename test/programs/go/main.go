@@ -28,13 +28,15 @@ func check(err error) {
 
 func main() {
 	if len(os.Args) < 2 {
-		check(fmt.Errorf("usage: peers control-plane|grpc-client|sides [flags]"))
+		check(fmt.Errorf("usage: peers control-plane|grpc-client|mcp-client|sides [flags]"))
 	}
 	switch os.Args[1] {
 	case "control-plane":
 		controlPlane(os.Args[2:])
 	case "grpc-client":
 		grpcClient(os.Args[2:])
+	case "mcp-client":
+		mcpClient(os.Args[2:])
 	case "sides":
 		sides(os.Args[2:])
 	default:
