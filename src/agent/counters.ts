@@ -1,5 +1,6 @@
 import type { LoadReport, MetricSample } from '../admin/source.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
+import { kindOfTypeUrl, meshConfigTypeUrl } from '../istio/kinds.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
@@ -48,8 +49,8 @@ const helpOf = { ...plainHelp, ...helpByType };
 type CounterName = keyof typeof helpOf;
 
 /**
- * Counts what the core notes. Labels are the short names of known types; all others share `other`, since a client can
- * ask for any number of types.
+ * Counts what the core notes. Labels are the short names of Envoy's types and Istio's kinds; all others share `other`, since a client can ask
+ * for any number of types.
  */
 export class Counters {
   readonly #values = new Map<
@@ -174,8 +175,9 @@ export class Counters {
   }
 }
 
-/** Label value of a type: bounded in number whatever clients ask for. */
+/** Label value of a type: bounded in number whatever clients ask for. Today's and older type URLs of one of Istio's kinds share theirs. */
 export function labelOf(typeUrl: TypeUrl): string {
   const { shortName, isEnvoyType } = traitsOf(typeUrl);
-  return isEnvoyType ? shortName : 'other';
+  if (isEnvoyType) return shortName;
+  return typeUrl === meshConfigTypeUrl ? 'MeshConfig' : (kindOfTypeUrl(typeUrl)?.kind ?? 'other');
 }

@@ -12,7 +12,7 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
   ['local-ads', ['cache', 'net', 'xds']],
   ['admin', ['cache', 'net', 'xds']],
   ['recording', ['cache', 'net', 'xds']],
-  ['agent', ['upstream', 'local-ads', 'admin', 'recording', 'cache', 'net', 'xds']],
+  ['agent', ['upstream', 'local-ads', 'admin', 'recording', 'cache', 'net', 'xds', 'istio/kinds.ts']],
   ['demo', ['xds']],
   ['istio', ['xds']],
   ['source', ['istio', 'local-ads', 'cache', 'net', 'xds', 'admin/metrics.ts', 'admin/source.ts']],
