@@ -1,10 +1,28 @@
 import { formatAddress, isLocalOnly } from '../xds/address.ts';
 import { allowListOf, localListeners } from './core-settings.ts';
 import { listenerName } from './listener-settings.ts';
+import { ownNamespace } from './scopes.ts';
 import { flagOf, type Settings } from './settings.ts';
 
 /** What an operator should know before it surprises: settings of access that are right, but open more than they seem to. */
 export function accessWarnings(settings: Settings): string[] {
+  return [...nodeWarnings(settings), ...scopeWarnings(settings)];
+}
+
+/** Namespaces are taken from node ids, which are claims until rules bind them. */
+function scopeWarnings(settings: Settings): string[] {
+  const isByNode = settings.scopes?.some(
+    ({ clientNamespaces, namespaces }) => clientNamespaces !== undefined || namespaces.includes(ownNamespace),
+  );
+  const open = localListeners(settings).filter(({ allow }) => allow.length === 0);
+  if (!isByNode || open.length === 0) return [];
+  return [
+    `scopes go by the namespace in node ids, and on ${open.map(listenerName).join(', ')} a client may say any node id: ` +
+      'give each listener allow rules (setting listeners), or use clientNames',
+  ];
+}
+
+function nodeWarnings(settings: Settings): string[] {
   const listeners = localListeners(settings);
   const { nodeSharing } = settings;
   if (nodeSharing === 'shared') {

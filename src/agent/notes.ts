@@ -33,7 +33,11 @@ function describeDenial({ what, typeUrl, client, names }: Note & { kind: 'scope_
     case 'wildcard':
       return line('info', 'client is given the part of a type that its scope opens (setting scopes)', fields);
     case 'upstream':
-      return line('info', 'resources of namespaces that no client here may see are not kept (setting scopes)', some);
+      // Not even their names: whoever may read the log of this agent may not see them.
+      return line('info', 'resources of namespaces that no client here may see are not kept (setting scopes)', {
+        ...fields,
+        count: names.length,
+      });
     default:
       return unreachable(what);
   }

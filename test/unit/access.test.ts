@@ -220,6 +220,9 @@ describe('listeners', () => {
 
   test('R123 R124: what opens more than it seems is said at start', () => {
     assert.deepEqual(accessWarnings(settingsOf({})), []);
+    const scoped = (scopes: string) => accessWarnings(settingsOf({ '--listen': 'unix:/a', '--scopes': scopes })).join();
+    assert.match(scoped('{}'), /^scopes go by the namespace in node ids, and on unix:\/a a client may say any node id/);
+    assert.equal(scoped('{"namespaces":["a"]}'), '');
     assert.match(
       accessWarnings(settingsOf({ '--node-sharing': 'shared' })).join(),
       /^all nodes share .*Secrets included/,

@@ -48,6 +48,8 @@ describe('scopes', () => {
     harness.advance(2_000);
     assert.deepEqual(disk.names(services), ['a/x', `${root}/x`]);
     const denied = harness.notes.filter(note => note.kind === 'scope_denied');
+    const told = JSON.stringify(denied.map(note => lineOf(note)));
+    assert.ok(told.includes('"count":1') && !told.includes('b/x'), 'the log does not name what may not be seen');
     assert.deepEqual(
       denied.map(({ what, names }) => [what, names]),
       [
