@@ -76,7 +76,9 @@ const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   ['pino-pretty', ['src/agent/log.ts']],
   ['node-cache', ['src/cache/idle.ts']],
   ['commander', ['src/cli/**']],
-  ['yaml', ['src/agent/config.ts', 'src/source/manifest*.ts', 'src/cli/**', 'test/**']],
+  ['yaml', ['src/agent/config.ts', 'src/cli/**', 'test/**']],
+  // Ten times as fast, and its offsets give the lines; it comes with the Kubernetes client in any case.
+  ['js-yaml', ['src/source/manifest-text.ts']],
   ['zod', ['src/agent/config.ts']],
   ['fast-check', ['test/**']],
   ['esbuild', ['scripts/{build,lazy-packages}.ts']],

@@ -24,7 +24,8 @@ const pureModules: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:crypto', ['src/xds/digest.ts']],
   ['node:zlib', ['src/cache/disk-rows.ts']],
   ['protobufjs/minimal.js', ['src/{xds,istio}/wire*.ts']],
-  ['yaml', ['src/agent/config.ts', 'src/source/manifest*.ts']],
+  ['yaml', ['src/agent/config.ts']],
+  ['js-yaml', ['src/source/manifest-text.ts']],
   ['zod', ['src/agent/config.ts']],
 ]);
 
