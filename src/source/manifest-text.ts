@@ -83,12 +83,12 @@ export function readText(
       try {
         documents.push(documentOf(text, part, lines, limits.expandedMax));
       } catch (error) {
-        problems.push({ ...problemOf(error), outline: outlineOf(text, part) });
+        problems.push({ ...problemOf(error, lines), outline: outlineOf(text, part) });
       }
     }
   } catch (error) {
     // The parser promises no kind of error, only that it comes to an end.
-    problems.push(problemOf(error));
+    problems.push(problemOf(error, lines));
   }
   return { documents, problems };
 }
@@ -142,11 +142,11 @@ class ExpansionError extends Error {
   }
 }
 
-function problemOf(error: unknown): TextProblem {
+function problemOf(error: unknown, lines: LineTable): TextProblem {
   if (error instanceof ExpansionError) return { line: error.line, text: error.message, outline: undefined };
-  const { reason, mark } = error as { reason?: unknown; mark?: { line?: unknown } }; // A YAMLException, or anything.
+  const { reason, mark } = error as { reason?: unknown; mark?: { position?: unknown } }; // A YAMLException, or anything.
   if (typeof reason === 'string') {
-    const line = typeof mark?.line === 'number' ? mark.line + 1 : undefined;
+    const line = typeof mark?.position === 'number' ? lines.lineAt(mark.position) : undefined;
     return { line, text: `is no valid YAML: ${reason}`, outline: undefined };
   }
   return { line: undefined, text: error instanceof Error ? error.message : String(error), outline: undefined };
