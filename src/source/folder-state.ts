@@ -152,7 +152,7 @@ export interface ManifestCheck {
  * Checks a set of files, each by itself and against each other, by the rules by which a folder is read.
  *
  * @param folder as messages name the files as a whole
- * @param files by path, in the order of the paths
+ * @param look the files as they were read, each by `readManifest`
  */
 export function checkManifests(folder: string, look: FolderLook, objectsMax: number): ManifestCheck {
   const state = new FolderState(folder, objectsMax);
