@@ -7,6 +7,7 @@ import { kubernetesDefaults } from '../../src/source/kubernetes-settings.ts';
 import type { SourceEvent } from '../../src/source/source-events.ts';
 import { Troubles } from '../../src/source/troubles.ts';
 import { gateway, istioKind } from '../support/kubernetes-objects.ts';
+import { describeEvent } from '../support/source-log.ts';
 
 const kind = istioKind('Gateway');
 const limits: CollectionLimits = {
@@ -122,22 +123,8 @@ function bookmark(version: string): [string, unknown] {
 }
 
 function words(event: SourceEvent): string {
-  const of = 'of' in event ? (event.of?.kind ?? 'all') : '';
-  switch (event.kind) {
-    case 'whole':
-      return `${of} whole ${event.resources.map(({ name, version }) => `${name}@${version}`).join(' ')}`.trim();
-    case 'changed': {
-      const changes = [
-        ...event.resources.map(({ name, version }) => `${name}@${version}`),
-        ...event.removed.map(name => `-${name}`),
-      ];
-      return `${of} changed ${changes.join(' ')}`;
-    }
-    case 'mesh_config':
-      return `mesh config ${event.any === undefined ? 'none' : JSON.stringify(readMeshResource('core/v1alpha1/MeshConfig', event.any))}`;
-    default:
-      return `${of} ${event.kind}${event.kind === 'trouble' ? `: ${event.text}` : ''}`;
-  }
+  if (event.kind !== 'mesh_config' || event.any === undefined) return describeEvent(event);
+  return `mesh config ${JSON.stringify(readMeshResource('core/v1alpha1/MeshConfig', event.any))}`;
 }
 
 /** A single text that was told, which must be trouble. */
