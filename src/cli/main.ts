@@ -12,17 +12,26 @@ Examples:
   weir validate --config weir.yaml                       check a configuration
   weir status                                            what works, and since when something does not
   weir cache ls --cache-dir DIR                          what a restart would start from
+  weir source --from DIR                                 serve Istio’s mesh configuration from manifests
   weir record --cache-dir DIR --out bug.ndjson           write down what the control plane says
   weir replay bug.ndjson                                 and be that control plane, somewhere else
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 cache unusable.
 `;
 
+const sourceExamples = `
+Examples:
+  weir source --from mesh/                               serve a folder of manifests on 127.0.0.1:15930
+  weir source --from mesh/ --check                       look for mistakes before somebody relies on it
+  weir source --from kubernetes --namespace istio-mcp    gateways and virtual services of one namespace
+  weir source --from kubernetes --all-namespaces --kind all
+`;
+
 /** Runs the command line; resolves to the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [command] = argv;
-  // These two look after it themselves.
-  if (command !== 'run' && command !== 'record') watchOutput();
+  // These look after it themselves.
+  if (command !== 'run' && command !== 'record' && command !== 'source') watchOutput();
   // The demo has flags of its own and is the heaviest to load.
   if (command === 'demo') return (await import('./commands/demo.ts')).runDemo(argv.slice(1));
   let exitCode: number = exitCodes.ok;
@@ -66,6 +75,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     .action(async options => {
       exitCode = await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options);
     });
+  addSourceCommand(program, code => {
+    exitCode = code;
+  });
   addStatusCommands(program, code => {
     exitCode = code;
   });
@@ -95,6 +107,42 @@ function watchOutput(): void {
 }
 
 type Done = (exitCode: number) => void;
+
+/** Adds the command that serves mesh configuration. */
+function addSourceCommand(program: Command, done: Done): void {
+  const list = (value: string, before: readonly string[] = []): readonly string[] => [...before, ...value.split(',')];
+  const command = program
+    .command('source')
+    .description('serve Istio’s mesh configuration (MCP over xDS) from a folder or from Kubernetes');
+  command
+    .option('--from <DIR>', 'a folder of manifests, which is watched; or the word kubernetes')
+    .option('--listen <ADDR>', 'where clients connect, several by commas [127.0.0.1:15930]', list)
+    .option('--health <ADDR>', 'where /healthz/*, /metrics and /status are; none without it', list)
+    .option('--tls-cert <FILE>', 'certificate chain (PEM) for TCP addresses; needed where others can reach them')
+    .option('--tls-key <FILE>', 'its private key (PEM)')
+    .option('--tls-client-ca <FILE>', 'CA bundle (PEM) that client certificates are checked by')
+    .option('--default-namespace <NAME>', 'folder: namespace of objects that name none', 'default')
+    .option('--rescan <TIME>', 'folder: how often it is looked at whatever the watches say', '10s')
+    .option('--check', 'folder: say what is wrong in it, with file and line, and end; exit code 2 if anything is')
+    .option('--namespace <NAME>', 'kubernetes: namespaces to read, several by commas [that of the pod]', list)
+    .option('--all-namespaces', 'kubernetes: read all; needs a ClusterRole')
+    .option(
+      '--kind <KIND>',
+      'kubernetes: kinds to read, several by commas, or all [Gateway,VirtualService]; others are answered empty',
+      list,
+    )
+    .option('--mesh-config-map <NS/NAME>', 'kubernetes: ConfigMap whose key mesh is the MeshConfig')
+    .option('--kubeconfig <FILE>', 'kubernetes: instead of the service account of the pod')
+    .option('--context <NAME>', 'kubernetes: context of the kubeconfig')
+    .option('--resync <TIME>', 'kubernetes: how often everything is listed again', '30m')
+    .option('--log-level <LEVEL>', 'trace, debug, info, warn, error or silent', 'info')
+    .option('--log-format <FORMAT>', 'auto, json or pretty', 'auto')
+    .option('-o, --output <FORMAT>', 'of --check: text or json', 'text')
+    .addHelpText('after', sourceExamples)
+    .action(async options => {
+      done(await (await import('./commands/source.ts')).source(options));
+    });
+}
 
 /** Adds the commands that ask a running agent. */
 function addStatusCommands(program: Command, done: Done): void {
