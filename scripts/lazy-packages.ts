@@ -1,7 +1,10 @@
 import { build, type Plugin } from 'esbuild';
 
 /** Packages that few runs need. As part of the program their text alone would cost every start 20 ms. */
-const lazyPackages = ['undici', 'yaml', 'pino-pretty', '@grpc/proto-loader'];
+const lazyPackages = ['undici', 'yaml', 'js-yaml', 'pino-pretty', '@grpc/proto-loader', '@kubernetes/client-node'];
+
+/** What of a package is used, where the rest of it is too much to carry along: client-node describes all of Kubernetes, in 6 MB. */
+const usedOf: ReadonlyMap<string, string> = new Map([['@kubernetes/client-node', 'KubeConfig']]);
 
 const namespace = 'lazy';
 
@@ -33,7 +36,8 @@ export async function lazyText(directory: string, options: Parameters<typeof bui
     const { outputFiles } = await build({
       ...options,
       absWorkingDir: directory,
-      stdin: { contents: `module.exports = require(${JSON.stringify(name)});`, resolveDir: directory },
+      stdin: { contents: contentsOf(name), resolveDir: directory },
+      plugins: [unusedPlugin],
       write: false,
     });
     const text = outputFiles[0]?.text.trimEnd() ?? '';
@@ -41,3 +45,22 @@ export async function lazyText(directory: string, options: Parameters<typeof bui
   }
   return `\n${parts.join('\n')}\n`;
 }
+
+function contentsOf(name: string): string {
+  const used = usedOf.get(name);
+  const from = JSON.stringify(name);
+  return used === undefined ? `module.exports = require(${from});` : `export { ${used} } from ${from};`;
+}
+
+/** Leaves out the files of such a package that nothing of what is used needs. Its modules do nothing when they are loaded but define what they export. */
+const unusedPlugin: Plugin = {
+  name: 'unused',
+  setup({ onResolve, resolve }) {
+    const names = [...usedOf.keys()];
+    onResolve({ filter: /^/ }, async ({ path, pluginData, ...rest }) => {
+      const isPart = names.some(name => path === name || rest.importer.includes(`/${name}/`));
+      if (!isPart || pluginData === names) return undefined;
+      return { ...(await resolve(path, { ...rest, pluginData: names })), sideEffects: false };
+    });
+  },
+};

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -45,6 +45,36 @@ describe('the one-file bundle', { concurrency: 1 }, () => {
     writeFileSync(file, 'upstream: 127.0.0.1:18000\n');
     const { status, stdout, stderr } = runNode(bundle, 'validate', '--config', file);
     assert.equal(status, 0, stdout + stderr);
+  });
+
+  test('source reads manifests, and a kubeconfig, by packages that are loaded only then', () => {
+    const manifests = join(folder, 'mesh');
+    mkdirSync(manifests);
+    writeFileSync(join(manifests, 'a.yaml'), 'apiVersion: networking.istio.io/v1\nkind: Gatway\nmetadata: {name: a}\n');
+    const folderRun = runNode(bundle, 'source', '--from', manifests, '--check');
+    assert.equal(folderRun.status, 2, folderRun.stdout + folderRun.stderr);
+    assert.match(folderRun.stderr, /a\.yaml:2: .*Gatway.*Gateway/);
+    const kubeconfig = join(folder, 'kubeconfig');
+    const file = {
+      clusters: [{ name: 'k', cluster: { server: 'http://127.0.0.1:1' } }],
+      users: [{ name: 'u', user: {} }],
+    };
+    const context = { contexts: [{ name: 'c', context: { cluster: 'k', user: 'u' } }], 'current-context': 'c' };
+    writeFileSync(kubeconfig, JSON.stringify({ ...file, ...context }));
+    const from = [
+      'source',
+      '--from',
+      'kubernetes',
+      '--kubeconfig',
+      kubeconfig,
+      '--namespace',
+      'a',
+      '--listen',
+      '127.0.0.1:0',
+    ];
+    const kubernetes = runNode(bundle, ...from);
+    assert.equal(kubernetes.status, 1, kubernetes.stdout + kubernetes.stderr);
+    assert.match(kubernetes.stderr, /the server of cluster k is plain http/);
   });
 
   test('validate names an unknown key and ends with 2', () => {
