@@ -1,5 +1,5 @@
 import { type Address, formatAddress } from '../xds/address.ts';
-import type { AgentReport, CachedView, HealthVerdict } from './source.ts';
+import type { AgentReport, CachedResource, CachedView, HealthVerdict, HeldQuery, HeldResource } from './source.ts';
 
 /** Longest wait for an answer, in ms: the agent is on the same machine. */
 const timeoutMs = 10_000;
@@ -44,6 +44,30 @@ export class AdminClient {
     return ((await this.#json('GET', '/cache')) as { views: readonly CachedView[] }).views; // As above.
   }
 
+  /** What is held of a type, one by one as it comes; bodies are base64. */
+  async *resources({
+    typeUrl,
+    viewKey,
+    namespace,
+    names = [],
+    hasClients,
+    hasBodies,
+  }: HeldQuery): AsyncGenerator<Omit<HeldResource, 'body'> & { readonly body?: string }> {
+    const query = new URLSearchParams({ type: typeUrl });
+    if (viewKey !== undefined) query.set('view', viewKey);
+    if (namespace !== undefined) query.set('namespace', namespace);
+    for (const name of names) query.append('name', name);
+    if (hasClients) query.set('clients', 'true');
+    if (hasBodies) query.set('bodies', 'true');
+    yield* this.#lines(`/resources?${query}`);
+  }
+
+  /** What is on disk of a type, one by one as it comes. */
+  cachedResources(typeUrl: string, viewKey?: string): AsyncGenerator<CachedResource> {
+    const query = new URLSearchParams({ type: typeUrl, ...(viewKey === undefined ? {} : { view: viewKey }) });
+    return this.#lines(`/cache/resources?${query}`);
+  }
+
   /** @returns a seed bundle of all that is on disk of the node used last */
   async exportCache(): Promise<Buffer> {
     return this.#request('GET', '/cache/export', [200]);
@@ -67,6 +91,32 @@ export class AdminClient {
       const { statusCode, body } = await request(this.#origin + path, { dispatcher: agent, signal, bodyTimeout: 0 });
       if (statusCode !== 200) throw new AdminRefusal(path, statusCode, await body.text());
       yield* body;
+    } finally {
+      await agent.destroy();
+    }
+  }
+
+  /** Objects of a page that has one a line. */
+  async *#lines<T>(path: string): AsyncGenerator<T> {
+    const { Agent, request } = await import('undici');
+    const agent = new Agent(this.#options());
+    try {
+      const { statusCode, body } = await request(this.#origin + path, {
+        dispatcher: agent,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+      });
+      if (statusCode !== 200) throw new AdminRefusal(path, statusCode, await body.text());
+      let rest: Buffer = Buffer.alloc(0);
+      for await (const piece of body as AsyncIterable<Buffer>) {
+        const bytes = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
+        let start = 0;
+        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+          yield JSON.parse(bytes.toString('utf8', start, end)) as T; // Written by the same program.
+          start = end + 1;
+        }
+        rest = bytes.subarray(start);
+      }
     } finally {
       await agent.destroy();
     }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { renderConfigDump } from './config-dump.ts';
 import { renderMetrics } from './metrics.ts';
+import { isSet, renderCached, renderHeld, resourceQuery } from './resource-pages.ts';
 import type { AdminControl, AdminSource, HealthVerdict } from './source.ts';
 
 /** Health of the process, asked anew at each request. */
@@ -31,6 +32,8 @@ export interface Page {
   readonly body: Iterable<string | Uint8Array> | Readable;
 }
 
+const ndjson = 'application/x-ndjson';
+
 /** Pages that change something or show contents, with their method: on the admin socket only. */
 const actions: ReadonlyMap<string, readonly [method: string, what: string]> = new Map([
   ['/guard/pass', ['POST', 'lets pass what the guard holds back (?type=CDS)']],
@@ -47,7 +50,12 @@ const pages: ReadonlyMap<string, string> = new Map([
   ['/metrics', 'Prometheus metrics'],
   ['/status', 'types, clients and upstream as JSON'],
   ['/clients', 'client streams as JSON'],
+  [
+    '/resources',
+    'what is held of ?type=, a JSON object a line: &view= &namespace= &name= &clients; &bodies on the admin socket',
+  ],
   ['/cache', 'what is on disk, as JSON, without contents'],
+  ['/cache/resources', 'what is on disk of ?type=, a JSON object a line, without contents: &view='],
   ['/config_dump', 'what is served, in the shape of Envoy’s dump, without bodies'],
 ]);
 
@@ -82,8 +90,16 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
       return json(source.report());
     case '/clients':
       return json(source.report().clients);
-    case '/cache':
-      return json({ views: control.listCache() ?? [], isThere: control.listCache() !== undefined });
+    case '/cache': {
+      const views = control.listCache();
+      return json({ views: views ?? [], isThere: views !== undefined });
+    }
+    case '/resources':
+      return resourcePage(request, searchParams, source);
+    case '/cache/resources': {
+      const body = renderCached(control, searchParams);
+      return 'error' in body ? text(400, `${body.error}\n`) : { status: 200, contentType: ndjson, body };
+    }
     case '/config_dump':
       return { status: 200, contentType: 'application/json', body: renderConfigDump(source) };
     default:
@@ -91,9 +107,20 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
   }
 }
 
+function resourcePage({ isPrivileged }: PageRequest, search: URLSearchParams, source: AdminSource): Page {
+  const query = resourceQuery(search, source.report().types);
+  if ('error' in query) return text(400, `${query.error}\n`);
+  if (query.hasBodies && !isPrivileged) return refusal();
+  return { status: 200, contentType: ndjson, body: renderHeld(source, query) };
+}
+
+function refusal(): Page {
+  return text(403, 'only on the admin socket in the cache directory\n');
+}
+
 function act(request: PageRequest, path: string, method: string, query: URLSearchParams, control: AdminControl): Page {
   if (request.method !== method) return { ...text(405, `only ${method}\n`), headers: { allow: method } };
-  if (!request.isPrivileged) return text(403, 'only on the admin socket in the cache directory\n');
+  if (!request.isPrivileged) return refusal();
   switch (path) {
     case '/guard/pass':
       return json({ released: control.passGuard(query.get('type') ?? undefined) });
@@ -102,7 +129,7 @@ function act(request: PageRequest, path: string, method: string, query: URLSearc
     case '/record': {
       const body = control.record(!isSet(query, 'resumed'));
       if (!body) return text(429, 'as many recordings as there may be are under way: end one\n');
-      return { status: 200, contentType: 'application/x-ndjson', body };
+      return { status: 200, contentType: ndjson, body };
     }
     default: {
       const bundle = control.exportCache();
@@ -116,10 +143,6 @@ function healthPage(verdict: HealthVerdict, isJson: boolean): Page {
   const status = verdict.isOk ? 200 : 503;
   if (isJson) return { ...json(verdict), status };
   return text(status, `${verdict.isOk ? 'ok' : 'not ok'}: ${verdict.reason}\n`);
-}
-
-function isSet(query: URLSearchParams, name: string): boolean {
-  return query.has(name) && query.get(name) !== 'false';
 }
 
 function listOf(isHealthOnly: boolean): string {

@@ -71,6 +71,10 @@ export interface TypeReport {
   readonly namesMissing: number;
   /** Named resources that nobody subscribes at the moment and that wait in the idle tier. */
   readonly idleResources: number;
+  /** Nobody subscribes the list at the moment, and it is kept whole for whoever comes. */
+  readonly isListIdle: boolean;
+  /** Wall time in ms until which the newest of what nobody subscribes is kept; undefined where there is none, and in an outage, which gives nothing up. */
+  readonly idleUntilWallMs: number | undefined;
   /** Contents that every client that answered rejected (R102). */
   readonly quarantined: readonly QuarantineReport[];
   /** Removals that the guard holds back (R79). */
@@ -100,7 +104,8 @@ export interface CacheReport {
 export interface ClientTypeReport {
   readonly typeUrl: string;
   readonly shortName: string;
-  readonly status: 'SYNCED' | 'STALE' | 'NOT SENT' | 'REJECTED';
+  /** `SENT`: it has the newest, and clients never acknowledge what this type holds. */
+  readonly status: 'SYNCED' | 'STALE' | 'SENT' | 'NOT SENT' | 'REJECTED';
   /** Whether every name asked for was answered and, for a wildcard, the whole set was sent. */
   readonly isComplete: boolean;
   readonly lastAckedVersion: string;
@@ -132,6 +137,66 @@ export interface ResourceReport {
   readonly digest: string;
 }
 
+/** What one client has said of one resource. `sent`: it has it, and clients of this type never answer. */
+export interface ResourceWord {
+  readonly streamId: number;
+  readonly nodeId: string;
+  readonly word: 'acked' | 'nacked' | 'sent' | 'pending' | 'not sent';
+  /** Text of the NACK; see {@link ClientTypeReport.lastError}. */
+  readonly error: string | undefined;
+}
+
+/** How many of the clients that subscribe a resource have said what. */
+export interface ResourceWords {
+  readonly subscribed: number;
+  readonly acked: number;
+  readonly nacked: number;
+  readonly sent: number;
+}
+
+/** One resource that is held, and what became of it. */
+export interface HeldResource extends ResourceReport {
+  readonly viewKey: string;
+  readonly typeUrl: string;
+  /** `metadata.version` of Istio's mesh configuration, empty where it has none; undefined for other types. */
+  readonly metadataVersion: string | undefined;
+  /** Wall time in ms at which this content came; undefined where that is not known, as of what a seed brought. */
+  readonly changedWallMs: number | undefined;
+  /** Wall time in ms at which its TTL ends; undefined without one. */
+  readonly endsWallMs: number | undefined;
+  readonly source: TypeReport['source'];
+  /** The control plane that it came from, as configured; undefined where that is not known. */
+  readonly server: string | undefined;
+  readonly isCurrent: boolean;
+  /** Wall time in ms at which upstream was last known to have it; undefined for never. */
+  readonly confirmedWallMs: number | undefined;
+  readonly trust: 'accepted' | 'presumed' | 'refused';
+  /** Nobody subscribes it at the moment. */
+  readonly isIdle: boolean;
+  readonly words: ResourceWords;
+  /** The same client by client, if it was asked for. */
+  readonly clients: readonly ResourceWord[] | undefined;
+  /** Its newest content is refused; what is shown is what is served, or the refused content where nothing is. */
+  readonly quarantine: QuarantineReport | undefined;
+  /** Encoded `google.protobuf.Any`, if it was asked for and may be shown; owned by the agent. */
+  readonly body: Uint8Array | undefined;
+  /** Why the body is not shown although it was asked for. */
+  readonly withheld: string | undefined;
+}
+
+/** Which resources are asked for, and what of them. */
+export interface HeldQuery {
+  readonly typeUrl: string;
+  /** Of one view only. */
+  readonly viewKey?: string | undefined;
+  /** Of one namespace only: names are `namespace/name`. */
+  readonly namespace?: string | undefined;
+  /** These only, in this order; all without it. */
+  readonly names?: readonly string[] | undefined;
+  readonly hasClients: boolean;
+  readonly hasBodies: boolean;
+}
+
 /** The whole agent at one moment. */
 export interface AgentReport {
   readonly startedWallMs: number;
@@ -146,6 +211,8 @@ export interface AgentReport {
   /** A seed is there for clients whose node it fits. */
   readonly isSeeded: boolean;
   readonly load: LoadReport;
+  /** Nodes that no client is of at the moment and that are kept in memory, and for how long at most, in ms. */
+  readonly idleNodes: { readonly count: number; readonly keptMs: number };
 }
 
 /** One sample for `/metrics`. Names carry no prefix; the renderer adds `weir_`. Labels never come from outside data but type URLs. */
@@ -163,6 +230,8 @@ export interface AdminControl {
   passGuard(type: string | undefined): number;
   /** What is on disk, without contents; undefined without a disk. */
   listCache(): readonly CachedView[] | undefined;
+  /** What is on disk of a type, resource by resource and without contents, of one node or of all; undefined without a disk. */
+  listCached(typeUrl: string, viewKey: string | undefined): Iterable<CachedResource> | undefined;
   /** Everything that is on disk of the node used last, as an unsigned seed bundle; undefined when there is nothing. */
   exportCache(): Uint8Array | undefined;
   /** Drops from the disk what is not in use now. Returns the number of views. */
@@ -191,7 +260,30 @@ export interface CachedView {
     readonly quarantined: number;
     readonly withheld: number;
     readonly sealed: number;
+    /** Wall time in ms at which the first TTL ends; undefined without one, and for nodes that are on disk only while an agent runs. */
+    readonly endsWallMs?: number | undefined;
+    /** In memory: as in {@link TypeReport}. Undefined where no agent runs, or does not have it in memory. */
+    readonly idle?: { readonly resources: number; readonly untilWallMs: number | undefined } | undefined;
   }[];
+}
+
+/** One row of the disk cache, without its content. */
+export interface CachedResource {
+  readonly viewKey: string;
+  readonly typeUrl: string;
+  /** Empty for damaged rows, whose names are not certain. */
+  readonly name: string;
+  /** `withheld`: only its name is there, since it holds a key, or must not be kept. */
+  readonly state: 'kept' | 'withheld' | 'sealed with another key' | 'damaged';
+  readonly version: string;
+  readonly metadataVersion: string | undefined;
+  /** Size of the body in bytes; 0 for secrets, of which only the name is shown. */
+  readonly bytes: number;
+  readonly trust: 'accepted' | 'presumed' | 'refused' | undefined;
+  readonly changedWallMs: number | undefined;
+  /** Wall time in ms at which its type was last known to be what upstream has; 0 for never. */
+  readonly confirmedWallMs: number;
+  readonly endsWallMs: number | undefined;
 }
 
 /** A health verdict with the reason a human reads at 3 a.m. */
@@ -205,5 +297,7 @@ export interface AdminSource {
   report(): AgentReport;
   /** Cached resources of a type in a view, in no particular order. */
   resources(viewKey: string, typeUrl: string): Iterable<ResourceReport>;
+  /** What is held of a type in memory, in no particular order; secrets without anything that tells of their content. */
+  held(query: HeldQuery): Iterable<HeldResource>;
   metrics(): Iterable<MetricSample>;
 }

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CachedView } from '../admin/source.ts';
+import type { CachedResource, CachedView } from '../admin/source.ts';
 import type { DiskStore } from '../cache/disk.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { parseKey, parseSigningKey, RowSealer } from '../cache/secrets.ts';
@@ -93,9 +93,25 @@ async function withDisk<T>(
   return result;
 }
 
-/** What is on disk. Errors as `openDisk`. */
+/** What is on disk, with the first end of a TTL of each type. Errors as `openDisk`. */
 export function listCache(place: CachePlace): Promise<CachedView[]> {
-  return withDisk(place, [], disk => disk.list().map(cachedView));
+  return withDisk(place, [], disk =>
+    disk.list().map(listed => {
+      const view = cachedView(listed);
+      const types = view.types.map(type => {
+        let first = Infinity;
+        for (const { endsWallMs } of disk.rows(type.typeUrl, view.viewKey))
+          first = Math.min(first, endsWallMs ?? first);
+        return { ...type, endsWallMs: first === Infinity ? undefined : first };
+      });
+      return { ...view, types };
+    }),
+  );
+}
+
+/** The rows of a type, of one node or of all, without contents. Errors as `openDisk`. */
+export function listCached(place: CachePlace, typeUrl: string, viewKey?: string): Promise<CachedResource[]> {
+  return withDisk(place, [], disk => [...disk.rows(typeUrl, viewKey)]);
 }
 
 /** Reads everything and checks it. @param tell is told of each type as it is done */

@@ -13,6 +13,17 @@ import {
   type StatusRequest,
 } from '../xds/wire-status.ts';
 import type { Client } from './client.ts';
+import { type ClientWord, wordOn } from './client-word.ts';
+
+/** How CSDS says what a client has said. */
+const codesOf: Readonly<Record<ClientWord, readonly [config: number, client: number]>> = {
+  acked: [configStatus.synced, clientStatus.acked],
+  nacked: [configStatus.error, clientStatus.nacked],
+  // Nobody knows more, and it never changes.
+  sent: [configStatus.unknown, clientStatus.requested],
+  pending: [configStatus.stale, clientStatus.requested],
+  'not sent': [configStatus.notSent, clientStatus.requested],
+};
 
 /** What is needed to tell the state of the clients. */
 export interface StatusSource {
@@ -87,7 +98,7 @@ function* resourcesOf(
 
 function statusOf(type: ClientType, entry: Entry, version: string, isShown: boolean): ResourceStatus {
   const { typeUrl, store } = type;
-  const [config, client] = wordOn(type, entry);
+  const [config, client] = codesOf[wordOn(type, entry)];
   const isRefused = config === configStatus.error;
   return {
     typeUrl,
@@ -99,11 +110,4 @@ function statusOf(type: ClientType, entry: Entry, version: string, isShown: bool
     client,
     error: isRefused ? (type.lastError ?? '') : undefined,
   };
-}
-
-function wordOn(type: ClientType, { name, revision }: Entry): readonly [config: number, client: number] {
-  if (type.hasRefused(name)) return [configStatus.error, clientStatus.nacked];
-  if (!type.nonces.hasSent && type.nonces.ackedVersion === '') return [configStatus.notSent, clientStatus.requested];
-  const isOld = revision > type.level || type.nonces.isAwaitedAt(revision);
-  return isOld ? [configStatus.stale, clientStatus.requested] : [configStatus.synced, clientStatus.acked];
 }

@@ -7,6 +7,8 @@ import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { Core } from './core.ts';
 import type { CoreEvent } from './events.ts';
+import { typeReport } from './inspect.ts';
+import { readClock } from './loop.ts';
 import { recordingStream } from './recording-stream.ts';
 import type { Storage } from './storage.ts';
 
@@ -36,7 +38,8 @@ export function createControl(
       for (const typeUrl of typeUrls) post({ kind: 'guard_passed', typeUrl });
       return held;
     },
-    listCache: () => storage.disk?.list().map(cachedView),
+    listCache: () => storage.disk?.list().map(view => inMemory(core, cachedView(view))),
+    listCached: (typeUrl, viewKey) => storage.disk?.rows(typeUrl, viewKey),
     exportCache() {
       const view = storage.disk?.newest();
       const node = view && readNode(view.node);
@@ -59,6 +62,25 @@ export function createControl(
       return dropped;
     },
   };
+}
+
+/** Says of a stored view what of it is in memory besides: what nobody subscribes, and which TTL ends first. */
+function inMemory(core: Core, stored: CachedView): CachedView {
+  const view = [...core.views()].find(one => one.key === stored.viewKey);
+  if (!view) return stored;
+  const clock = readClock();
+  const types = stored.types.map(one => {
+    const type = view.types.get(one.typeUrl as TypeUrl);
+    if (!type) return one;
+    const { idleResources, isListIdle, resources, idleUntilWallMs: untilWallMs } = typeReport(view, type, clock);
+    const { nextMs } = type.store.deadlines;
+    return {
+      ...one,
+      endsWallMs: nextMs === Infinity ? undefined : Math.round(clock.wallMs + nextMs - clock.monotonicMs),
+      idle: { resources: isListIdle ? resources : idleResources, untilWallMs },
+    };
+  });
+  return { ...stored, types };
 }
 
 /** A stored view as people see it. */

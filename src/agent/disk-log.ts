@@ -111,6 +111,7 @@ export function storedOf({ quarantined, deadlines }: TypeStore, entry: Entry, cl
     trust: refusal ? 'refused' : entry.isAccepted ? 'accepted' : 'presumed',
     refusal,
     good: entry.good && contentOf(entry.good),
+    changedWallMs: entry.changedWallMs || undefined,
     deadlineWallMs: expiryMs === undefined ? undefined : Math.round(clock.wallMs + expiryMs - clock.monotonicMs),
   };
 }

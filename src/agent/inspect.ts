@@ -9,33 +9,36 @@ import type {
   TypeReport,
   UpstreamReport,
 } from '../admin/source.ts';
-import type { Refusal } from '../cache/stored.ts';
+import type { Quarantined } from '../cache/quarantine.ts';
 import type { Expiries } from '../upstream/credentials.ts';
-import { traitsOf } from '../xds/type-urls.ts';
+import { isTakenInSilence, traitsOf } from '../xds/type-urls.ts';
+import type { Clock } from '../xds/types.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
 import { labelOf } from './counters.ts';
-import type { TypeView } from './type-view.ts';
+import { isReachable, type TypeView } from './type-view.ts';
 import type { View } from './view.ts';
 
 /** State of the process that the core does not know. */
 export interface ProcessState {
   readonly startedWallMs: number;
-  readonly nowWallMs: number;
+  readonly clock: Clock;
   readonly isListening: boolean;
   readonly cache: CacheReport | undefined;
   readonly isSeeded: boolean;
   readonly load: LoadReport;
+  readonly idleNodes: AgentReport['idleNodes'];
 }
 
 /** Reads the core's state into a report; nothing of it is shared with the core. */
-export function inspect(core: Core, state: ProcessState): AgentReport {
+export function inspect(core: Core, { clock, ...state }: ProcessState): AgentReport {
   const views = [...core.views()];
   return {
     ...state,
+    nowWallMs: clock.wallMs,
     isDraining: core.isDraining,
     upstreams: views.flatMap(upstreamsOf),
-    types: views.flatMap(view => sorted(view).map(type => typeReport(view, type, state.nowWallMs))),
+    types: views.flatMap(view => sorted(view).map(type => typeReport(view, type, clock))),
     clients: [...core.clients()].map(clientReport),
   };
 }
@@ -161,8 +164,11 @@ function upstreamsOf(view: View): UpstreamReport[] {
   }));
 }
 
-function typeReport(view: View, type: TypeView, nowWallMs: number): TypeReport {
+/** One type of a view at one moment. */
+export function typeReport(view: View, type: TypeView, clock: Clock): TypeReport {
   const { typeUrl, store, interest, freshness } = type;
+  // In an outage nothing is given up, and neither is anything of a node that is put away as a whole.
+  const lingersUntilMs = isReachable(type) && !view.isUnused ? interest.lingersUntilMs : undefined;
   return {
     viewKey: view.key,
     typeUrl,
@@ -170,7 +176,7 @@ function typeReport(view: View, type: TypeView, nowWallMs: number): TypeReport {
     state: store.isKnown ? 'known' : 'unknown',
     source: freshness.provenance,
     isCurrent: freshness.isCurrent,
-    ageMs: freshness.ageMs(nowWallMs),
+    ageMs: freshness.ageMs(clock.wallMs),
     isStale: freshness.isStale,
     isWithheld: store.isWithheld,
     versionInfo: store.versionInfo(),
@@ -181,15 +187,17 @@ function typeReport(view: View, type: TypeView, nowWallMs: number): TypeReport {
     namesWanted: interest.size,
     namesMissing: store.absences.count,
     idleResources: interest.lingeringCount,
-    quarantined: [...store.quarantined].map(([name, { entry, refusal, isServed }]) =>
-      quarantineReport(name, entry.good !== undefined, isServed, refusal),
-    ),
+    isListIdle: interest.isWildcard && !interest.isWildcardServed,
+    idleUntilWallMs:
+      lingersUntilMs === undefined ? undefined : Math.round(clock.wallMs + lingersUntilMs - clock.monotonicMs),
+    quarantined: [...store.quarantined].map(([name, refused]) => quarantineOf(name, refused)),
     heldRemovals: type.heldRemovals.size,
   };
 }
 
-function quarantineReport(name: string, hasGood: boolean, isServed: boolean, refusal: Refusal): QuarantineReport {
-  const served = isServed ? 'all the same' : hasGood ? 'last accepted' : 'nothing';
+/** A refused content as people see it. */
+export function quarantineOf(name: string, { entry, refusal, isServed }: Quarantined): QuarantineReport {
+  const served = isServed ? 'all the same' : entry.good !== undefined ? 'last accepted' : 'nothing';
   return { name, words: refusal.words, sinceWallMs: refusal.sinceWallMs, served };
 }
 
@@ -207,7 +215,7 @@ function clientReport(client: Client): ClientReport {
     types: [...stream.types()].map(({ typeUrl, traits, nonces, isComplete, lastError }) => ({
       typeUrl,
       shortName: traits.shortName,
-      status: nonces.status,
+      status: nonces.status === 'STALE' && isTakenInSilence(typeUrl) ? 'SENT' : nonces.status,
       isComplete,
       lastAckedVersion: nonces.ackedVersion,
       lastError,

@@ -57,6 +57,7 @@ export class Intake {
     const isHeld = this.#isHeldBack(type, feed, names, gone, isWhole, now);
     const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : isWhole ? gone : removed;
     const wasKnown = store.isKnown;
+    store.updatedWallMs = clock.wallMs;
     const applied = store.apply(resources, told, resource => placement(type, resource), response.bytes, now);
     const beating: string[] = [];
     for (const { name, ttlMs } of response.heartbeats) {
@@ -76,7 +77,6 @@ export class Intake {
       for (const name of interest.names()) if (this.#belongs(feed, name)) store.setAbsent(name, 'upstream');
       if (feed === type.main) this.#markKnown(type);
     }
-    store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
     feed.origin.spoke(feed.session.address, names, isWhole && !isHeld, () => this.#heldOf(type, feed));
@@ -140,6 +140,7 @@ export class Intake {
     for (const { name } of [...store.parked()]) if (this.#belongs(feed, name)) store.forgetIdle(name);
     for (const name of forgotten) store.forget(name);
     const bytes = staged.store.served.bytes;
+    store.updatedWallMs = clock.wallMs;
     // What clients rejected is no better for coming from another server (R97, R102).
     const unrefused = resources.filter(resource => !store.standing.refusedElsewhere(resource));
     const applied = store.apply(unrefused, gone, resource => placement(type, resource), bytes, now);
@@ -155,7 +156,6 @@ export class Intake {
     if (staged.unproven && feed === type.main) {
       type.unproven = this.#lackingIn(type, { has: name => staged.store.get(name) !== undefined });
     }
-    store.updatedWallMs = clock.wallMs;
     type.freshness.confirmedWallMs = clock.wallMs;
     type.freshness.provenance = 'upstream';
     feed.origin.spoke(feed.session.address, names, isWhole, () => this.#heldOf(type, feed));

@@ -20,11 +20,12 @@ import { Counters } from './counters.ts';
 import { credentialSettings, describeCredential } from './credential-notes.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect, Note } from './events.ts';
+import { heldResources } from './held-resources.ts';
 import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges } from './inspect.ts';
 import { LineLimit } from './line-limit.ts';
 import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
-import { Loop } from './loop.ts';
+import { Loop, readClock } from './loop.ts';
 import { describe } from './notes.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { SeedNote } from './seed.ts';
@@ -179,15 +180,17 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
   };
   const state = (): ProcessState => ({
     startedWallMs,
-    nowWallMs: Date.now(),
+    clock: readClock(),
     isListening: !core.isDraining,
     cache: cache(),
     isSeeded: storage.seed !== undefined,
     load: counters.load(),
+    idleNodes: { count: idleViews.size, keptMs: settings.nodeKeepMs },
   });
   const source: AdminSource = {
     report: () => inspect(core, state()),
     resources: (viewKey, typeUrl) => resourcesOf(core, viewKey, typeUrl),
+    held: query => heldResources(core, query, readClock()),
     *metrics() {
       yield* counters.samples();
       yield* gauges(core, Date.now(), cache());

@@ -8,6 +8,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -39,7 +40,7 @@ create table load_attempt (at_ms integer not null) strict;
 /** Format 3 knows which server each type came from. */
 const thirdStep = `alter table type add column server text not null default ''`;
 
-/** Format 4 knows the scope that each type was kept under. */
+/** Format 4 knows the scope that each type was kept under, and of each content when it came; rows without that stay as they are. */
 const fourthStep = `alter table type add column scope text not null default ''`;
 
 const schema = `${secondSchema}; ${thirdStep}; ${fourthStep}`;
@@ -230,4 +231,9 @@ export function isDamage(error: unknown): boolean {
   const code = sqliteCode(error);
   if (code === 1) return error instanceof Error && /no such (table|column)/.test(error.message);
   return code === 11 || code === 20 || code === 26;
+}
+
+/** Size of a file in bytes; 0 for one that is not there. */
+export function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

@@ -136,17 +136,24 @@ function readRecord(
   if (!opened.isCurrentKey) found.outdated.push(resource);
 }
 
-/** A resource besides its name as one piece: length-prefixed fields, lengths as uint32 LE, {@link absent} for one that is not there. */
+/** First byte of what {@link encodeFields} makes: a content that was good follows the newest; the time of the change stands before the fields. */
+const fieldFlags = { good: 1, changed: 2 } as const;
+
+/**
+ * A resource besides its name as one piece: flags, maybe the time of its change (float64 LE), length-prefixed fields with lengths as uint32 LE,
+ * {@link absent} for one that is not there.
+ */
 function encodeFields(resource: StoredResource): Buffer {
-  const { refusal, good, deadlineWallMs } = resource;
+  const { refusal, good, deadlineWallMs, changedWallMs } = resource;
   const meta =
     refusal || deadlineWallMs !== undefined ? Buffer.from(JSON.stringify({ refusal, deadlineWallMs })) : undefined;
   const values = [...contentFields(resource), ...(good ? contentFields(good) : []), meta];
-  let size = 1;
+  let at = 1 + (changedWallMs === undefined ? 0 : 8);
+  let size = at;
   for (const value of values) size += 4 + (value?.length ?? 0);
   const bytes = Buffer.allocUnsafe(size);
-  bytes[0] = good ? 1 : 0;
-  let at = 1;
+  bytes[0] = (good ? fieldFlags.good : 0) | (changedWallMs === undefined ? 0 : fieldFlags.changed);
+  if (changedWallMs !== undefined) bytes.writeDoubleLE(changedWallMs, 1);
   for (const value of values) {
     at = bytes.writeUInt32LE(value?.length ?? absent, at);
     if (value) at += value.copy(bytes, at);
@@ -166,13 +173,22 @@ function decodeFields(
   start: number,
   end: number,
 ): StoredResource | undefined {
-  const reader = new FieldReader(bytes, start + 1, end);
+  const flags = bytes[start] ?? 0;
+  // Rows of format 3 have no time.
+  const hasTime = (flags & fieldFlags.changed) !== 0 && start + 9 <= end;
+  const reader = new FieldReader(bytes, start + (hasTime ? 9 : 1), end);
   const { version, any, extra } = reader.content();
-  const good = bytes[start] === 1 ? reader.content() : undefined;
+  const good = (flags & fieldFlags.good) !== 0 ? reader.content() : undefined;
   const meta = reader.field();
   if (!reader.isAtEnd) return undefined;
   const { refusal, deadlineWallMs } = meta ? readMeta(meta) : noMeta;
-  return { name, version, any, extra, trust, refusal, good, deadlineWallMs };
+  const changedWallMs = hasTime ? timeOf(bytes.readDoubleLE(start + 1)) : undefined;
+  return { name, version, any, extra, trust, refusal, good, deadlineWallMs, changedWallMs };
+}
+
+/** A wall time in ms; undefined for a number that is none. */
+function timeOf(value: unknown): number | undefined {
+  return typeof value === 'number' && Math.abs(value) < 8.64e15 ? value : undefined;
 }
 
 /** Past the end it gives nothing, and is not at the end. */
@@ -236,7 +252,7 @@ function readMeta(bytes: Buffer): Meta {
   const { refusal, deadlineWallMs } = value as Record<string, unknown>;
   return {
     refusal: isRefusal(refusal) ? refusal : undefined,
-    deadlineWallMs: typeof deadlineWallMs === 'number' ? deadlineWallMs : undefined,
+    deadlineWallMs: timeOf(deadlineWallMs),
   };
 }
 

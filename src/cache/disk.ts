@@ -1,7 +1,7 @@
-import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TypeUrl, ViewKey } from '../xds/types.ts';
-import { endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase } from './disk-file.ts';
+import { endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase, sizeOf } from './disk-file.ts';
+import { type ListedRow, listRows } from './disk-list.ts';
 import { loadView } from './disk-load.ts';
 import type { DiskState } from './disk-notes.ts';
 import { closeQuietly, inodeOf, type OpenedTables, type OpenOptions, openTables, replaceFile } from './disk-open.ts';
@@ -138,6 +138,12 @@ export class DiskStore {
   list(): ListedView[] {
     this.#writeNow();
     return this.#guarded(tables => tables.list(), []);
+  }
+
+  /** The rows of a type, of one view or of all, without contents; each piece as it stands on disk when it is its turn. */
+  *rows(typeUrl: string, viewKey?: string): Generator<ListedRow> {
+    this.#writeNow();
+    yield* listRows(this.#tables, this.#options.protector, typeUrl, viewKey);
   }
 
   /** Drops views, all of them or one. Returns how many. */
@@ -387,8 +393,4 @@ export class DiskStore {
     this.#withheld.add(key);
     this.#options.note({ kind: 'disk_withheld', typeUrl, name, why });
   }
-}
-
-function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

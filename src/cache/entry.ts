@@ -19,6 +19,8 @@ export class Entry {
    * before it never had the resource.
    */
   readonly firstSeenRevision: number;
+  /** Wall time in ms at which this content came; 0 where that is not known. */
+  readonly changedWallMs: number;
   /** Other names that it may be asked for by (R18). */
   aliases: readonly string[];
   /** Revision of the content that some client was sent last; what no client was sent yet is below {@link revision}. */
@@ -30,7 +32,13 @@ export class Entry {
   #digest: string | undefined;
   #endpointName: string | null | undefined;
 
-  constructor(resource: WireResource, any: Buffer, revision: number, firstSeenRevision: number) {
+  constructor(
+    resource: WireResource,
+    any: Buffer,
+    revision: number,
+    firstSeenRevision: number,
+    changedWallMs = resource.changedWallMs ?? 0,
+  ) {
     this.name = resource.name;
     this.any = any;
     this.version = resource.version;
@@ -38,6 +46,7 @@ export class Entry {
     this.aliases = aliasesIn(resource.extra);
     this.revision = revision;
     this.firstSeenRevision = firstSeenRevision;
+    this.changedWallMs = changedWallMs;
   }
 
   /** Takes other wrapper fields for the same body. */

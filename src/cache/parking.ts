@@ -30,10 +30,12 @@ export class Parking {
   }
 
   /** Takes in what upstream sends of a name meanwhile; what clients said of the content before stays known. */
-  take(resource: WireResource, revision: number): Entry {
+  take(resource: WireResource, revision: number, wallMs: number | undefined): Entry {
     const before = this.get(resource.name);
-    const entry = new Entry(resource, this.#bodies.home(resource.any), revision, revision);
-    entry.isAccepted = before?.isAccepted === true && before.any.equals(entry.any);
+    const isSame = before?.any.equals(resource.any) === true;
+    const changedWallMs = isSame ? before.changedWallMs : wallMs;
+    const entry = new Entry(resource, this.#bodies.home(resource.any), revision, revision, changedWallMs);
+    entry.isAccepted = isSame && before.isAccepted;
     if (!entry.isAccepted) entry.good = before?.isAccepted ? before : before?.good;
     this.put(entry);
     return entry;

@@ -339,7 +339,7 @@ export class TypeStore {
     const held = this.served.entries.get(name);
     const tombstone = this.absences.tombstone(name);
     const firstSeen = held?.firstSeenRevision ?? tombstone?.entry.firstSeenRevision ?? revision;
-    const entry = new Entry(content, content.any, revision, firstSeen);
+    const entry = new Entry(content, content.any, revision, firstSeen, content.changedWallMs ?? this.updatedWallMs);
     entry.good = held?.isAccepted ? held : held?.good;
     this.#hold(entry);
     this.#stamp(name);
@@ -390,7 +390,7 @@ export class TypeStore {
 
   #putIdle(resource: WireResource): Entry {
     this.absences.forget(resource.name);
-    return this.#parking.take(resource, this.revision);
+    return this.#parking.take(resource, this.revision, this.updatedWallMs);
   }
 
   #stamp(name: string): void {

@@ -26,6 +26,8 @@ export interface StoredResource extends StoredContent {
   readonly good: StoredContent | undefined;
   /** Wall time in ms at which the resource's TTL ends (R113); undefined without TTL. */
   readonly deadlineWallMs: number | undefined;
+  /** Wall time in ms at which the content came; left out where that is not known, as in seeds. */
+  readonly changedWallMs?: number | undefined;
 }
 
 /** Why a content is in quarantine. */

@@ -60,6 +60,13 @@ export class TypeInterest {
     return this.#lingering.size;
   }
 
+  /** When the last of what lingers now has lingered long enough, the wildcard included, on the monotonic clock in ms; undefined without any. */
+  get lingersUntilMs(): number | undefined {
+    let last = this.#wildcardLingersUntilMs;
+    for (const deadline of this.#lingering.values()) last = Math.max(last ?? deadline, deadline);
+    return last;
+  }
+
   /** Whether upstream is asked for this very name. */
   has(name: string): boolean {
     return this.#counts.has(name) || this.#lingering.has(name);

@@ -1,5 +1,13 @@
+/** Rows that are laid out together. */
+const rowsPerPiece = 500;
+
 /** Lays rows out in columns, the first row being the heading. Columns of numbers stand to the right. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
+  return [...tablePieces(rows)].join('');
+}
+
+/** The same in pieces, for tables of any length. */
+export function* tablePieces(rows: readonly (readonly string[])[]): Generator<string> {
   const widths: number[] = [];
   for (const row of rows) {
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
@@ -7,13 +15,17 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   const isNumber = widths.map((_, column) =>
     rows.slice(1).every(row => /^[\d.,]*( ([KMG]i)?B)?$/.test(row[column] ?? '')),
   );
-  const lines = rows.map(row =>
-    row
-      .map((cell, column) => (isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  );
-  return `${lines.join('\n')}\n`;
+  for (let at = 0; at < rows.length; at += rowsPerPiece) {
+    const lines = rows.slice(at, at + rowsPerPiece).map(row =>
+      row
+        .map((cell, column) =>
+          isNumber[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        )
+        .join('  ')
+        .trimEnd(),
+    );
+    yield `${lines.join('\n')}\n`;
+  }
 }
 
 /** A time span in the largest unit that says enough: `340 ms`, `12 s`, `5 m`, `3 h`, `2 d`. */

@@ -35,6 +35,8 @@ export interface WireResource {
   readonly extra: Buffer | undefined;
   /** Time to live from receipt in ms; undefined without one (R25). */
   readonly ttlMs?: number | undefined;
+  /** Of a content that was kept: wall time in ms at which it came. */
+  readonly changedWallMs?: number | undefined;
 }
 
 /** What upstream says of a name instead of a resource (R24). */

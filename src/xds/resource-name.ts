@@ -33,6 +33,29 @@ export function nameInBody(anyTypeUrl: string, body: TagWalk): string | undefine
   }
 }
 
+/**
+ * The version that an object of Istio's mesh configuration has itself, `metadata.version`; most control planes give no other (istio-facts.md, "MCP").
+ *
+ * @param any encoded `google.protobuf.Any`
+ * @returns undefined for anything else than an `istio.mcp.v1alpha1.Resource`, and where it cannot be read
+ */
+export function versionInBody(any: Buffer): string | undefined {
+  try {
+    const [typeUrl, body] = readAny(any);
+    if (typeUrl !== anyTypeOfMcp) return undefined;
+    let version = '';
+    while (body.next()) {
+      if (body.field !== 1 || body.wireType !== 2) continue;
+      const metadata = body.message();
+      while (metadata.next()) if (metadata.field === 3 && metadata.wireType === 2) version = metadata.text();
+    }
+    return version;
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}
+
 function lastText(walk: TagWalk, isNested: boolean): string {
   let name = '';
   while (walk.next()) {

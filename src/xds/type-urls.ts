@@ -106,6 +106,14 @@ export function groupOf(typeUrl: TypeUrl): StreamGroup {
 }
 
 /**
+ * Whether clients take a type without a word: istiod never acknowledges a MeshConfig that holds one (istio-facts.md, "MCP"). That it has been
+ * sent is then all that there is to know.
+ */
+export function isTakenInSilence(typeUrl: TypeUrl): boolean {
+  return typeUrl === 'core/v1alpha1/MeshConfig';
+}
+
+/**
  * Whether requests of a type are reports of the client, which ask for nothing and are never answered: Istio's HealthInformation. Taken for a
  * subscription it would tell istiod that the workload is healthy, whatever it says (istio-facts.md).
  */

@@ -5,7 +5,7 @@ const { Writer } = protobuf;
 type Out = protobuf.Writer;
 
 /** `envoy.service.status.v3.ConfigStatus`. */
-export const configStatus = { synced: 1, notSent: 2, stale: 3, error: 4 } as const;
+export const configStatus = { unknown: 0, synced: 1, notSent: 2, stale: 3, error: 4 } as const;
 
 /** `envoy.admin.v3.ClientResourceStatus`. */
 export const clientStatus = { requested: 1, doesNotExist: 2, acked: 3, nacked: 4, receivedError: 5 } as const;

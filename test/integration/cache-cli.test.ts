@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
 import { message, text } from '../../src/demo/proto.ts';
-import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
+import { clusterType, endpointType, secretType } from '../../src/xds/type-urls.ts';
 import { startTestAgent } from '../support/agent.ts';
 import { selfSignedCertificate } from '../support/certificate.ts';
 import { resources } from '../support/core-harness.ts';
@@ -68,6 +68,72 @@ describe('weir cache', { concurrency: 1 }, () => {
       }[];
       assert.deepEqual([view?.nodeId, view?.nodeCluster], ['pod-1', 'shop']);
       assert.deepEqual(view?.types.map(type => type.shortName).sort(), ['CDS', 'EDS']);
+    }
+  });
+
+  test('lists resources with age, TTL, size and trust, of an agent that runs and of one that does not', async t => {
+    const pod = new Pod(t);
+    await pod.plane();
+    await pod.start();
+    const client = pod.client('delta');
+    client.ask({ typeUrl: clusterType, node: node('pod-1', 'shop') });
+    client.ask({ typeUrl: endpointType, names: ['e'] });
+    client.ask({ typeUrl: secretType, names: ['tls'] });
+    const [a, b] = resources(clusterType, ['a', 'b'], 7);
+    assert.ok(a && b);
+    await pod.answer(clusterType, [a, { ...b, ttlMs: 3_600_000 }]);
+    await pod.answer(endpointType, resources(endpointType, ['e']));
+    await pod.answer(secretType, resources(secretType, ['tls']));
+    await holds(client, new Set(), ['a', 'b', 'e', 'tls']);
+    for (const typeUrl of [clusterType, endpointType, secretType]) {
+      await pod.written(typeUrl, typeUrl === clusterType ? 2 : 1);
+    }
+    client.ask({ typeUrl: endpointType, unsubscribe: ['e'] });
+    const place = ['--cache-dir', pod.cacheDir];
+    const idle = await waitFor('the idle tier', waitMs, async () => {
+      const { stdout } = await runWeir(['cache', 'ls', ...place]);
+      return /^In memory though nobody subscribes them: 1 EDS; kept for (\d+ s|1 m) at most\.$/m.exec(stdout)?.input;
+    });
+    assert.match(idle, /^\S+ +pod-1 +CDS +whole set +2 +\d+ B +\d+ m?s +5\d m +0 +0 +0$/m);
+    for (const isRunning of [true, false]) {
+      if (!isRunning) await pod.stop();
+      const clusters = await runWeir(['cache', 'ls', 'clusters', ...place]);
+      assert.equal(clusters.status, 0, clusters.stderr);
+      const rows = clusters.stdout
+        .trimEnd()
+        .split('\n')
+        .map(line => line.split(/ {2,}/));
+      assert.deepEqual(rows[0], ['TYPE', 'NAME', 'VERSION', 'AGE', 'LAST CHANGE', 'TTL LEFT', 'BYTES', 'TRUST']);
+      const shown = rows
+        .slice(1)
+        .map(([type, name, version, , , left, , trust]) => [
+          type,
+          name,
+          version?.trim(),
+          left?.trim().replace(/^5\d m$/, '5x m'),
+          trust,
+        ]);
+      assert.deepEqual(shown, [
+        ['CDS', 'a', '7', '-', 'accepted'],
+        ['CDS', 'b', '7', '5x m', 'accepted'],
+      ]);
+      const secret = await runWeir(['cache', 'ls', 'SDS', 'tls', ...place]);
+      assert.match(secret.stdout, /^SDS +tls +- +\d+ m?s +- +- +0 +withheld$/m);
+      const json = await runWeir(['cache', 'ls', '--resources', '-o', 'json', ...place]);
+      const all = JSON.parse(json.stdout) as { type: string; name: string; changedWallMs?: number }[];
+      assert.deepEqual(all.map(one => `${one.type} ${one.name}`).sort(), ['CDS a', 'CDS b', 'EDS e', 'SDS tls']);
+      assert.ok(all.every(one => one.type === 'SDS' || Math.abs(Date.now() - (one.changedWallMs ?? 0)) < 60_000));
+      const types = await runWeir(['cache', 'ls', ...place]);
+      assert.match(types.stdout, /CDS +whole set +2 .* 5\d m +0 +0 +0$/m);
+      for (const [args, why] of [
+        [['CDS', 'c'], /there is no CDS 'c' on disk; did you mean '[ab]'\?/],
+        [['vs'], /there is nothing of VirtualService; there is: CDS, EDS, SDS/],
+        [['CDX'], /there is no type 'CDX' \(did you mean 'cds'\?\); there is: CDS, EDS, SDS/],
+      ] as const) {
+        const missing = await runWeir(['cache', 'ls', ...args, ...place]);
+        assert.deepEqual([missing.status, missing.stdout], [1, ''], args.join(' '));
+        assert.match(missing.stderr, why);
+      }
     }
   });
 
@@ -194,7 +260,7 @@ describe('a cache that cannot be used', { concurrency: 1 }, () => {
     ours.close();
     const newer = await run(other);
     assert.equal(newer.status, 3);
-    assert.match(newer.stderr, /has cache format 99, and this version of weir knows 3 at most/);
+    assert.match(newer.stderr, /has cache format 99, and this version of weir knows 4 at most/);
   });
 
   test('a directory that others may enter ends it with 1 and the command that mends it', async t => {

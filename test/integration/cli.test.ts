@@ -25,10 +25,20 @@ function weir(args: readonly string[], variables: Readonly<Record<string, string
 test('help has a page for each command, the run page a flag for each setting', () => {
   const help = weir(['--help']);
   assert.equal(help.status, 0);
-  for (const command of ['run', 'demo', 'validate', 'bootstrap'])
+  for (const command of ['run', 'demo', 'validate', 'bootstrap', 'proxy-config\\|pc'])
     assert.match(help.stdout, new RegExp(`^  ${command} `, 'm'));
   assert.match(help.stdout, /^Examples:\n {2}weir demo/m);
   assert.equal(help.stdout.includes('\u001b'), false, 'colours belong on a terminal only');
+  for (const args of [
+    ['proxy-config', 'mcp'],
+    ['pc', 'mcp'],
+    ['cache', 'ls'],
+  ]) {
+    const page = weir([...args, '--help']);
+    assert.equal(page.status, 0);
+    assert.match(page.stdout, /^ {2}TYPE +[\s\S]*VirtualService/m);
+    assert.match(page.stdout, /^Examples:\n {2}weir (proxy-config mcp|cache ls) /m);
+  }
   const run = weir(['run', '--help']);
   assert.equal(run.status, 0);
   for (const { key, isEnvironmentOnly } of settingSpecs) {

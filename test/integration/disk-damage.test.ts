@@ -237,10 +237,50 @@ describe('a damaged disk cache', () => {
       assert.equal(disk.newest(), undefined);
       disk.write([view, put(stored('a')), typed()]);
     });
-    assert.deepEqual(notes[0], { kind: 'disk_migrated', fromVersion: 1, toVersion: 3 });
+    assert.deepEqual(notes[0], { kind: 'disk_migrated', fromVersion: 1, toVersion: 4 });
     const { view: found, notes: later } = await reload(directory);
     assert.equal(contentsOf(found).get('a'), 'a one');
     assert.ok(!later.some(note => note.kind === 'disk_migrated'), 'only once');
+  });
+
+  test('R104: a listing goes on after a damaged row, and says that there is one', async t => {
+    const directory = cacheFolder(t);
+    const names = Array.from({ length: 600 }, (_, at) => `name-${at}`);
+    await session(directory, disk => disk.write([view, ...names.map(name => put(stored(name))), typed()]));
+    const db = new DatabaseSync(join(directory, 'cache.db'));
+    db.exec(
+      `update resource set content = cast(substr(content, 1, 20) || x'ff' || substr(content, 22) as blob) where name = 'name-0'`,
+    );
+    db.close();
+    await session(directory, disk => {
+      const rows = [...disk.rows(clusterType)];
+      assert.deepEqual(
+        rows.filter(row => row.state === 'damaged').map(row => [row.name, row.trust]),
+        [['', undefined]],
+      );
+      assert.ok(
+        rows.some(row => row.name === 'name-99' && row.state === 'kept'),
+        'of a later piece',
+      );
+    });
+  });
+
+  test('R104: a file of format 3, whose rows have no times, is taken over as it is', async t => {
+    const directory = cacheFolder(t);
+    await session(directory, disk => disk.write([view, put(stored('a')), put(stored('b')), typed()]));
+    const db = new DatabaseSync(join(directory, 'cache.db'));
+    db.exec('alter table type drop column scope; pragma user_version = 3');
+    db.close();
+    const notes = await session(directory, disk => disk.write([put(stored('b', 'two', { changedWallMs: 7.5 }))]));
+    assert.deepEqual(notes[0], { kind: 'disk_migrated', fromVersion: 3, toVersion: 4 });
+    const { view: found } = await reload(directory);
+    assert.deepEqual(
+      found?.types[0]?.resources.map(one => [one.name, one.any.toString(), one.changedWallMs]),
+      [
+        ['a', 'a one', undefined],
+        ['b', 'b two', 7.5],
+      ],
+    );
   });
 
   test('R104: three loads within a minute that did not come to an end: the file is set aside', async t => {

@@ -50,7 +50,8 @@ describe('the disk cache', () => {
       stored('', 'empty name', { trust: 'presumed' }),
       stored('__proto__', 'x', { any: Buffer.from([0, 255, 0]), extra: Buffer.alloc(0), version: '' }),
       stored('empty', 'x', { any: Buffer.alloc(0), deadlineWallMs: 1_234.5 }),
-      stored('refused', 'bad', { trust: 'refused', refusal, good, deadlineWallMs: 0 }),
+      stored('refused', 'bad', { trust: 'refused', refusal, good, deadlineWallMs: 0, changedWallMs: 1 }),
+      stored('timed', 'x', { changedWallMs: 1_234.5 }),
       stored('tried', 'new', { trust: 'presumed', good: { ...good, any: Buffer.alloc(0), extra: undefined } }),
     ];
     const endpoints = [stored('constructor'), stored('ü/\u{1f642} "quoted"\n\'name\'')];
@@ -73,6 +74,7 @@ describe('the disk cache', () => {
           confirmedWallMs: 7,
           upstreamVersion: 'v7',
           server: 'cp:1',
+          scope: '',
           resources: byName(clusters),
         },
         {
@@ -81,6 +83,7 @@ describe('the disk cache', () => {
           confirmedWallMs: 7,
           upstreamVersion: 'v7',
           server: 'cp:1',
+          scope: '',
           resources: byName(endpoints),
         },
       ],
@@ -95,8 +98,41 @@ describe('the disk cache', () => {
     });
     assert.deepEqual(
       notes.map(note => (note.kind === 'disk_opened' ? [note.views, note.resources] : note)),
-      [[1, 7]],
+      [[1, 8]],
     );
+  });
+
+  test('rows are listed without contents, of one view or of all, whatever is still to be written', async t => {
+    const directory = cacheFolder(t);
+    const other = 'other' as ViewKey;
+    await session(directory, disk => {
+      const all = many(600, 'x').map(one => put({ ...one, changedWallMs: 5, deadlineWallMs: 9 }));
+      disk.write([view, ...all, typed(), put(stored('e'), endpointType)]);
+      disk.write([viewChange('other', 2), put(stored('theirs', 'y', { trust: 'presumed' }), clusterType, other)]);
+      const rows = [...disk.rows(clusterType)];
+      assert.equal(rows.length, 601);
+      assert.deepEqual(
+        rows.find(row => row.name === 'name-7'),
+        {
+          viewKey,
+          typeUrl: clusterType,
+          name: 'name-7',
+          state: 'kept',
+          version: `v-${'x'.padEnd(400, '.')}`,
+          metadataVersion: undefined,
+          bytes: 407,
+          trust: 'accepted',
+          changedWallMs: 5,
+          confirmedWallMs: 7,
+          endsWallMs: 9,
+        },
+      );
+      assert.deepEqual(
+        [...disk.rows(clusterType, other)].map(row => [row.name, row.trust]),
+        [['theirs', 'presumed']],
+      );
+      assert.deepEqual([...disk.rows(endpointType, other)], []);
+    });
   });
 
   test('R106: an empty complete set comes back as one, and what was deleted or cleared is gone', async t => {

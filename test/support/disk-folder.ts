@@ -41,6 +41,7 @@ export function stored(name: string, payload = 'one', parts: Partial<StoredResou
     refusal: undefined,
     good: undefined,
     deadlineWallMs: undefined,
+    changedWallMs: undefined,
     ...parts,
   };
 }

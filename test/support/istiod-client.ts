@@ -7,7 +7,8 @@ import type { TestResponse } from './messages.ts';
 import { RawClient } from './raw-client.ts';
 
 const mcpResource = 'type.googleapis.com/istio.mcp.v1alpha1.Resource';
-const types: readonly string[] = [meshConfigTypeUrl, ...istioKinds.map(({ typeUrl }) => typeUrl)];
+/** What it asks for, in its order. */
+export const askedByIstiod: readonly string[] = [meshConfigTypeUrl, ...istioKinds.map(({ typeUrl }) => typeUrl)];
 
 /** Who an {@link IstiodClient} says that it is. */
 export interface IstiodIdentity {
@@ -22,6 +23,8 @@ export class IstiodClient {
   readonly held = new Map<string, ReadonlyMap<string, Buffer>>();
   /** Messages received, by type URL. */
   readonly messages = new Map<string, number>();
+  /** Types that it rejects, with its words. */
+  readonly rejects = new Map<string, string>();
   readonly #node: Buffer;
   readonly #beganMs = performance.now();
   /** How long it took until each type was answered, in ms. */
@@ -36,7 +39,7 @@ export class IstiodClient {
     const metadata = { GENERATOR: 'api', ISTIO_VERSION: '65536.65536.65536' };
     this.#node = encodeNode({ id, cluster: '', region: '', zone: '', subZone: '', metadata });
     this.raw = new RawClient(context, address, 'sotw', { acks: false, heard: response => this.#take(response) });
-    for (const typeUrl of types)
+    for (const typeUrl of askedByIstiod)
       this.raw.ask({ typeUrl, node: this.#node, nonce: `${new Date().toISOString()} m=+0.1` });
   }
 
@@ -56,12 +59,17 @@ export class IstiodClient {
   }
 
   #take({ typeUrl, version, nonce, resources }: TestResponse): void {
+    this.messages.set(typeUrl, (this.messages.get(typeUrl) ?? 0) + 1);
+    const error = this.rejects.get(typeUrl);
+    if (error !== undefined) {
+      this.raw.ask({ typeUrl, nonce, node: this.#node, error });
+      return;
+    }
     this.held.set(
       typeUrl,
       new Map(resources.map(({ anyType, body }) => [anyType === mcpResource ? nameIn(body) : '', body])),
     );
-    this.messages.set(typeUrl, (this.messages.get(typeUrl) ?? 0) + 1);
-    if (this.held.size === types.length) this.readyMs ??= performance.now() - this.#beganMs;
+    if (this.held.size === askedByIstiod.length) this.readyMs ??= performance.now() - this.#beganMs;
     if (typeUrl === meshConfigTypeUrl && resources.length > 0) return;
     this.raw.ask({ typeUrl, version, nonce, node: this.#node });
   }

@@ -23,6 +23,7 @@ export function reportWith(change: Partial<AgentReport>): AgentReport {
     cache: undefined,
     isSeeded: false,
     load: noLoad,
+    idleNodes: { count: 0, keptMs: 0 },
     ...change,
   };
 }

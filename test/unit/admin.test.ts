@@ -10,12 +10,16 @@ import { text as textOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { renderConfigDump } from '../../src/admin/config-dump.ts';
 import { renderMetrics } from '../../src/admin/metrics.ts';
-import { answer, type HealthSource, type PageRequest } from '../../src/admin/routes.ts';
+import { answer, type HealthSource, type Page, type PageRequest } from '../../src/admin/routes.ts';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
 import type {
   AdminControl,
   AdminSource,
   AgentReport,
+  CachedResource,
+  CachedView,
+  HeldQuery,
+  HeldResource,
   MetricSample,
   ResourceReport,
   TypeReport,
@@ -46,6 +50,8 @@ function typeWith(shortName: string, typeUrl: string): TypeReport {
     namesWanted: 0,
     namesMissing: 0,
     idleResources: 0,
+    isListIdle: false,
+    idleUntilWallMs: undefined,
     quarantined: [],
     heldRemovals: 0,
   };
@@ -58,6 +64,7 @@ function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<str
   const source: AdminSource = {
     report: () => report,
     resources: (viewKey, typeUrl) => (viewKey === 'view' ? (resources[typeUrl] ?? []) : []),
+    held: () => [],
     metrics: () => samples,
   };
   return source;
@@ -73,6 +80,7 @@ const health: HealthSource = {
 const control: AdminControl = {
   passGuard: type => (type === undefined ? 3 : 1),
   listCache: () => [],
+  listCached: () => [],
   exportCache: () => new Uint8Array([1, 2]),
   purgeCache: () => 2,
   record: () => undefined,
@@ -215,6 +223,149 @@ test('the dump is made a piece at a time', () => {
   while (taken.length === 0) pieces.next();
   assert.deepEqual(taken, ['a']);
 });
+
+/** A source that holds so many resources of Istio's, each with this body, and notes what it was asked for. */
+function holding(count: number, body: string) {
+  const asked: HeldQuery[] = [];
+  const taken: string[] = [];
+  const source: AdminSource = {
+    ...sourceWith([typeWith('CDS', clusterType), typeWith(meshType, meshType)], {}),
+    *held(query) {
+      asked.push(query);
+      for (let at = 0; at < count; at++) {
+        taken.push(`shop/r-${at}`);
+        yield heldWith(`shop/r-${at}`, query.hasBodies ? Buffer.from(body) : undefined);
+      }
+    },
+  };
+  const page = (query: string, isPrivileged = false) => {
+    const request = { method: 'GET', url: `/resources${query}`, accept: '', isHealthOnly: false, isPrivileged };
+    return answer(request, source, health, control);
+  };
+  return { asked, taken, page };
+}
+
+function heldWith(name: string, body: Buffer | undefined): HeldResource {
+  return {
+    viewKey: 'view',
+    typeUrl: meshType,
+    name,
+    version: '',
+    metadataVersion: '41',
+    bytes: 3,
+    digest: 'd',
+    changedWallMs: 1,
+    endsWallMs: undefined,
+    source: 'upstream',
+    server: undefined,
+    isCurrent: true,
+    confirmedWallMs: 1,
+    trust: 'accepted',
+    isIdle: false,
+    words: { subscribed: 0, acked: 0, nacked: 0, sent: 0 },
+    clients: undefined,
+    quarantine: undefined,
+    body,
+    withheld: undefined,
+  };
+}
+
+const linesOf = (page: Page): unknown[] =>
+  [...(page.body as Iterable<string>)]
+    .join('')
+    .split('\n')
+    .filter(line => line !== '')
+    .map(line => JSON.parse(line));
+
+test('resources are a line each, without bodies for whoever asks, with bodies on the admin socket only', () => {
+  const { page, asked } = holding(2, 'body');
+  const open = page(`?type=${meshType}`);
+  assert.deepEqual([open.status, open.contentType], [200, 'application/x-ndjson']);
+  assert.deepEqual(
+    linesOf(open).map(one => [(one as { name: string }).name, (one as { body?: string }).body]),
+    [
+      ['shop/r-0', undefined],
+      ['shop/r-1', undefined],
+    ],
+  );
+  assert.equal(page(`?type=${meshType}&bodies`).status, 403);
+  assert.equal(asked.length, 1, 'what is refused is not even looked at');
+  const [first] = linesOf(page(`?type=${meshType}&bodies`, true)) as { body: string }[];
+  assert.equal(first?.body, Buffer.from('body').toString('base64'));
+});
+
+test('resources can be asked for by view, namespace and names, and of a type that is there only', () => {
+  const { page, asked } = holding(1, '');
+  linesOf(page('?type=CDS'));
+  linesOf(page(`?type=${meshType}&view=v&namespace=shop&name=shop/a&name=shop%2Fb&clients=true&bodies=false`));
+  const rest = { viewKey: undefined, namespace: undefined, names: undefined, hasClients: false, hasBodies: false };
+  assert.deepEqual(asked, [
+    { ...rest, typeUrl: clusterType },
+    { ...rest, typeUrl: meshType, viewKey: 'v', namespace: 'shop', names: ['shop/a', 'shop/b'], hasClients: true },
+  ]);
+  for (const [query, why] of [
+    ['', `say which type: ?type=; there is: CDS, ${meshType}`],
+    ['?type=EDS', `there is nothing of the type 'EDS'; there is: CDS, ${meshType}`],
+  ] as const) {
+    const refused = page(query);
+    assert.deepEqual([refused.status, [...(refused.body as Iterable<string>)].join('')], [400, `${why}\n`]);
+  }
+});
+
+test('ten thousand resources are pieces of some size, made when they are taken', () => {
+  const { page, taken } = holding(10_000, 'x'.repeat(300));
+  const pieces = (page(`?type=${meshType}&bodies`, true).body as Iterable<string>)[Symbol.iterator]();
+  const first = pieces.next();
+  assert.ok(!first.done && first.value.length > 60_000 && first.value.length < 70_000);
+  assert.ok(taken.length < 150, `${taken.length} for the first piece`);
+  let count = 1;
+  while (!pieces.next().done) count++;
+  assert.equal(taken.length, 10_000);
+  assert.ok(count > 50 && count < 500, `${count} pieces`);
+});
+
+test('rows on disk are a line each; a type is found by its short name, too', () => {
+  const asked: unknown[] = [];
+  const cached: AdminControl = {
+    ...control,
+    listCache: () => [
+      { viewKey: 'v', nodeId: 'n', nodeCluster: '', usedWallMs: 1, types: [cachedType('CDS', clusterType)] },
+    ],
+    listCached(...query) {
+      asked.push(query);
+      return [cachedRow];
+    },
+  };
+  const page = (url: string) =>
+    answer({ method: 'GET', url, accept: '', isHealthOnly: false, isPrivileged: false }, emptySource, health, cached);
+  assert.deepEqual(linesOf(page('/cache/resources?type=CDS')), [JSON.parse(JSON.stringify(cachedRow))]);
+  linesOf(page(`/cache/resources?type=${meshType}&view=v`));
+  assert.deepEqual(asked, [
+    [clusterType, undefined],
+    [meshType, 'v'],
+  ]);
+  assert.equal(page('/cache/resources?type=EDS').status, 400);
+  assert.equal(page('/cache/resources').status, 400);
+});
+
+const cachedRow: CachedResource = {
+  viewKey: 'v',
+  typeUrl: clusterType,
+  name: 'a',
+  state: 'kept',
+  version: '1',
+  metadataVersion: undefined,
+  bytes: 3,
+  trust: 'accepted',
+  changedWallMs: 1,
+  confirmedWallMs: 2,
+  endsWallMs: undefined,
+};
+
+function cachedType(shortName: string, typeUrl: string): CachedView['types'][number] {
+  const counts = { resources: 1, bytes: 3, quarantined: 0, withheld: 0, sealed: 0 };
+  return { typeUrl, shortName, isKnown: true, confirmedWallMs: 1, ...counts };
+}
 
 interface Reply {
   readonly response: IncomingMessage;

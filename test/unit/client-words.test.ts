@@ -26,7 +26,15 @@ function whatIsLeftOf(words: string, typeUrl: TypeUrl, bodies: ReadonlyMap<strin
   harness.respond(typeUrl, { resources: [...bodies].map(([name, body]) => ({ name, version: '1', body })) });
   client.send({ typeUrl, nonce: client.only(typeUrl).nonce, error: words });
   harness.advance(5_000);
-  const state = { startedWallMs: 0, nowWallMs: 0, isListening: true, cache: undefined, isSeeded: false, load: noLoad };
+  const state = {
+    startedWallMs: 0,
+    clock: { monotonicMs: harness.nowMs, wallMs: 0 },
+    isListening: true,
+    cache: undefined,
+    isSeeded: false,
+    load: noLoad,
+    idleNodes: { count: 0, keptMs: 0 },
+  };
   const report = inspect(harness.core, state);
   const nacks = harness.asked(typeUrl).flatMap(one => one.error ?? []);
   assert.equal(nacks.length, 1, 'the control plane hears of it');

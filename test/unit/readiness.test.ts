@@ -43,6 +43,8 @@ function typeWith(state: TypeReport['state']): TypeReport {
     namesWanted: 0,
     namesMissing: 0,
     idleResources: 0,
+    isListIdle: false,
+    idleUntilWallMs: undefined,
     quarantined: [],
     heldRemovals: 0,
   };

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { type Address, formatAddress, parseAddress } from '../../xds/address.ts';
+import { toYaml } from '../yaml-text.ts';
 
 interface EnvoyOptions {
   readonly listen: string;
@@ -73,7 +74,7 @@ export async function printEnvoyBootstrap(options: EnvoyOptions): Promise<number
     admin: { address: envoyAddress(admin) },
   };
   if (format === 'json') console.log(JSON.stringify(bootstrap, undefined, 2));
-  else console.log((await import('yaml')).stringify(bootstrap, { aliasDuplicateObjects: false }).trimEnd());
+  else console.log((await toYaml(bootstrap)).trimEnd());
   return exitCodes.ok;
 }
 

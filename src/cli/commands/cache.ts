@@ -7,54 +7,39 @@ import {
   finishBundle,
   importCache,
   listCache,
+  listCached,
   purgeCache,
   verifyCache,
 } from '../../agent/cache-tools.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { isAnswered } from '../../net/unix-socket.ts';
 import { adminSocketOf } from '../agent-address.ts';
-import { formatAge, formatBytes, formatTable } from '../table.ts';
+import { listResources, renderIdle, renderViews } from '../cache-table.ts';
+import { formatBytes } from '../table.ts';
 
 /** Options of all `weir cache` commands, as commander gives them. */
 export type CacheOptions = Readonly<Record<string, unknown>>;
 
-/** `weir cache ls`. */
-export async function cacheLs(options: CacheOptions): Promise<number> {
+/** `weir cache ls`: by node and type, or resource by resource. */
+export async function cacheLs(
+  type: string | undefined,
+  name: string | undefined,
+  options: CacheOptions,
+): Promise<number> {
   const place = placeOf(options);
   const agent = await runningAgent(place);
   const views = agent ? await agent.listCache() : await listCache(place);
+  if (type !== undefined || options['resources'] === true) {
+    const rows = (typeUrl: string) => (agent ? agent.cachedResources(typeUrl) : listCached(place, typeUrl));
+    return listResources(views, rows, type, name, isJson(options));
+  }
   if (isJson(options)) {
     console.log(JSON.stringify(views, undefined, 2));
     return exitCodes.ok;
   }
-  const now = Date.now();
-  const rows = views.flatMap(view =>
-    view.types.map(type => [
-      view.viewKey.slice(0, 8),
-      view.nodeId,
-      type.shortName,
-      type.isKnown ? 'whole set' : 'by name',
-      String(type.resources),
-      formatBytes(type.bytes),
-      type.confirmedWallMs === 0 ? 'never' : formatAge(Math.max(0, now - type.confirmedWallMs)),
-      String(type.quarantined),
-      String(type.withheld),
-      String(type.sealed),
-    ]),
-  );
-  const heading = [
-    'VIEW',
-    'NODE',
-    'TYPE',
-    'STATE',
-    'RESOURCES',
-    'SIZE',
-    'CURRENT AS OF',
-    'QUARANTINED',
-    'WITHHELD',
-    'SEALED',
-  ];
-  process.stdout.write(rows.length > 0 ? formatTable([heading, ...rows]) : 'The cache is empty.\n');
+  process.stdout.write(renderViews(views, Date.now()));
+  const idle = agent && renderIdle(views, (await agent.report()).idleNodes, Date.now());
+  if (idle !== undefined) process.stdout.write(idle);
   return exitCodes.ok;
 }
 

@@ -3,6 +3,7 @@ import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { duration, size } from '../../agent/setting-values.ts';
 import { readLine } from '../../recording/format.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { print } from '../output.ts';
 import { formatAge, formatBytes } from '../table.ts';
 
 /** Options of `weir record`. */
@@ -78,7 +79,7 @@ async function write(out: string, lines: AsyncIterable<string>, bytesMax: number
       if (tally.bytes + bytes > bytesMax) return `it would have grown past ${formatBytes(bytesMax)} (--max-bytes)`;
       count(tally, line);
       tally.bytes += bytes;
-      if (out === '-') await new Promise<void>(resolve => process.stdout.write(text, () => resolve()));
+      if (out === '-') await print(text);
       else {
         file ??= await openPrivately(out);
         await append(file, out, text);

@@ -1,6 +1,7 @@
 import { exitCodes } from '../../agent/errors.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
 import { formatAge, formatBytes, formatTable } from '../table.ts';
+import { labelsOf, type NamedType } from '../type-names.ts';
 
 /** Options of `weir status` and `weir guard pass`. */
 export interface StatusOptions extends AgentOptions {
@@ -42,6 +43,8 @@ export async function passGuard(type: string | undefined, options: StatusOptions
 export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report: Report): string {
   const parts = [`${ready.isOk ? 'READY' : 'NOT READY'}: ${ready.reason}\n`];
   const { nowWallMs } = report;
+  const labels = labelsOf([...report.types, ...report.clients.flatMap(client => client.types)]);
+  const label = ({ typeUrl, shortName }: NamedType): string => labels.get(typeUrl) ?? shortName;
   parts.push(
     formatTable([
       ['UPSTREAM', 'STATE', 'SINCE', 'VARIANT', 'ADDRESS', 'CONTROL PLANE'],
@@ -60,7 +63,7 @@ export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report
     formatTable([
       ['TYPE', 'STATE', 'SOURCE', 'AGE', 'RESOURCES', 'SIZE', 'MISSING', 'QUARANTINED', 'HELD BACK'],
       ...report.types.map(type => [
-        type.shortName,
+        label(type),
         stateOf(type),
         type.source,
         type.isCurrent ? 'current' : type.ageMs === undefined ? 'never heard' : formatAge(type.ageMs),
@@ -80,14 +83,14 @@ export function renderStatus(ready: Awaited<ReturnType<Client['ready']>>, report
           String(client.streamId),
           client.nodeId,
           client.variant,
-          type.shortName,
+          label(type),
           type.status,
           oneLine(type.lastError ?? ''),
         ]),
       ),
     ]),
   );
-  const quarantined = report.types.flatMap(type => type.quarantined.map(one => ({ type: type.shortName, ...one })));
+  const quarantined = report.types.flatMap(type => type.quarantined.map(one => ({ type: label(type), ...one })));
   if (quarantined.length > 0) {
     parts.push(
       formatTable([
