@@ -58,7 +58,7 @@ export async function listFolder(
     for (let folder = walk.waiting.pop(); folder !== undefined; folder = walk.waiting.pop()) {
       found.push(...(await listOne(walk, folder, folder === directory)));
       if (found.length > filesMax)
-        return { failed: `holds more than ${filesMax} manifests; raise the limit, or split it` };
+        return { failed: `holds more than ${filesMax} manifests; raise --files-max, or split it` };
     }
     await forEachAtOnce(found, async path => {
       const listed = await listFile(path);
@@ -87,7 +87,8 @@ export async function readWhole(
     const file = await open(path);
     try {
       const { size } = await file.stat();
-      if (size > bytesMax) return { error: `has ${size} bytes, the most is ${bytesMax}; split it` };
+      if (size > bytesMax)
+        return { error: `has ${size} bytes, the most is ${bytesMax}; split it, or raise --file-bytes-max` };
       const content = Buffer.alloc(size);
       const { bytesRead } = await file.read(content, 0, size, 0);
       return content.subarray(0, bytesRead);
@@ -121,7 +122,7 @@ async function listOne(walk: Walk, folder: string, isTop: boolean): Promise<stri
       walk.entries += 1;
       if (walk.entries > walk.filesMax * entriesPerFileMax) {
         throw new TooManyError(
-          `holds more than ${walk.filesMax * entriesPerFileMax} entries; raise the limit, or split it`,
+          `holds more than ${walk.filesMax * entriesPerFileMax} entries; raise --files-max, or split it`,
         );
       }
       const path = join(folder, entry.name);

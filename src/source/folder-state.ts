@@ -99,7 +99,7 @@ export class FolderState {
     let objects = 0;
     for (const { resources, inherited } of files.values()) objects += resources.length + inherited.length;
     if (objects > this.#objectsMax) {
-      return this.#fail(`holds ${objects} objects of Istio, the most is ${this.#objectsMax}; raise the limit`);
+      return this.#fail(`holds ${objects} objects of Istio, the most is ${this.#objectsMax}; raise --objects-max`);
     }
     this.#files = files;
     this.#lostFolders = look.lostFolders;

@@ -71,7 +71,10 @@ const groups = new Set(istioKinds.map(({ group }) => group));
  */
 export function readManifest(file: string, content: Buffer, limits: ManifestLimits): Manifest {
   if (content.length > limits.fileBytesMax) {
-    return unreadManifest(file, `has ${content.length} bytes, the most is ${limits.fileBytesMax}; split it`);
+    return unreadManifest(
+      file,
+      `has ${content.length} bytes, the most is ${limits.fileBytesMax}; split it, or raise --file-bytes-max`,
+    );
   }
   const text = decode(content);
   if (text === undefined) return unreadManifest(file, 'is no UTF-8 text');

@@ -439,7 +439,7 @@ describe('what cannot be read', () => {
     const told = await read(t, directory, { filesMax: 1 });
     assert.match(
       told.troubles.get('') ?? '',
-      /manifests: holds more than 1 manifests; raise the limit, or split it; nothing is told/,
+      /manifests: holds more than 1 manifests; raise --files-max, or split it; nothing is told/,
     );
     assert.deepEqual(told.told, []);
     unlinkSync(path('b.yaml'));
@@ -462,7 +462,7 @@ describe('what cannot be read', () => {
     await told.until('the size', () => told.troubles.size > 0);
     assert.match(
       told.troubles.get('') ?? '',
-      /b\.yaml: has \d+ bytes, the most is 1000; split it; what was read before goes on/,
+      /b\.yaml: has \d+ bytes, the most is 1000; split it, or raise --file-bytes-max; what was read before goes on/,
     );
     assert.equal(told.host('default/b'), 'cart');
   });
@@ -538,7 +538,7 @@ test('a folder is checked for people', async t => {
   ]);
   const limited = await checkFolder({ ...settings, filesMax: 2 });
   assert.deepEqual(limited.problems.map(formatProblem), [
-    `${directory}: holds more than 2 manifests; raise the limit, or split it`,
+    `${directory}: holds more than 2 manifests; raise --files-max, or split it`,
   ]);
   const missing = await checkFolder({ ...settings, directory: join(root, 'missing') });
   assert.deepEqual(missing.problems.map(formatProblem), [

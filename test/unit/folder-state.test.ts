@@ -290,7 +290,7 @@ describe('later looks', () => {
     );
     assert.deepEqual(folder.look({ 'a.yaml': documents(a, b) }), ['recovered']);
     assert.deepEqual(folder.look({ 'a.yaml': documents(a, b), 'c.yaml': c }), ['trouble']);
-    assert.deepEqual(folder.problems, ['dir: holds 3 objects of Istio, the most is 2; raise the limit']);
+    assert.deepEqual(folder.problems, ['dir: holds 3 objects of Istio, the most is 2; raise --objects-max']);
     assert.deepEqual(folder.look({ 'a.yaml': a, 'c.yaml': c }), [
       'changed VirtualService: default/c -default/b',
       'recovered',

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type LogOptions } from '../../agent/log.ts';
-import { addresses, duration, oneOf } from '../../agent/setting-values.ts';
+import { addresses, duration, oneOf, size, wholeNumber } from '../../agent/setting-values.ts';
 import { describeTls } from '../../agent/tls-notes.ts';
 import { type IstioKind, istioKinds } from '../../istio/kinds.ts';
 import type { TlsPaths } from '../../net/tls-files.ts';
@@ -34,6 +34,10 @@ export interface SourceOptions {
   readonly context?: string;
   readonly resync: string;
   readonly rescan: string;
+  readonly objectsMax: string;
+  readonly filesMax: string;
+  readonly fileBytesMax: string;
+  readonly objectBytesMax: string;
   readonly check?: boolean;
   readonly output: string;
   readonly logLevel: string;
@@ -45,6 +49,7 @@ const namespaceFile = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 /** Where clients connect when nothing else is said. */
 const defaultListener = '127.0.0.1:15930';
 const dayMs = 86_400_000;
+const countMax = 10_000_000;
 /** What the Role that comes with Weir allows. */
 const kindsOfRole = ['Gateway', 'VirtualService'];
 
@@ -133,7 +138,15 @@ function folderOf(directory: string, options: SourceOptions, problems: string[])
     if (value) problems.push(`${flag} needs --from kubernetes; a folder is read as a whole`);
   }
   const rescanMs = timeOf('--rescan', options.rescan, problems);
-  return { ...folderDefaults, directory, defaultNamespace, rescanMs };
+  return {
+    ...folderDefaults,
+    directory,
+    defaultNamespace,
+    rescanMs,
+    objectsMax: countOf('--objects-max', options.objectsMax, problems),
+    filesMax: countOf('--files-max', options.filesMax, problems),
+    fileBytesMax: sizeOf('--file-bytes-max', options.fileBytesMax, problems),
+  };
 }
 
 function kubernetesOf(options: SourceOptions, problems: string[]): KubernetesSettings {
@@ -148,6 +161,8 @@ function kubernetesOf(options: SourceOptions, problems: string[]): KubernetesSet
     kinds: kindsOf(options.kind, problems),
     namespaces: allNamespaces ? 'all' : (namespace ?? [ownNamespace(problems)]),
     resyncMs: timeOf('--resync', options.resync, problems),
+    objectsMax: countOf('--objects-max', options.objectsMax, problems),
+    objectBytesMax: sizeOf('--object-bytes-max', options.objectBytesMax, problems),
   };
 }
 
@@ -221,6 +236,20 @@ function addressesOf(flag: string, texts: readonly string[], problems: string[])
 
 function timeOf(flag: string, text: string, problems: string[]): number {
   const parsed = duration(text, 100, dayMs);
+  if ('value' in parsed) return parsed.value;
+  problems.push(`${flag} ${parsed.error}`);
+  return 0;
+}
+
+function countOf(flag: string, text: string, problems: string[]): number {
+  const parsed = wholeNumber(text, countMax);
+  if ('value' in parsed) return parsed.value;
+  problems.push(`${flag} ${parsed.error}`);
+  return 0;
+}
+
+function sizeOf(flag: string, text: string, problems: string[]): number {
+  const parsed = size(text);
   if ('value' in parsed) return parsed.value;
   problems.push(`${flag} ${parsed.error}`);
   return 0;
