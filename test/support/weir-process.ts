@@ -85,11 +85,12 @@ class LoggingProcess {
 const argumentsOf = (flags: Readonly<Record<string, string>>): string[] =>
   Object.entries(flags).flatMap(([name, value]) => [`--${name}`, value]);
 
-/** `weir run` with free ports, as a process of its own. */
+/** `weir run` with free ports, or those of its own configuration file, as a process of its own. */
 export class WeirProcess extends LoggingProcess {
   /** @param wrapper a command that runs it, such as `unshare` */
   constructor(context: TestContext, flags: Readonly<Record<string, string>>, wrapper: readonly string[] = []) {
-    const all = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', 'log-format': 'json', ...flags };
+    const addresses = flags['config'] === undefined ? { listen: '127.0.0.1:0', admin: '127.0.0.1:0' } : {};
+    const all = { ...addresses, 'log-format': 'json', ...flags };
     super(context, [...wrapper, node, ...script, 'run', ...argumentsOf(all)]);
   }
 }
