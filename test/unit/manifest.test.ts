@@ -410,7 +410,11 @@ describe('limits', () => {
             .join(', ')}]\n`,
     ).join('');
   const cases: [title: string, text: string, expected: RegExp][] = [
-    ['bytes', `# ${'x'.repeat(100_000)}\n`, /^a\.yaml: has 100003 bytes, the most is 100000; split it, or raise --file-bytes-max$/],
+    [
+      'bytes',
+      `# ${'x'.repeat(100_000)}\n`,
+      /^a\.yaml: has 100003 bytes, the most is 100000; split it, or raise --file-bytes-max$/,
+    ],
     ['documents', '---\n'.repeat(1_001), /^a\.yaml: has 1001 documents, the most is 1000; split it$/],
     [
       'collections in each other',
