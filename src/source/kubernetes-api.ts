@@ -231,6 +231,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
   const { promise, resolve } = Promise.withResolvers<string>();
   const give = (): void => resolve(`they did not come in ${requestMsMax / 1000} s`);
   signal.addEventListener('abort', give, { once: true });
+  if (signal.aborted) give();
   try {
     return await Promise.race([work, promise]);
   } finally {

@@ -42,7 +42,7 @@ type Changes = Map<string, KnownObject<unknown> | undefined>;
 /** What is to be done when a watch is not read any further. */
 type Ending = () => void;
 
-const [unauthorized, forbidden, notFound, gone] = [401, 403, 404, 410] as const;
+const [unauthorized, forbidden, notFound, gone, tooManyRequests] = [401, 403, 404, 410, 429] as const;
 
 /** Watches are ended by the API server after one to two times this long, as client-go has it: no two of them come back at one moment. */
 const watchMsMin = 300_000;
@@ -50,6 +50,8 @@ const watchMsMin = 300_000;
 const graceMs = 10_000;
 /** A watch that ends sooner and brought nothing is no reason to open the next one at once. */
 const briefMs = 1_000;
+/** How often in a row an answer that may be over in a moment is not told as trouble. */
+const patienceMax = 2;
 /** A list that is due within this time is due. */
 const dueMs = 20;
 
@@ -73,6 +75,7 @@ export class CollectionReader {
   #notBeforeMs = 0;
   #resyncAtMs = 0;
   #failures = 0;
+  #patience = patienceMax;
 
   // The list under way.
   #at = 0;
@@ -131,6 +134,7 @@ export class CollectionReader {
     this.#reached(answer.status);
     if (answer.status !== 200) return this.#refused(nowMs, answer, 'list');
     this.#unknownPaths = 0;
+    this.#patience = patienceMax;
     const page = readListPage(answer.body);
     if (typeof page === 'string') return this.#fail(nowMs, 'no list', page);
     const room = this.#table.room(this.#collection.namespace);
@@ -160,7 +164,7 @@ export class CollectionReader {
 
   /** A request got no answer. */
   failed(nowMs: number, { kind, text }: Failure): void {
-    if (kind === 'broken') return this.#fail(nowMs, kind, text);
+    if (kind === 'broken') return this.#passing(nowMs, kind, text);
     this.#server.begin({ cause: kind, mark: kind, text });
     this.#listAfterDelay(nowMs);
   }
@@ -174,6 +178,7 @@ export class CollectionReader {
     }
     this.#openedAtMs = nowMs;
     this.#isQuiet = true;
+    this.#patience = patienceMax;
     this.#troubles.end(this.#cause);
     return true;
   }
@@ -295,7 +300,12 @@ export class CollectionReader {
         `${verb} 403`,
         `the API server refuses ${verb} (${words}); allow Weir's account ${this.#collection.rule}`,
       );
-    } else this.#fail(nowMs, `status ${status}`, `the API server answered ${verb} with ${words}; it is asked again`);
+    } else {
+      const isPassing = status === tooManyRequests || status >= 500;
+      const reason = `the API server answered ${verb} with ${words}; it is asked again`;
+      if (isPassing) this.#passing(nowMs, `status ${status}`, reason);
+      else this.#fail(nowMs, `status ${status}`, reason);
+    }
     this.#notBeforeMs = Math.max(this.#notBeforeMs, nowMs + Math.min(retryAfterMs, this.#limits.backoffMaxMs));
   }
 
@@ -317,6 +327,14 @@ export class CollectionReader {
       'too many',
       `there are more than ${objectsMax} (setting objectsMax); raise it, or read fewer namespaces`,
     );
+  }
+
+  /** What an API server says while it starts, ends or is busy: told when it says so again and again, and a watch stays one. */
+  #passing(nowMs: number, mark: string, reason: string): void {
+    this.#beginList();
+    if (this.#patience === 0) return this.#fail(nowMs, mark, reason);
+    this.#patience--;
+    this.#backOff(nowMs);
   }
 
   #fail(nowMs: number, mark: string, reason: string): void {

@@ -182,13 +182,10 @@ describe('what is read of Kubernetes', () => {
   test('is listed again when a page is too old', async t => {
     const world = await World.start(t);
     for (const name of ['b', 'c']) world.server.put(gateways, gateway(name, 0));
-    world.server.refused.set(gateways, 429);
-    await world.read({ pageSize: 2 });
-    await world.log.take(1);
-    world.server.refused.delete(gateways);
-    // The first page of a list is there: what it stands for is forgotten before the next one is asked for.
     const pages = () => world.server.requests.filter(({ query }) => query.get('continue'));
+    // What the first page stands for is forgotten before the next one is asked for.
     world.server.compactAfterPage = true;
+    await world.read({ pageSize: 2 });
     const [told] = await world.log.take(1);
     assert.equal(told, 'Gateway whole shop/a@101 shop/b@103 shop/c@104');
     assert.equal(pages().length, 2);
@@ -409,6 +406,16 @@ describe('who asks Kubernetes', () => {
     assert.match(await failure({ namespaces: ['a/../b'] }), /"a\/\.\.\/b" cannot be the name of a namespace/);
     assert.match(await failure({ namespaces: [] }), /no namespace to read/);
     assert.match(await failure({ meshConfigMap: 'istio' }), /"istio" is not namespace\/name of a ConfigMap/);
+  });
+
+  test('without a kubeconfig it has to be a pod', async () => {
+    assert.equal(process.env['KUBERNETES_SERVICE_HOST'], undefined);
+    const settings = { ...kubernetesDefaults, kubeconfig: undefined, kinds: [], namespaces: ['shop'] };
+    const words = /^this is no pod of Kubernetes \(KUBERNETES_SERVICE_HOST is not set\); name a kubeconfig$/;
+    await assert.rejects(
+      readKubernetes(settings, () => {}),
+      ({ message }: Error) => words.test(message),
+    );
   });
 
   test('an API server with a certificate of another CA is not believed', async t => {

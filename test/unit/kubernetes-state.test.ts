@@ -451,14 +451,38 @@ describe('what cannot be read of Kubernetes', () => {
     assert.match(told[1] ?? '', /403/);
   });
 
-  test('an answer that broke off is told of the kind, and says nothing of the API server', () => {
+  test('an answer that broke off is told of the kind when it does so again and again', () => {
     const world = new World();
-    world.reader().failed(world.nowMs, { kind: 'broken', text: 'the answer broke off' });
+    for (let round = 0; round < 3; round++) {
+      assert.deepEqual(world.told(), []);
+      world.reader().failed(world.nowMs, { kind: 'broken', text: 'the answer broke off' });
+      world.pass();
+    }
     assert.match(
       onlyTrouble(world.told()),
       /^Gateway trouble: Gateway of namespace shop cannot be read: the answer broke off/,
     );
   });
+
+  for (const status of [429, 500, 503]) {
+    test(`${status} is passed over twice, and a watch stays where it is`, () => {
+      const world = new World().watching();
+      world.lines(bookmark('17'));
+      world.reader().watchEnded(world.nowMs);
+      for (let round = 0; round < 2; round++) {
+        assert.match(path(world.step()), /watch=1.*resourceVersion=17&/);
+        world.refuse(status, { message: 'storage is (re)initializing' });
+        world.pass();
+      }
+      assert.deepEqual(world.told(), []);
+      world.refuse(status, { message: 'storage is (re)initializing' });
+      assert.match(onlyTrouble(world.told()), new RegExp(`answered watch with ${status}: storage is`));
+      world.pass();
+      world.list({ objects: [gateway('a', 1)] });
+      world.open();
+      assert.deepEqual(world.told(), ['Gateway recovered']);
+    });
+  }
 
   test('the API server says when to come back, within bounds', () => {
     const world = new World();
