@@ -113,17 +113,16 @@ export class ObjectTable<Content> {
    * A namespace was listed.
    *
    * @param objects by name; the table keeps the map
-   * @param isWhole whether the complete state is told, not only the differences
+   * @param isWhole whether the complete state is told, not only the differences; it has to be with the first list of a namespace
    */
   listed(namespace: string, objects: Map<string, KnownObject<Content>>, isWhole: boolean): void {
     const before = this.#byNamespace.get(namespace);
-    const wasComplete = this.#isComplete();
     this.#byNamespace.set(namespace, objects);
     const touched = [...objects].map(([name, object]) => ({ name, object, before: before?.get(name) }));
     const gone = [...(before ?? [])].filter(([name]) => !objects.has(name)).map(([name, object]) => ({ name, object }));
     this.#tellTroubles(touched, gone);
     if (!this.#isComplete()) return;
-    if (isWhole || !wasComplete) this.#tellWhole();
+    if (isWhole) this.#tellWhole();
     else this.#tellChange(touched, gone);
   }
 

@@ -259,6 +259,16 @@ describe('a collection of Kubernetes', () => {
     assert.deepEqual(delays, [500, 1000, 2000, 4000, 4000]);
   });
 
+  test('after 410 everything is told as a whole, also when the list fails at first', () => {
+    const world = new World().watching();
+    world.lines(['ERROR', { code: 410 }]);
+    world.refuse(403);
+    onlyTrouble(world.told());
+    world.pass();
+    world.list({ objects: [gateway('a', 1)] });
+    assert.deepEqual(world.told(), ['Gateway whole shop/a@1']);
+  });
+
   test('from time to time it lists again and tells the differences only', () => {
     const world = new World({ limits: { resyncMs: 60_000 } }).watching([gateway('a', 1), gateway('b', 2)]);
     world.nowMs += 59_000;
@@ -330,6 +340,19 @@ describe('an object of Kubernetes that is refused', () => {
     assert.equal(told.length, 2);
   });
 
+  test('is the last word when another one is mended at the same moment', () => {
+    const world = new World();
+    world.list({ objects: [gateway('a', 1, { port: 'no' }), gateway('b', 2, { port: 'no' }), gateway('c', 3)] });
+    world.open();
+    world.told();
+    world.lines(['MODIFIED', gateway('c', 11, { port: 'no' })], ['MODIFIED', gateway('a', 12)]);
+    const told = world.told();
+    assert.match(told[0] ?? '', /Gateway shop\/c is refused/);
+    assert.deepEqual(told.slice(1), ['Gateway changed shop/a@12']);
+    world.lines(['MODIFIED', gateway('c', 13)]);
+    assert.match(world.told()[0] ?? '', /Gateway shop\/b is refused/);
+  });
+
   test('does not fill the log when there are many of them', () => {
     const world = new World();
     world.list({ objects: Array.from({ length: 50 }, (_, at) => gateway(`g-${at}`, at + 1, { port: 'no' })) });
@@ -352,7 +375,11 @@ describe('an object of Kubernetes that is refused', () => {
       /Gateway shop\/large is refused: it has \d+ bytes, the most is 2000 \(setting objectBytesMax\)/,
     );
     world.open();
-    world.lines(['DELETED', large(3)], ['ADDED', large(4)]);
+    world.lines(['MODIFIED', { ...large(3), metadata: { name: 'a', namespace: 'shop', resourceVersion: '3' } }]);
+    assert.match(onlyTrouble(world.told()), /Gateway shop\/a is refused: it has .*; it is served as it was before$/);
+    world.lines(['MODIFIED', gateway('a', 4)]);
+    world.told();
+    world.lines(['DELETED', large(5)], ['ADDED', large(6)]);
     const told = world.told();
     assert.equal(told[0], 'Gateway recovered');
     assert.match(told[1] ?? '', /the most is 2000/);
