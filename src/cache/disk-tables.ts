@@ -90,6 +90,11 @@ export class DiskTables {
     return this.#statements.viewsByMatch.all(matchKey).flatMap(row => viewOf(row) ?? []);
   }
 
+  /** Whether anything was ever written of a view: a resource, or a set that is whole. */
+  holdsAnything(viewId: number): boolean {
+    return this.#statements.holdsAnything.get(viewId, viewId) !== undefined;
+  }
+
   /** All views, the one used last first. */
   views(): ViewRow[] {
     return this.#statements.views.all().flatMap(row => viewOf(row) ?? []);
@@ -290,6 +295,8 @@ function prepare(db: DatabaseSync) {
       from pragma_page_count, pragma_freelist_count, pragma_page_size`,
     newestView: `select ${columns} from view order by used_ms desc, id desc limit 1`,
     viewsByMatch: `select ${columns} from view where match_key = ? order by used_ms desc, id desc`,
+    holdsAnything:
+      'select 1 from type where view = ? and is_known union all select 1 from type join resource on resource.type = type.id where view = ? limit 1',
     views: `select ${columns} from view order by used_ms desc, id desc`,
     viewId: 'select id from view where key = ?',
     putView:

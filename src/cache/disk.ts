@@ -115,14 +115,16 @@ export class DiskStore {
   }
 
   /**
-   * The view with this match key (R69) that ranks highest, of equals the one used last.
+   * The view with this match key (R69) that ranks highest, of equals the one used last. One that nothing was ever written of is found only where
+   * there is no other: a node that came in an outage must not stand in the way of what there is.
    *
    * @param rank how near its key and encoded Node are to what is looked for
    */
   find(matchKey: string, rank: (viewKey: ViewKey, node: Buffer) => number = () => 0): StoredView | undefined {
     return this.#loadView(tables => {
       const ranked = tables.viewsByMatch(matchKey).map(row => ({ row, rank: rank(row.key, row.node) }));
-      return ranked.sort((a, b) => b.rank - a.rank)[0]?.row;
+      ranked.sort((a, b) => b.rank - a.rank);
+      return (ranked.find(({ row }) => tables.holdsAnything(row.id)) ?? ranked[0])?.row;
     });
   }
 

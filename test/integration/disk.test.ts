@@ -224,6 +224,23 @@ describe('the disk cache', () => {
     });
   });
 
+  test('R69: a view that never got anything does not hide one that did, and an empty set that is whole is something', async t => {
+    const directory = cacheFolder(t);
+    const full = 'full' as ViewKey;
+    const empty = 'empty' as ViewKey;
+    await session(directory, disk => {
+      disk.write([viewChange('full', 10, { matchKey: 'm' }), put(stored('a'), clusterType, full)]);
+      disk.write([viewChange('empty', 20, { matchKey: 'm' }), viewChange('lone', 30, { matchKey: 'n' })]);
+    });
+    await session(directory, disk => {
+      assert.equal(disk.find('m')?.viewKey, full);
+      assert.equal(disk.find('m', key => (key === empty ? 2 : 0))?.viewKey, full, 'even where it is the node’s own');
+      assert.equal(disk.find('n')?.viewKey, 'lone', 'without another one it is found');
+      disk.write([typed({}, clusterType, empty)]);
+      assert.equal(disk.find('m')?.viewKey, empty);
+    });
+  });
+
   test('R69: a view that replaces another takes over its rows, and drops what its key had before', async t => {
     const directory = cacheFolder(t);
     const next = 'next' as ViewKey;

@@ -55,7 +55,11 @@ export class MemoryDisk {
   }
 
   find(matchKey: string): StoredView | undefined {
-    return this.#best(rows => rows.matchKey === matchKey);
+    // As the disk does: what never got anything is found only where there is nothing else.
+    const holdsAnything = ({ types }: ViewRows): boolean =>
+      [...types.values()].some(({ state, resources }) => state.isKnown || resources.size > 0);
+    const matches = (rows: ViewRows): boolean => rows.matchKey === matchKey;
+    return this.#best(rows => matches(rows) && holdsAnything(rows)) ?? this.#best(matches);
   }
 
   /** Names of a type that a view would be restored with; by default the newest one. */
