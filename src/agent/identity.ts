@@ -2,6 +2,7 @@ import type { StoredView } from '../cache/stored.ts';
 import type { Peer } from '../local-ads/peer.ts';
 import {
   differingFields,
+  isMeshClient,
   type MatchField,
   matchKeyOf,
   type NodeIdentity,
@@ -116,13 +117,14 @@ export class IdentityPolicy {
    * Whether a node may start with what was stored (R67, R69). Where nodes are kept apart, that is its own, from before a change that its id
    * survived at the most; a seed says itself whom it is for.
    *
-   * @param isOwnerHere clients of the node that it was stored for are connected: then this is another one, unless it has the very same id
+   * @param isOwnerHere clients of the node that it was stored for are connected: then this is another one, unless it has the very same id, or what
+   *   it is given does not depend on its pod, as in a rolling update of istiod
    */
   mayTakeOver(viewKey: ViewKey, identity: NodeIdentity, stored: StoredView, isOwnerHere: boolean): boolean {
     if (this.#settings.nodeSharing !== 'stream-per-node') return true;
     if (stored.viewKey === viewKey || stored.provenance === 'seed') return true;
     const owner = readNode(stored.node);
-    if ('error' in owner || (isOwnerHere && owner.id !== identity.id)) return false;
+    if ('error' in owner || (isOwnerHere && owner.id !== identity.id && !isMeshClient(identity))) return false;
     return matchKeyOf(owner, ['id', 'cluster']) === matchKeyOf(identity, ['id', 'cluster']);
   }
 

@@ -104,7 +104,7 @@ export function matchKeyOf(node: NodeIdentity, fields: readonly MatchField[]): s
 const podInId = /^([^~]+~)[^~]+~[^~]+(\.[^~.]+~[^~]+)$/;
 
 /** Whether a node asks for Istio's mesh configuration as such: what is sent to it does not depend on its pod (istio-facts.md "MCP"). */
-function isMeshClient({ metadata }: NodeIdentity): boolean {
+export function isMeshClient({ metadata }: NodeIdentity): boolean {
   return metadata.get('GENERATOR') === '"api"';
 }
 

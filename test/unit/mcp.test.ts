@@ -227,6 +227,36 @@ describe('MCP over xDS', () => {
       assert.equal(istiod.held.get(kinds[0] ?? '')?.resources.length, 0, 'an empty set that was whole is whole');
     });
 
+    test(`I15 R69: istiod is updated pod by pod while its MCP server is gone, each pod kept apart (${variant} upstream)`, () => {
+      const separate = { nodeSharing: 'stream-per-node', variant } as const;
+      const disk = new MemoryDisk();
+      const harness = new CoreHarness(separate, disk);
+      const old = new Istiod(harness, 'istiod-1', '10.0.0.1');
+      answerAll(harness, old, someContent);
+      harness.advance(3_000);
+      old.read();
+      harness.advance(3_000);
+      harness.isUpstreamUp = false;
+      harness.cut();
+      const next = new Istiod(harness, 'istiod-2', '10.0.0.2');
+      assert.ok(next.isReady, 'the new one starts beside the old one');
+      assert.equal(next.held.get(services)?.resources.length, 2);
+      const sidecar = harness.client('sotw', 'sidecar~10.0.0.3~istiod-3.istio-system~istio-system.svc.cluster.local');
+      sidecar.send({ typeUrl: services });
+      assert.deepEqual(sidecar.take(services), [], 'who does not ask as a control plane does is given nothing');
+      harness.advance(3_000);
+      // What the new one started with is a copy.
+      for (const [pod, address] of [
+        ['istiod-1', '10.0.0.1'],
+        ['istiod-2', '10.0.0.2'],
+        ['istiod-4', '10.0.0.4'],
+      ] as const) {
+        const after = new CoreHarness(separate, disk.copy());
+        after.isUpstreamUp = false;
+        assert.ok(new Istiod(after, pod, address).isReady, pod);
+      }
+    });
+
     test(`I1: no rejection is carried to a new stream, where it would be the first request of its type (${variant} upstream)`, () => {
       const harness = start();
       const client = harness.client('sotw');
