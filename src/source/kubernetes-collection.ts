@@ -239,7 +239,7 @@ export class CollectionReader {
     const size = bytes > objectBytesMax ? Buffer.byteLength(JSON.stringify(object)) : 0;
     const excess =
       size > objectBytesMax
-        ? `it has ${size} bytes, the most is ${objectBytesMax} (setting objectBytesMax)`
+        ? `it has ${size} bytes, the most is ${objectBytesMax} (--object-bytes-max)`
         : undefined;
     return this.#table.read(this.#collection.namespace, object, excess);
   }
@@ -325,7 +325,7 @@ export class CollectionReader {
     this.#fail(
       nowMs,
       'too many',
-      `there are more than ${objectsMax} (setting objectsMax); raise it, or read fewer namespaces`,
+      `there are more than ${objectsMax} (--objects-max); raise it, or read fewer namespaces`,
     );
   }
 
