@@ -5,7 +5,8 @@ import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { lazyLoader, lazyPlugin, lazyText } from './lazy-packages.ts';
 
-// `npm run build [-- --out FILE]`: all of Weir in one file, dist/weir.cjs, that needs Node.js 24 and nothing else.
+// `npm run build [-- --out FILE]`: all of Weir in one file, dist/weir.cjs, that needs Node.js 24 and nothing else. The bench makes one of another
+// program in the same way, by `--entry FILE`.
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -18,7 +19,12 @@ function ownVersion(): string {
   throw new Error('package.json has no version; the bundle cannot say which one it is');
 }
 
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(repository, 'dist', 'weir.cjs') } } });
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: join(repository, 'dist', 'weir.cjs') },
+    entry: { type: 'string', default: join('src', 'cli', 'main.ts') },
+  },
+});
 const outfile = resolve(values.out);
 const startMs = performance.now();
 const options = {
@@ -37,7 +43,7 @@ const options = {
 await build({
   ...options,
   absWorkingDir: repository,
-  entryPoints: ['src/cli/main.ts'],
+  entryPoints: [values.entry],
   outfile,
   define: { WEIR_VERSION: JSON.stringify(ownVersion()), 'import.meta.url': 'bundleUrl' },
   plugins: [lazyPlugin],

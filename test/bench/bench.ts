@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
+import { buildBundle } from './bundle.ts';
 import { documentOf, machineLine } from './document.ts';
 import { identitiesFaults, identitiesTable, measureIdentities } from './identities.ts';
 import { type LabFigures, measureWithLab } from './lab.ts';
@@ -11,54 +10,10 @@ import { measureNeighbours, neighboursTable } from './neighbours.ts';
 import { type BenchOptions, benchHelp, readOptions } from './options.ts';
 import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
+import { Progress } from './progress.ts';
 import { measureStorm, stormTable } from './storm.ts';
 import { figureTable, labTable, short, type Table, textOf } from './table.ts';
 import type { Measured } from './targets.ts';
-
-/** Longest build of the bundle, in ms. */
-const buildMsMax = 60_000;
-
-/** Says on stderr what is being done: one line that is written over, or a line per run where nothing can be. */
-class Progress {
-  readonly #total: number;
-  readonly #startMs = performance.now();
-  #done = 0;
-
-  constructor(total: number) {
-    this.#total = total;
-  }
-
-  begin(what: string): void {
-    this.#done += 1;
-    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${this.#position()} ${what} …`);
-  }
-
-  end(what: string, outcome: string): void {
-    const line = `${this.#position()} ${what}: ${outcome}`;
-    process.stderr.write(process.stderr.isTTY ? `\r\u001b[K${line}` : `${line}\n`);
-  }
-
-  close(): void {
-    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-  }
-
-  #position(): string {
-    const seconds = Math.round((performance.now() - this.#startMs) / 1000);
-    return `[${this.#done}/${this.#total}, ${seconds} s]`;
-  }
-}
-
-/** Builds what is shipped, so that it is what is measured. @throws Error with what the build says */
-async function build(folder: string): Promise<string> {
-  const bundle = join(folder, 'weir.cjs');
-  const script = fileURLToPath(new URL('../../scripts/build.ts', import.meta.url));
-  await new Promise<void>((resolve, reject) => {
-    execFile(process.execPath, [script, '--out', bundle], { timeout: buildMsMax }, (error, _, stderr) =>
-      error ? reject(new Error(`the bundle cannot be built: ${stderr.trim() || error.message}`)) : resolve(),
-    );
-  });
-  return bundle;
-}
 
 /** A row that is filled as its repetitions end. */
 interface OpenRow<Figures> {
@@ -207,7 +162,7 @@ export async function runBench(args: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
   const folder = makeFolder();
   try {
-    const bundle = await build(folder);
+    const bundle = await buildBundle(folder);
     if (options.scenario !== 'propagation') return await runScenario(options, bundle);
     const measured = await measureAll(options, bundle);
     write(measured, options, new Date());

@@ -2,8 +2,9 @@ import type { Variant } from '../../src/demo/envelopes.ts';
 import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
 import { startWeir } from '../../src/demo/weir-process.ts';
 import type { RelayConfig, RelayReport } from './byte-relay.ts';
-import { Child, type Message } from './child.ts';
+import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
+import type { Message } from './inbox.ts';
 import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
 import {
   type AgentFigures,
