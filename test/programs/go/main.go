@@ -1,4 +1,4 @@
-// Peers for Weir's e2e tests that are not ours: a control plane made of go-control-plane, and an xDS client made of gRPC-Go.
+// Peers for Weir's e2e tests and benches that are not ours: control planes made of go-control-plane, and xDS clients made of gRPC-Go.
 package main
 
 import (
@@ -28,7 +28,7 @@ func check(err error) {
 
 func main() {
 	if len(os.Args) < 2 {
-		check(fmt.Errorf("usage: peers control-plane|grpc-client|mcp-client|sides [flags]"))
+		check(fmt.Errorf("usage: peers control-plane|grpc-client|mcp-client|sides|mesh-source|mesh-swarm [flags]"))
 	}
 	switch os.Args[1] {
 	case "control-plane":
@@ -39,6 +39,10 @@ func main() {
 		mcpClient(os.Args[2:])
 	case "sides":
 		sides(os.Args[2:])
+	case "mesh-source":
+		meshSource()
+	case "mesh-swarm":
+		meshSwarm(os.Args[2:])
 	default:
 		check(fmt.Errorf("no such peer: %s", os.Args[1]))
 	}
