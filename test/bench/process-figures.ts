@@ -7,6 +7,8 @@ const msPerTick = 10;
 export interface Memory {
   readonly rssMiB: number;
   readonly ownMiB: number;
+  /** The most that `rssMiB` ever was. */
+  readonly peakRssMiB: number;
 }
 
 /** Reads the memory of a process, undefined where there is no /proc or no such process. */
@@ -14,8 +16,8 @@ export function memoryOf(pid: number): Memory | undefined {
   const status = read(`/proc/${pid}/status`);
   const mebibytes = (field: string): number =>
     Number(new RegExp(`^${field}:\\s*(\\d+) kB`, 'm').exec(status)?.[1]) / 1024;
-  const memory = { rssMiB: mebibytes('VmRSS'), ownMiB: mebibytes('RssAnon') };
-  return Number.isFinite(memory.rssMiB + memory.ownMiB) ? memory : undefined;
+  const memory = { rssMiB: mebibytes('VmRSS'), ownMiB: mebibytes('RssAnon'), peakRssMiB: mebibytes('VmHWM') };
+  return Number.isFinite(memory.rssMiB + memory.ownMiB + memory.peakRssMiB) ? memory : undefined;
 }
 
 /**

@@ -16,7 +16,7 @@ export function short(value: number): string {
 }
 
 /** Median and, when there was more than one run, least and greatest. */
-function cell(spread: Spread | undefined): string {
+export function cell(spread: Spread | undefined): string {
   if (spread === undefined) return nothing;
   const { median, min, max } = spread;
   return min === max ? short(median) : `${short(median)} (${short(min)}–${short(max)})`;
