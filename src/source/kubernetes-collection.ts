@@ -238,9 +238,7 @@ export class CollectionReader {
     // Written out again only where it can be too large at all.
     const size = bytes > objectBytesMax ? Buffer.byteLength(JSON.stringify(object)) : 0;
     const excess =
-      size > objectBytesMax
-        ? `it has ${size} bytes, the most is ${objectBytesMax} (--object-bytes-max)`
-        : undefined;
+      size > objectBytesMax ? `it has ${size} bytes, the most is ${objectBytesMax} (--object-bytes-max)` : undefined;
     return this.#table.read(this.#collection.namespace, object, excess);
   }
 

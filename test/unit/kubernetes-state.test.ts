@@ -372,7 +372,7 @@ describe('an object of Kubernetes that is refused', () => {
     world.list({ objects: [gateway('a', 1), large(2)] });
     assert.match(
       world.told()[0] ?? '',
-      /Gateway shop\/large is refused: it has \d+ bytes, the most is 2000 \(setting objectBytesMax\)/,
+      /Gateway shop\/large is refused: it has \d+ bytes, the most is 2000 \(--object-bytes-max\)/,
     );
     world.open();
     world.lines(['MODIFIED', { ...large(3), metadata: { name: 'a', namespace: 'shop', resourceVersion: '3' } }]);
@@ -522,7 +522,7 @@ describe('what cannot be read of Kubernetes', () => {
   test('more objects than allowed leave the kind as it was, whether a list or a watch brings them', () => {
     const world = new World({ limits: { objectsMax: 2 } }).watching([gateway('a', 1), gateway('b', 2)]);
     assert.equal(world.lines(['ADDED', gateway('c', 11)], ['MODIFIED', gateway('a', 12, { port: 81 })]), false);
-    assert.match(onlyTrouble(world.told()), /there are more than 2 \(setting objectsMax\)/);
+    assert.match(onlyTrouble(world.told()), /there are more than 2 \(--objects-max\)/);
     world.pass();
     world.list({ objects: [gateway('a', 12, { port: 81 }), gateway('b', 2)], next: 'more' });
     world.list({ objects: [gateway('c', 11)] });
