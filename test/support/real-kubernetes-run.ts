@@ -290,10 +290,9 @@ const checks: readonly Check[] = [
       );
       await place.cluster.startServer();
       const made = await place.gateway('b');
-      // Whether it was listed before or after, it is one change; a server that starts may refuse for a moment first.
       await until(place, `Gateway changed b@${made}`);
-      await until(place, 'all recovered');
-      assert.equal(place.log.all.filter(text => text.startsWith('all trouble')).length, 1);
+      assert.ok(place.log.all.includes('all recovered'), place.log.all.join('\n'));
+      assert.equal(place.log.all.filter(text => text.includes('cannot be reached')).length, 1);
     },
   },
   {
@@ -312,9 +311,8 @@ const checks: readonly Check[] = [
       await place.cluster.killServer();
       await place.cluster.startServer();
       proxy.release();
-      assert.deepEqual(await place.take(1), [`${first} c@${last}`]);
+      await until(place, `${first} c@${last}`);
       assert.ok(Number(made) < Number(last));
-      place.assertNoMore();
     },
   },
   {
@@ -369,12 +367,14 @@ const checks: readonly Check[] = [
         metadata: { name: 'weir', namespace: place.namespace },
       });
       // The API server remembers for ten seconds that it knew the token, and asks only who comes anew.
-      const [told] = await whileCutting(proxy, () => place.take(1));
-      assert.match(told ?? '', /^all trouble: the API server does not know who asks \(401: Unauthorized\)/);
+      await whileCutting(proxy, () =>
+        until(place, /^all trouble: the API server does not know who asks \(401: Unauthorized\)/),
+      );
       await place.account();
       const made = await place.gateway('b');
       place.kubeconfig(proxy.port);
-      assert.deepEqual(await place.take(2), ['all recovered', `Gateway changed b@${made}`]);
+      await until(place, `Gateway changed b@${made}`);
+      assert.equal(place.log.all.at(-2), 'all recovered');
       place.assertNoMore();
     },
   },
@@ -454,10 +454,12 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** Waits for an event among others. */
-async function until(place: Place, text: string): Promise<void> {
-  const isThere = (): boolean => place.log.all.some(told => told.replaceAll(`${place.namespace}/`, '') === text);
-  while (!isThere()) await place.take(1);
+/** Takes events until one is as wanted. */
+async function until(place: Place, wanted: string | RegExp): Promise<void> {
+  for (;;) {
+    const [told = ''] = await place.take(1);
+    if (typeof wanted === 'string' ? told === wanted : wanted.test(told)) return;
+  }
 }
 
 /** Cuts the connections again and again until something is done. */
