@@ -1,10 +1,9 @@
-import type { TestContext } from 'node:test';
 import { waitFor } from '../../src/demo/processes.ts';
 import { fieldsOf, payloadsOf, textOf } from '../../src/demo/proto.ts';
 import { istioKinds, meshConfigTypeUrl } from '../../src/istio/kinds.ts';
 import { encodeNode } from '../../src/xds/wire-request.ts';
 import type { TestResponse } from './messages.ts';
-import { RawClient } from './raw-client.ts';
+import { type Cleanup, RawClient } from './raw-client.ts';
 
 const mcpResource = 'type.googleapis.com/istio.mcp.v1alpha1.Resource';
 /** What it asks for, in its order. */
@@ -31,7 +30,7 @@ export class IstiodClient {
   readyMs: number | undefined;
 
   constructor(
-    context: TestContext,
+    context: Cleanup,
     address: string,
     { pod = 'istiod-0', namespace = 'istio-system' }: IstiodIdentity = {},
   ) {

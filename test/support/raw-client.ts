@@ -1,4 +1,3 @@
-import type { TestContext } from 'node:test';
 import {
   type ChannelCredentials,
   type ClientDuplexStream,
@@ -21,6 +20,11 @@ const waitMs = 5_000;
 const responseBytesMax = 256 * 1024 * 1024;
 
 const asIs = (buffer: Buffer): Buffer => buffer;
+
+/** What ends with something larger: a test, or a script's part. */
+export interface Cleanup {
+  after(stop: () => unknown): void;
+}
 
 /** How a {@link RawClient} behaves where it differs from the usual one. */
 export interface RawClientOptions {
@@ -52,7 +56,7 @@ export class RawClient {
   /** Names asked for by type: a SotW ACK repeats them. */
   readonly #names = new Map<string, readonly string[]>();
 
-  constructor(context: TestContext, address: string, variant: Variant, options: RawClientOptions = {}) {
+  constructor(context: Cleanup, address: string, variant: Variant, options: RawClientOptions = {}) {
     this.#variant = variant;
     this.#client = new GrpcClient(address, options.credentials ?? credentials.createInsecure(), {
       'grpc.max_receive_message_length': responseBytesMax,
