@@ -15,7 +15,7 @@ const shells: readonly string[] = [
   'src/admin/{server,client,dashboard}.ts',
   'src/recording/replay-server.ts',
   'src/agent/{cache-tools,control,load-stats,loop,log,recording-stream,run,side-services,seed,seed-fetch,storage,token-review}.ts',
-  'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-*,pages,run}.ts',
+  'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-{api,config},pages,run}.ts',
   'src/kube/webhook.ts',
 ];
 
