@@ -36,6 +36,9 @@ export interface StatusSource {
   readonly scopeOf: (peer: Peer, identity: NodeIdentity, typeUrl: TypeUrl) => TypeScope;
 }
 
+/** In place of a client's words, which may speak of what the asker may not see. */
+const withheldWords = 'rejected, in words that are not open to you (setting scopes)';
+
 /** Every client that the peer may know of and asked about, resource by resource (R128). Nothing is held in memory at once. */
 export function* clientConfigs(source: StatusSource, peer: Peer, request: StatusRequest): Generator<ClientConfig> {
   const isShown = (typeUrl: TypeUrl, entry: Entry): boolean =>
@@ -53,7 +56,10 @@ export function* clientConfigs(source: StatusSource, peer: Peer, request: Status
         for (const type of types) {
           const scope = source.scopeOf(peer, identity, type.typeUrl);
           // What the client sees is not for everybody who may ask about it.
-          for (const one of resourcesOf(type, stream.variant === 'sotw', isShown)) if (scope.sees(one.name)) yield one;
+          const isWithin = type.seen.scope.isWithin(scope.key);
+          for (const one of resourcesOf(type, stream.variant === 'sotw', isShown)) {
+            if (scope.sees(one.name)) yield isWithin ? one : { ...one, error: one.error && withheldWords };
+          }
         }
       },
     };

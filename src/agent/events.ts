@@ -175,15 +175,27 @@ export type Note =
     }
   | { readonly kind: 'drain_started'; readonly clients: number };
 
-/** What is told of a response that was not taken in; undefined for one that was. */
-export function refusalNote(received: Received, group: StreamGroup): Note | undefined {
+/**
+ * What is told of a response that was not taken in; undefined for one that was.
+ *
+ * @param isOpen whether everything of a type may be seen: else the reason, which may name resources, stays between us and the control plane
+ */
+export function refusalNote(
+  received: Received,
+  group: StreamGroup,
+  isOpen: (typeUrl: TypeUrl) => boolean,
+): Note | undefined {
   switch (received.kind) {
     case 'broken':
       return { kind: 'response_broken', group, reason: received.error };
     case 'unasked':
       return { kind: 'response_unasked', typeUrl: received.typeUrl };
     case 'refused':
-      return { kind: 'response_refused', typeUrl: received.typeUrl, reason: received.error };
+      return {
+        kind: 'response_refused',
+        typeUrl: received.typeUrl,
+        reason: isOpen(received.typeUrl) ? received.error : 'its form is wrong, as the control plane was told',
+      };
     default:
       return undefined;
   }

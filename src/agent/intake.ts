@@ -58,7 +58,10 @@ export class Intake {
     const told = isHeld ? removed.filter(name => !type.heldRemovals.has(name)) : isWhole ? gone : removed;
     const wasKnown = store.isKnown;
     store.updatedWallMs = clock.wallMs;
-    const applied = store.apply(resources, told, resource => placement(type, resource), response.bytes, now);
+    const denied = type.scope.isOpen ? [] : names.filter(name => !type.scope.sees(name));
+    // A buffer with what may not be kept here in it is nobody's home.
+    const homeBytes = denied.length > 0 ? 0 : response.bytes;
+    const applied = store.apply(resources, told, resource => placement(type, resource), homeBytes, now);
     const beating: string[] = [];
     for (const { name, ttlMs } of response.heartbeats) {
       if (ttlMs !== undefined && store.heartbeat(name, ttlMs, now)) beating.push(name);
@@ -84,7 +87,6 @@ export class Intake {
     type.newestNonce = response.nonce;
     this.#write(type, verdictKey(feed, response.nonce), applied.fromRevision, applied.quiet, wasKnown);
     touchDisk(type, beating);
-    const denied = type.scope.isOpen ? [] : names.filter(name => !type.scope.sees(name));
     if (denied.length > 0 && !type.isDenialTold) {
       type.isDenialTold = true;
       this.#note({
@@ -305,7 +307,7 @@ export class Intake {
     const shrinkage = {
       held: store.size,
       gone: gone.length,
-      fresh: names.reduce((count, name) => (store.get(name) ? count : count + 1), 0),
+      fresh: names.reduce((count, name) => (store.get(name) || !type.scope.sees(name) ? count : count + 1), 0),
       sinceOpenMs: feed.session.openForMs(nowMs),
     };
     const verdict = judge(this.#settings, shrinkage);

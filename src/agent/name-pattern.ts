@@ -61,10 +61,13 @@ interface Part {
 export class IdPattern {
   readonly #parts: readonly (readonly string[])[];
   readonly #isEverything: boolean;
+  /** As it was written. */
+  readonly text: string;
   /** Highest `$N` in it; 0 without one. */
   readonly captures: number;
 
   constructor(text: string) {
+    this.text = text;
     this.#isEverything = text === '*';
     this.#parts = text.split('~').map(part => part.split('*'));
     this.captures = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map(([, digits]) => Number(digits)));

@@ -23,8 +23,11 @@ export function restoreType(
   clock: Clock,
 ): Note {
   const { store, interest, freshness, scope } = type;
+  if (scope.isClosed) return leftOut(type, before, provenance);
   const resources = before.resources.filter(resource => scope.sees(resource.name));
-  const stored = { ...before, resources, isKnown: before.isKnown && scope.isWithin(before.scope) && !scope.isClosed };
+  const stored = { ...before, resources, isKnown: before.isKnown && scope.isWithin(before.scope) };
+  // What is left out must not be kept alive by the memory that it shares with the rest.
+  const isShared = resources.length === before.resources.length;
   const refused: (() => void)[] = [];
   const expired: string[] = [];
   for (const resource of stored.resources) {
@@ -35,7 +38,8 @@ export function restoreType(
       continue;
     }
     const expiryMs = leftMs === undefined ? undefined : clock.monotonicMs + leftMs;
-    const entry = store.restore(resource, trust === 'accepted', good, expiryMs);
+    const own = isShared ? resource : { ...resource, any: Buffer.from(resource.any) };
+    const entry = store.restore(own, trust === 'accepted', good, expiryMs);
     // What is left out depends on how much else there is, so it waits until everything is there.
     if (refusal) refused.push(() => store.standing.refuse(entry, refusal));
   }
@@ -46,8 +50,7 @@ export function restoreType(
   type.upstreamVersion = stored.upstreamVersion;
   freshness.provenance = provenance;
   freshness.confirmedWallMs = stored.confirmedWallMs;
-  if (!scope.isClosed)
-    interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);
+  interest.restore(stored.isKnown ? [] : stored.resources.map(resource => resource.name), stored.isKnown, untilMs);
   // A clock that is set back must not bring them back.
   type.disk?.add(
     undefined,
@@ -55,7 +58,7 @@ export function restoreType(
     undefined,
   );
   // Else the disk does not have it as this view's yet, or has more than it may.
-  const isOnDisk = provenance === 'disk' && !isCopy && resources.length === before.resources.length;
+  const isOnDisk = provenance === 'disk' && !isCopy && isShared && before.scope === scope.key;
   if (!isOnDisk) type.disk?.reset(undefined, stateOf(type));
   return {
     kind: 'type_restored',
@@ -68,6 +71,13 @@ export function restoreType(
     denied: before.resources.length - resources.length,
     ageMs: freshness.ageMs(clock.wallMs) ?? 0,
   };
+}
+
+/** No client may see anything of the type any more: it goes from the disk, and upstream will not be asked for it. */
+function leftOut(type: TypeView, { resources }: StoredType, provenance: StoredView['provenance']): Note {
+  type.disk?.reset(undefined, stateOf(type));
+  const none = { resources: 0, isKnown: false, expired: 0, quarantined: 0, ageMs: 0 };
+  return { kind: 'type_restored', typeUrl: type.typeUrl, provenance, ...none, denied: resources.length };
 }
 
 /**

@@ -1,5 +1,8 @@
+import { istioKinds } from '../istio/kinds.ts';
 import { formatAddress, parseAddress } from '../xds/address.ts';
-import { NamePattern } from './name-pattern.ts';
+import { nearest } from '../xds/nearest.ts';
+import { shortNames } from '../xds/type-urls.ts';
+import { IdPattern, NamePattern } from './name-pattern.ts';
 import { ownNamespace, rootNamespace, type ScopeRule } from './scopes.ts';
 import { listOf, SettingReader } from './setting-reader.ts';
 import type { SettingRow } from './setting-values.ts';
@@ -33,6 +36,9 @@ export const scopeRows: Rows = {
 
 const rulesMax = 1_000;
 const listMax = 10_000;
+/** Each name that comes is compared with all of them. */
+const patternsMax = 100;
+const knownTypes = ['MeshConfig', ...istioKinds.map(({ kind }) => kind), ...shortNames];
 
 /** A DNS label, as Kubernetes has its namespaces. */
 function isName(text: string): boolean {
@@ -73,13 +79,25 @@ function readRule(reader: SettingReader, value: unknown): ScopeRule | undefined 
     if (one === ownNamespace || one === rootNamespace || isName(one) || isPattern(one)) continue;
     reader.complain(`namespaces: '${one}' is no namespace, pattern with one star, ${ownNamespace} or ${rootNamespace}`);
   }
+  for (const one of types ?? []) checkType(reader, one);
+  const stars = namespaces?.filter(one => one.includes('*')).length ?? 0;
+  if (stars > patternsMax) reader.complain(`namespaces: ${stars} patterns, ${patternsMax} are allowed`);
   return {
     listeners: listeners && new Set(listeners.map(one => addressIn(reader, one))),
-    clientNamespaces,
+    clientNamespaces: clientNamespaces?.map(one => new IdPattern(one)),
     clientNames: clientNames?.flatMap(one => patternIn(reader, one)),
     types,
     namespaces: namespaces ?? [ownNamespace, rootNamespace],
   };
+}
+
+/** A word has to be one that is known; a type that nobody knows yet can be given by its URL. */
+function checkType(reader: SettingReader, text: string): void {
+  if (text.includes('/') || text.includes('*') || knownTypes.includes(text)) return;
+  const near = nearest(text, knownTypes);
+  reader.complain(
+    `types: '${text}' is no type URL, kind or short name${near === undefined ? '' : `; did you mean ${near}?`}`,
+  );
 }
 
 /** An address in the form by which listeners are called. */

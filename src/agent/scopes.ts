@@ -1,3 +1,4 @@
+import { meshConfigTypeUrl } from '../istio/kinds.ts';
 import type { Peer } from '../local-ads/peer.ts';
 import { invariant } from '../xds/assert.ts';
 import { type NodeIdentity, readNode } from '../xds/node.ts';
@@ -11,7 +12,7 @@ export interface ScopeRule {
   /** Local addresses as configured. */
   readonly listeners: ReadonlySet<string> | undefined;
   /** Patterns of the client's own namespace. */
-  readonly clientNamespaces: readonly string[] | undefined;
+  readonly clientNamespaces: readonly IdPattern[] | undefined;
   /** Patterns of names that the client has proven. */
   readonly clientNames: readonly NamePattern[] | undefined;
   /** Types that it opens: type URLs with stars, kinds or short names; undefined for all of Istio's mesh configuration. */
@@ -53,7 +54,7 @@ export function viewScopes({ scopes, nodeSharing }: ViewScopeSettings, node: Buf
 /** Most scopes remembered: clients are of few kinds. */
 const rememberedMax = 4_096;
 
-/** The namespace of a client. Disputed: what it has proven and what it says are two. */
+/** The namespace of a client. Disputed: what it has proven and what it says are two, or what it says can be read in two ways. */
 type Own = { readonly is: string } | 'unsaid' | 'disputed';
 
 /**
@@ -78,6 +79,16 @@ export class Scopes {
     const own = ownOfClient(names, identity);
     const { rules } = this.#settings;
     if (!rules) return this.#byDefault(typeUrl, own);
+    const about = JSON.stringify([listener, names, own, typeUrl]);
+    return this.#remember(about, () => this.#byRules(rules, { listener, names }, own, typeUrl));
+  }
+
+  #byRules(
+    rules: readonly ScopeRule[],
+    { listener, names }: Pick<Peer, 'listener' | 'names'>,
+    own: Own,
+    typeUrl: TypeUrl,
+  ): TypeScope {
     const met = rules.filter(
       rule =>
         (rule.listeners?.has(listener) ?? true) &&
@@ -104,8 +115,8 @@ export class Scopes {
   #byDefault(typeUrl: TypeUrl, own: Own): TypeScope {
     const { rootNamespace: root } = this.#settings;
     if (own === 'unsaid' || groupOf(typeUrl) !== 'mcp') return TypeScope.open;
-    if (own === 'disputed') return this.#scope([root]);
-    return own.is === root ? TypeScope.open : this.#scope([own.is, root]);
+    if (own === 'disputed') return this.#scope([root], typeUrl);
+    return own.is === root ? TypeScope.open : this.#scope([own.is, root], typeUrl);
   }
 
   /** The union of what rules grant. @param own whose namespace `$own` stands for */
@@ -122,40 +133,49 @@ export class Scopes {
       for (const namespace of namespaces) {
         if (namespace === rootNamespace) granted.push(this.#settings.rootNamespace);
         else if (namespace !== ownNamespace) granted.push(namespace);
-        else if (own === 'anybody') granted.push(...(clientNamespaces ?? ['*']));
+        else if (own === 'anybody') granted.push(...(clientNamespaces?.map(({ text }) => text) ?? ['*']));
         else if (typeof own !== 'string') granted.push(own.is);
       }
     }
     // What has no namespaces is granted as a whole.
-    if (groupOf(typeUrl) !== 'mcp') return granted.length > 0 ? TypeScope.open : TypeScope.closed;
-    return this.#scope(granted);
+    if (groupOf(typeUrl) !== 'mcp') return granted.length > 0 ? TypeScope.open : TypeScope.silent;
+    return this.#scope(granted, typeUrl);
   }
 
-  #scope(granted: readonly string[]): TypeScope {
-    const key = JSON.stringify([...new Set(granted)].sort());
-    const known = this.#remembered.get(key);
-    if (known) return known;
-    const isPattern = (text: string): boolean => text.includes('*');
-    const made = new TypeScope({
-      namespaces: granted.filter(text => !isPattern(text)),
-      patterns: granted.filter(isPattern),
-      rootNamespace: this.#settings.rootNamespace,
+  #scope(granted: readonly string[], typeUrl: TypeUrl): TypeScope {
+    const isNameless = typeUrl === meshConfigTypeUrl;
+    const about = JSON.stringify([[...new Set(granted)].sort(), isNameless]);
+    return this.#remember(about, () => {
+      const isPattern = (text: string): boolean => text.includes('*');
+      const namespaces = granted.filter(text => !isPattern(text));
+      const { rootNamespace: root } = this.#settings;
+      return new TypeScope({ namespaces, patterns: granted.filter(isPattern), rootNamespace: root, isNameless });
     });
+  }
+
+  #remember(about: string, make: () => TypeScope): TypeScope {
+    const known = this.#remembered.get(about);
+    if (known) return known;
+    const made = make();
     if (this.#remembered.size >= rememberedMax) this.#remembered.clear();
-    this.#remembered.set(key, made);
+    this.#remembered.set(about, made);
     return made;
   }
 }
 
-/** Whether a type is meant: by its URL, in which stars stand for any text, by its kind, or by its short name. */
+/**
+ * Whether a type is meant: by its URL, in which stars stand for any text, by its kind, or by its short name. Envoy's types have to be named as they
+ * are: whoever writes a star speaks of the mesh.
+ */
 function isNamed(text: string, typeUrl: TypeUrl): boolean {
+  if (groupOf(typeUrl) !== 'mcp') return text === typeUrl || text === traitsOf(typeUrl).shortName;
   if (text.includes('/') || text.includes('*')) return new IdPattern(text).matches([], typeUrl);
-  return text === traitsOf(typeUrl).shortName || (groupOf(typeUrl) === 'mcp' && typeUrl.endsWith(`/${text}`));
+  return typeUrl.endsWith(`/${text}`);
 }
 
 function isNamespaceMet({ clientNamespaces }: ScopeRule, own: Own): boolean {
   if (!clientNamespaces) return true;
-  return typeof own !== 'string' && clientNamespaces.some(text => new IdPattern(text).matches([], own.is));
+  return typeof own !== 'string' && clientNamespaces.some(pattern => pattern.matches([], own.is));
 }
 
 /** Where what a client has proven and its node differ, it has no namespace: what is kept for it is kept by its node. */
@@ -163,7 +183,7 @@ function ownOfClient(names: readonly string[], identity: NodeIdentity): Own {
   const said = ownOfNode(identity);
   for (const name of names) {
     const [, namespace] = spiffeName.exec(name) ?? tokenName.exec(name) ?? [];
-    if (namespace !== undefined && (said === 'unsaid' || said.is !== namespace)) return 'disputed';
+    if (namespace !== undefined && (typeof said === 'string' || said.is !== namespace)) return 'disputed';
   }
   return said;
 }
@@ -171,8 +191,12 @@ function ownOfClient(names: readonly string[], identity: NodeIdentity): Own {
 const spiffeName = /^spiffe:\/\/[^/]+\/ns\/([^/]+)\/sa\/[^/]+$/;
 const tokenName = /^serviceaccount:([^/]+)\/[^/]+$/;
 
-/** The namespace in an Istio node id, `TYPE~IP~POD.NAMESPACE~DOMAIN`; no other id says one. */
-function ownOfNode({ id }: NodeIdentity): { readonly is: string } | 'unsaid' {
-  const [, namespace] = /^[^~]*~[^~]*~[^~]*\.([^~.]+)~[^~]*$/.exec(id) ?? [];
-  return namespace === undefined ? 'unsaid' : { is: namespace };
+/**
+ * The namespace in an Istio node id, `TYPE~IP~POD.NAMESPACE~DOMAIN`. An id that has parts and no namespace that is beyond doubt is disputed: a pod with
+ * a dot in its name could be read as one of another namespace.
+ */
+function ownOfNode({ id }: NodeIdentity): Own {
+  if (!id.includes('~')) return 'unsaid';
+  const [, namespace] = /^[^~]*~[^~]*~[^~.]+\.([a-z0-9](?:[-a-z0-9]*[a-z0-9])?)~[^~]*$/.exec(id) ?? [];
+  return namespace === undefined ? 'disputed' : { is: namespace };
 }

@@ -111,7 +111,7 @@ export class View {
     for (const one of all) {
       const type = this.type(one.typeUrl);
       this.#notes.push(restoreType(type, one, stored, untilMs, clock));
-      if (this.#settings.startup === 'prefer-upstream') {
+      if (this.#settings.startup === 'prefer-upstream' && !type.scope.isClosed) {
         type.awaitedUntilMs = clock.monotonicMs + this.#settings.startupGraceMs;
       }
     }
@@ -267,7 +267,7 @@ export class View {
     clock: Clock,
   ): { change?: Change; effects: UpstreamEffect[] } {
     const { received, effects } = session.received(streamId, bytes, clock.monotonicMs, clock.wallMs);
-    const note = refusalNote(received, session.group);
+    const note = refusalNote(received, session.group, typeUrl => this.types.get(typeUrl)?.scope.isOpen ?? true);
     if (note) this.#notes.push(note);
     const lane = this.#streams.laneOf(session);
     if (lane.active !== session) {

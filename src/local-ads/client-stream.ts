@@ -146,7 +146,7 @@ export class ClientStream {
         `the stream names ${namesAfter} resources of ${typeUrl}, ${namesMax} are allowed (setting namesPerTypeMax)`,
       );
     }
-    const namesBefore = type.subscription.names.size;
+    const namesBefore = type.subscription.size;
     if (namesAfter - namesBefore > namesRoom) {
       return refuse(
         grpcCode.resourceExhausted,
@@ -166,7 +166,7 @@ export class ClientStream {
         this.#early.clear();
       }
     } else type.changed(change);
-    return { change, gained: type.subscription.names.size - namesBefore, verdict };
+    return { change, gained: type.subscription.size - namesBefore, verdict };
   }
 
   /**

@@ -45,6 +45,8 @@ export class ClientType {
   readonly #removals = new WaitingRemovals();
   readonly #nonces: NonceBook;
   #lastError: string | undefined;
+  /** Delta: a wildcard was answered on this stream. */
+  #isWildcardAnswered = false;
 
   constructor(typeUrl: TypeUrl, traits: TypeTraits, variant: Variant, offer: TypeOffer) {
     const { source, scope, controlPlane, isWildcardSticky } = offer;
@@ -189,7 +191,7 @@ export class ClientType {
    * @param removalHoldMs how long removals of clusters and endpoints wait after upstream's
    */
   next(nowMs: number, removalHoldMs: number): Message | undefined {
-    if (this.#source.store.isWithheld) return undefined;
+    if (this.seen.isWithheld) return undefined;
     const isLevel = this.#sentRevision === this.#source.store.revision;
     if (isLevel && this.#owed.isEmpty && !this.#brought && this.#denied.size === 0) return undefined;
     if (this.#variant === 'delta') return this.#nextDelta(nowMs, removalHoldMs);
@@ -260,7 +262,7 @@ export class ClientType {
       return this.#message({ isWhole, entries, errors, kept, refused, changed, fromRevision });
     }
     const entries = new Set<Entry>();
-    for (const name of this.subscription.names) for (const entry of store.served.behind(name)) entries.add(entry);
+    for (const name of this.subscription.names) for (const entry of this.seen.behind(name)) entries.add(entry);
     return this.#message({ entries: [...entries], errors, kept, refused, changed, fromRevision });
   }
 
@@ -270,7 +272,7 @@ export class ClientType {
     const entries = new Set<Entry>();
     const errors = this.#denied.take();
     for (const name of this.#candidates()) {
-      if (!this.#addFailure(name, errors)) for (const entry of store.served.behind(name)) entries.add(entry);
+      if (!this.#addFailure(name, errors)) for (const entry of this.seen.behind(name)) entries.add(entry);
     }
     this.#owed.clear();
     const isWholeAnswered = this.#owed.isWildcardOwed && this.seen.isKnown;
@@ -349,8 +351,11 @@ export class ClientType {
     if (this.#brought?.size === 0) this.#brought = undefined;
     // The first wildcard request is answered even when there is nothing, or nothing new, to send (R117).
     const isWholeAnswered = this.#owed.isWildcardOwed && this.seen.isKnown;
-    const isEmptyOwed = isWholeAnswered && !this.#nonces.hasSent && this.seen.isEmpty;
-    if (isWholeAnswered) this.#owed.isWildcardOwed = false;
+    const isEmptyOwed = isWholeAnswered && !this.#isWildcardAnswered && this.seen.isEmpty;
+    if (isWholeAnswered) {
+      this.#owed.isWildcardOwed = false;
+      this.#isWildcardAnswered = true;
+    }
     if (entries.size + removed.size + errors.length === 0 && !isEmptyOwed) {
       this.#sentRevision = store.revision;
       return undefined;
@@ -374,7 +379,7 @@ export class ClientType {
   /** Whether a SotW list would be whole: nothing it should hold is unknown. */
   #isAnswerable(): boolean {
     const { store, seen } = this;
-    if (store.isWithheld) return false;
+    if (seen.isWithheld) return false;
     if (this.subscription.isWildcard) return seen.isKnown;
     for (const name of this.subscription.names) if (!store.isSettled(name)) return false;
     return true;

@@ -28,7 +28,9 @@ export class DeniedNames {
   }
 
   #refusal(name: string): ResourceFailure['status'] {
-    const what = this.#scope.isClosed ? 'this type' : `namespace '${this.#scope.namespaceOf(name).slice(0, 100)}'`;
+    const namespace = this.#scope.namespaceOf(name);
+    const what =
+      this.#scope.isClosed || namespace === undefined ? 'this name' : `namespace '${namespace.slice(0, 100)}'`;
     return { code: grpcCode.permissionDenied, message: `${what} is not open to this client (setting scopes)` };
   }
 }

@@ -19,6 +19,8 @@ export interface ToldClient {
 export function isGone(client: ToldClient, owed: OwedNames, name: string, wasBrought: boolean): boolean {
   const { store, seen, subscription, traits, level } = client;
   if (owed.isRemovalOwed(name) || !seen.scope.sees(name)) return true;
+  const hidden = store.served.find(name);
+  if (hidden && !seen.scope.sees(hidden.name)) return true;
   // Left out, not gone: the client may hold an older content that is good (R102).
   if (store.quarantined.has(name)) return false;
   if (tombstoneOfSent(store, name, level) || (store.absences.tombstone(name) && (wasBrought || owed.has(name))))

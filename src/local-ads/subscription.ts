@@ -58,6 +58,11 @@ export class ClientSubscription {
     return glob !== undefined && this.#names.has(glob);
   }
 
+  /** Names that are remembered for the client, the denied ones of its list included. */
+  get size(): number {
+    return this.#names.size + this.#denied.size;
+  }
+
   /** How many names there would be if these were subscribed, too. */
   sizeWith(subscribe: readonly string[]): number {
     const added = new Set<string>();

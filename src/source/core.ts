@@ -46,7 +46,7 @@ interface SourceClient {
 }
 
 /** Types that nobody ever heard of may be asked for, but not without end. */
-const typesMax = 1_024;
+const typesMax = 16_384;
 
 /**
  * The MCP server without its shell: what is read goes into the stores, and each client is told what it has not been told. The answers are made by
@@ -57,6 +57,8 @@ export class SourceCore {
   readonly #settings: SourceSettings;
   readonly #clients = new Map<number, SourceClient>();
   readonly #waiting = new Set<SourceClient>();
+  /** How many clients name what, by type. */
+  readonly #names = new Map<TypeUrl, Map<string, number>>();
   #lastStreamId = 0;
   #bytesInFlight = 0;
   #effects: SourceEffect[] = [];
@@ -129,8 +131,7 @@ export class SourceCore {
     }
     const { typeUrl } = request;
     if (client.nodeId === undefined) this.#introduce(client, request.node);
-    if (this.stores.size >= typesMax) this.stores.dropUnread(one => this.#isAskedFor(one));
-    if (this.stores.size >= typesMax && !client.stream.type(typeUrl)) {
+    if (!this.#hasRoomFor(typeUrl)) {
       this.#cut(client, grpcCode.resourceExhausted, `clients have asked for ${typesMax} types`, nowMs);
       return;
     }
@@ -148,6 +149,7 @@ export class SourceCore {
     }
     // Of a whole state it is clear what it lacks, so that whoever names it is answered.
     for (const name of outcome.change.added) if (source.store.isKnown) source.store.setAbsent(name, 'upstream');
+    this.#named(typeUrl, outcome.change.added);
     this.#unnamed(typeUrl, outcome.change.removed);
     this.#flush(client, nowMs);
   }
@@ -177,10 +179,32 @@ export class SourceCore {
 
   /** That a name does not exist is remembered while somebody names it. */
   #unnamed(typeUrl: TypeUrl, names: Iterable<string>): void {
+    const counts = this.#names.get(typeUrl);
+    if (!counts) return;
     const { absences } = this.stores.of(typeUrl).store;
-    if (absences.count === 0) return;
-    const others = [...this.#clients.values()].flatMap(({ stream }) => stream.type(typeUrl)?.subscription ?? []);
-    for (const name of names) if (!others.some(one => one.names.has(name))) absences.forget(name);
+    for (const name of names) {
+      const count = (counts.get(name) ?? 1) - 1;
+      if (count > 0) counts.set(name, count);
+      else {
+        counts.delete(name);
+        absences.forget(name);
+      }
+    }
+    if (counts.size === 0) this.#names.delete(typeUrl);
+  }
+
+  #named(typeUrl: TypeUrl, names: readonly string[]): void {
+    if (names.length === 0) return;
+    const counts = this.#names.get(typeUrl) ?? new Map<string, number>();
+    this.#names.set(typeUrl, counts);
+    for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+
+  /** Whether a type is there, or can be. Those that are read are there from the begin. */
+  #hasRoomFor(typeUrl: TypeUrl): boolean {
+    if (this.stores.has(typeUrl) || this.stores.size < typesMax) return true;
+    this.stores.dropUnread(one => this.#isAskedFor(one));
+    return this.stores.size < typesMax;
   }
 
   #isAskedFor(typeUrl: TypeUrl): boolean {

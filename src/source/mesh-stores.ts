@@ -54,6 +54,10 @@ export class MeshStores {
     return made;
   }
 
+  has(typeUrl: TypeUrl): boolean {
+    return this.#types.has(typeUrl);
+  }
+
   /** How many types there are. */
   get size(): number {
     return this.#types.size;

@@ -22,7 +22,8 @@ export interface SourcePages {
 const requestTimeoutMs = 10_000;
 
 /**
- * Serves `/healthz/live`, `/healthz/started`, `/healthz/ready`, `/metrics` and `/status`: names of kinds and numbers, nothing of what is in the resources.
+ * Serves `/healthz/live`, `/healthz/started`, `/healthz/ready`, `/metrics` and `/status`: names of kinds, numbers, and what cannot be read, with its place;
+ * no contents of resources.
  *
  * @returns the address with the real port, and how to stop
  * @throws Error that names the address that cannot be used

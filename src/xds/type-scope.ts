@@ -4,19 +4,22 @@ export interface TypeScopeParts {
   readonly namespaces: Iterable<string>;
   /** Patterns of further namespaces with one star, which stands for any text. */
   readonly patterns?: Iterable<string>;
-  /** Resources without a namespace, such as the mesh configuration, are the root namespace's. */
   readonly rootNamespace: string;
+  /** The type has no names, as the configuration of the mesh: it is the root namespace's. */
+  readonly isNameless?: boolean;
 }
 
 /**
  * Which resources of one type somebody may see, by the namespace in their names (`namespace/name`, as Istio's mesh configuration has them). It is
- * decided by the name alone, so that it holds for what is not there as well as for what is.
+ * decided by the name alone, so that it holds for what is not there as well as for what is. What has no such name is seen by open scopes only.
  */
 export class TypeScope {
   /** Everything may be seen. */
   static readonly open = new TypeScope({ namespaces: [], patterns: ['*'], rootNamespace: '' });
-  /** Nothing may be seen. */
+  /** Nothing may be seen: the type is answered as empty. */
   static readonly closed = new TypeScope({ namespaces: [], rootNamespace: '' });
+  /** Nothing may be seen, and nothing is said: an empty answer would take from an Envoy what it has. */
+  static readonly silent = new TypeScope({ namespaces: [], rootNamespace: '' });
 
   /** Canonical text: equal for equal scopes, empty for the open one. It is kept with what was stored under the scope. */
   readonly key: string;
@@ -25,8 +28,9 @@ export class TypeScope {
   readonly #namespaces: ReadonlySet<string>;
   readonly #patterns: readonly (readonly [start: string, end: string])[];
   readonly #rootNamespace: string;
+  readonly #isNameless: boolean;
 
-  constructor({ namespaces, patterns = [], rootNamespace }: TypeScopeParts) {
+  constructor({ namespaces, patterns = [], rootNamespace, isNameless = false }: TypeScopeParts) {
     const names = new Set(namespaces);
     const globs = new Set(patterns);
     this.isOpen = globs.has('*');
@@ -34,6 +38,7 @@ export class TypeScope {
     this.#namespaces = names;
     this.#patterns = [...globs].map(endsOf);
     this.#rootNamespace = rootNamespace;
+    this.#isNameless = isNameless;
     this.key = this.isOpen
       ? ''
       : JSON.stringify({ in: [...names].sort(), like: [...globs].sort(), root: rootNamespace });
@@ -43,13 +48,15 @@ export class TypeScope {
   sees(name: string): boolean {
     if (this.isOpen) return true;
     const namespace = this.namespaceOf(name);
+    if (namespace === undefined) return false;
     return this.#namespaces.has(namespace) || this.#patterns.some(ends => fits(ends, namespace));
   }
 
-  /** The namespace that a resource belongs to. */
-  namespaceOf(name: string): string {
+  /** The namespace that a resource belongs to; undefined when its name says none. */
+  namespaceOf(name: string): string | undefined {
+    if (this.#isNameless) return this.#rootNamespace;
     const slash = name.indexOf('/');
-    return slash < 0 ? this.#rootNamespace : name.slice(0, slash);
+    return slash <= 0 || name.startsWith('xdstp:') ? undefined : name.slice(0, slash);
   }
 
   /**
@@ -62,8 +69,9 @@ export class TypeScope {
     if (this.#patterns.length > 0) return false;
     const earlier = partsOf(key);
     if (earlier?.root !== this.#rootNamespace) return false;
+    const names = new Set(earlier.in);
     return [...this.#namespaces].every(
-      namespace => earlier.in.includes(namespace) || earlier.like.some(glob => fits(endsOf(glob), namespace)),
+      namespace => names.has(namespace) || earlier.like.some(glob => fits(endsOf(glob), namespace)),
     );
   }
 }

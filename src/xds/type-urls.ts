@@ -56,6 +56,9 @@ const traitsByUrl: ReadonlyMap<string, TypeTraits> = new Map([
   envoyType('envoy.config.core.v3.TypedExtensionConfig', 'ECDS', 9),
 ]);
 
+/** Short words of Envoy's types. */
+export const shortNames: readonly string[] = [...traitsByUrl.values()].map(({ shortName }) => shortName);
+
 /** URL of `envoy.config.cluster.v3.Cluster`. */
 export const clusterType = `${prefix}envoy.config.cluster.v3.Cluster` as TypeUrl;
 /** URL of `envoy.config.endpoint.v3.ClusterLoadAssignment`. */

@@ -294,6 +294,10 @@ class Play {
     for (const { who, client, asked, held, refused } of this.#parties) {
       if (client.closed) continue;
       for (const [typeUrl, names] of asked) {
+        if (typeUrl === clusterType && !maySee(this.#rules, who, typeUrl, 'c1')) {
+          assert.ok(!held.has(typeUrl), 'an Envoy that may not have clusters keeps those that it has');
+          continue;
+        }
         const world = this.#world.get(typeUrl) ?? new Map<string, number>();
         const wanted = names.length === 0 ? [...world.keys()] : names.filter(name => world.has(name));
         const expected = wanted.filter(name => maySee(this.#rules, who, typeUrl, name)).sort();

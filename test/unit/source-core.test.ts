@@ -261,12 +261,23 @@ describe('the source', () => {
     const bad = bench.client('sotw');
     bench.post({ kind: 'client_request', streamId: bad, bytes: Buffer.from([0xff]) });
     assert.match(bench.closed.get(bad) ?? '', /cannot be decoded/);
-    for (let round = 0; round < 40; round++) {
+    const strangers: number[] = [];
+    for (let round = 0; bench.core.stores.size < 16_384; round++) {
       const client = bench.client('sotw');
-      for (let at = 0; at < 60; at++) bench.send(client, { typeUrl: `x.io/v1/Kind${round}-${at}` as TypeUrl });
-      assert.equal(bench.closed.get(client), undefined);
-      bench.post({ kind: 'client_closed', streamId: client });
+      strangers.push(client);
+      for (let at = 0; at < 64 && bench.core.stores.size < 16_384; at++)
+        bench.send(client, { typeUrl: `x.io/v1/Kind${round}-${at}` as TypeUrl });
     }
-    assert.ok(bench.core.stores.size <= 1_024);
+    const istiod = bench.client('sotw');
+    bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '1')] }));
+    bench.send(istiod, { typeUrl: services.typeUrl });
+    assert.equal(bench.take(istiod).length, 1, 'what is read is served however many types strangers have made up');
+    const late = bench.client('sotw');
+    bench.send(late, { typeUrl: 'x.io/v1/OneMore' as TypeUrl });
+    assert.match(bench.closed.get(late) ?? '', /have asked for 16384 types/);
+    for (const client of strangers) bench.post({ kind: 'client_closed', streamId: client });
+    const later = bench.client('sotw');
+    bench.send(later, { typeUrl: 'x.io/v1/OneMore' as TypeUrl });
+    assert.equal(bench.take(later).length, 1);
   });
 });
