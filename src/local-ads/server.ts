@@ -1,5 +1,6 @@
 import type { ServerHttp2Stream } from 'node:http2';
 import {
+  Metadata,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
@@ -14,7 +15,7 @@ import { TlsFiles, type TlsNote, type TlsPaths } from '../net/tls-files.ts';
 import { bindPrivately, claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import type { RpcStatus, TypeUrl, Variant } from '../xds/types.ts';
-import { currentStream, resetStream, watchServerStreams } from './http2-streams.ts';
+import { currentStream, resetStream, watchServerStreams, writeMessage } from './http2-streams.ts';
 import type { Peer } from './peer.ts';
 import { fetchMethods, noFetch, refuseUnary } from './refused-services.ts';
 import { discoveryServices } from './services.ts';
@@ -194,10 +195,17 @@ export class LocalServer {
     const open = this.#calls.get(streamId);
     if (!open) return;
     open.isWriting = true;
-    open.call.write(bytes, () => {
+    const left = (): void => {
       open.isWriting = false;
       if (this.#calls.has(streamId)) this.#post({ kind: 'client_writable', streamId });
-    });
+    };
+    const { call, stream } = open;
+    if (!stream) call.write(bytes, left);
+    // Of a stream that was closed its end is heard, too.
+    else if (!stream.closed && !stream.destroyed) {
+      if (!stream.headersSent) call.sendMetadata(new Metadata());
+      writeMessage(stream, bytes, left);
+    }
   }
 
   /** Ends a stream with a status; nothing more is heard of it. */
