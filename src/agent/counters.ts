@@ -1,6 +1,6 @@
 import type { LoadReport, MetricSample } from '../admin/source.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
-import { kindOfTypeUrl, meshConfigTypeUrl } from '../istio/kinds.ts';
+import { kindNameOf } from '../istio/kinds.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
@@ -178,6 +178,5 @@ export class Counters {
 /** Label value of a type: bounded in number whatever clients ask for. Today's and older type URLs of one of Istio's kinds share theirs. */
 export function labelOf(typeUrl: TypeUrl): string {
   const { shortName, isEnvoyType } = traitsOf(typeUrl);
-  if (isEnvoyType) return shortName;
-  return typeUrl === meshConfigTypeUrl ? 'MeshConfig' : (kindOfTypeUrl(typeUrl)?.kind ?? 'other');
+  return isEnvoyType ? shortName : (kindNameOf(typeUrl) ?? 'other');
 }

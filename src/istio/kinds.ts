@@ -119,6 +119,11 @@ export function kindOfObject(apiVersion: string, kind: string): IstioKind | unde
   return byObject.get(`${apiVersion} ${kind}`);
 }
 
+/** How a type of mesh configuration is called, `MeshConfig` among them, whether its URL is today's or an older one; undefined for any other. */
+export function kindNameOf(typeUrl: string): string | undefined {
+  return typeUrl === meshConfigTypeUrl ? 'MeshConfig' : kindOfTypeUrl(typeUrl)?.kind;
+}
+
 /** The kind that a type URL asks for, whether today's or an older one. */
 export function kindOfTypeUrl(typeUrl: string): IstioKind | undefined {
   return byTypeUrl.get(typeUrl);

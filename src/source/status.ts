@@ -1,5 +1,5 @@
 import type { MetricSample } from '../admin/source.ts';
-import { kindOfTypeUrl, meshConfigTypeUrl } from '../istio/kinds.ts';
+import { kindNameOf } from '../istio/kinds.ts';
 import { unreachable } from '../xds/assert.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { SourceNote } from './core.ts';
@@ -101,5 +101,5 @@ function sample(name: Name, kind: 'counter' | 'gauge', of: string | undefined, v
 
 /** Bounded in number whatever clients ask for. */
 function labelOf(typeUrl: TypeUrl): string {
-  return typeUrl === meshConfigTypeUrl ? 'MeshConfig' : (kindOfTypeUrl(typeUrl)?.kind ?? 'other');
+  return kindNameOf(typeUrl) ?? 'other';
 }

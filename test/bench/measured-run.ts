@@ -1,6 +1,7 @@
 import type { Variant } from '../../src/demo/envelopes.ts';
 import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
 import { startWeir } from '../../src/demo/weir-process.ts';
+import { boundedRun, type Stop } from './bounded-run.ts';
 import type { RelayConfig, RelayReport } from './byte-relay.ts';
 import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
@@ -35,8 +36,6 @@ interface Middle {
   readonly pid: number | undefined;
   readonly startMs: number | undefined;
 }
-
-type Stop = () => Promise<void>;
 
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
 
@@ -76,25 +75,7 @@ export async function measure(
   options: RunOptions,
   bundle: string,
 ): Promise<RunFigures> {
-  const stops: Stop[] = [];
-  let isLate = false;
-  const stopAll = async (): Promise<void> => {
-    for (const stop of stops.splice(0).reverse()) await stop();
-  };
-  // Ending the processes makes whatever is waited for fail, so nothing outlives the limit.
-  const timer = setTimeout(() => {
-    isLate = true;
-    void stopAll();
-  }, runMsMax);
-  try {
-    return await measureSteps(benchCase, subject, options, bundle, stops);
-  } catch (error) {
-    if (isLate) throw new Error(`not done after ${runMsMax / 1000} s`, { cause: error });
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    await stopAll();
-  }
+  return await boundedRun(runMsMax, stops => measureSteps(benchCase, subject, options, bundle, stops));
 }
 
 async function measureSteps(

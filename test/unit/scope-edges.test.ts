@@ -3,29 +3,17 @@ import { describe, test } from 'node:test';
 import { AllowList, parseRule } from '../../src/agent/allow-list.ts';
 import { clientConfigs } from '../../src/agent/client-status.ts';
 import { scopeRows } from '../../src/agent/scope-settings.ts';
-import { type ScopeRule, Scopes } from '../../src/agent/scopes.ts';
 import { TypeScope } from '../../src/xds/type-scope.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 import type { TypeUrl } from '../../src/xds/types.ts';
-import { CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
+import { type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { rootNamespace as root } from '../support/scope-oracle.ts';
+import { idIn, scopedHarness, scopesWith } from '../support/scoped-world.ts';
 
 const services = 'networking.istio.io/v1/VirtualService' as TypeUrl;
-const root = 'istio-system';
-const idIn = (namespace: string): string => `sidecar~10.0.0.1~pod.${namespace}~${namespace}.svc.cluster.local`;
 const everywhere = ['a/x', 'b/x', `${root}/x`];
 
-function rulesOf(...rules: readonly unknown[]): readonly ScopeRule[] {
-  const parsed = scopeRows.scopes.parse(JSON.stringify(rules));
-  assert.ok('value' in parsed && parsed.value, 'error' in parsed ? parsed.error : 'there are rules');
-  return parsed.value;
-}
-const scopesWith = (rules: readonly unknown[] | undefined): Scopes =>
-  new Scopes({ rules: rules && rulesOf(...rules), rootNamespace: root });
-
-function harnessWith(rules: readonly unknown[] | undefined, more: object = {}, disk?: MemoryDisk): CoreHarness {
-  return new CoreHarness({ nodeSharing: 'refuse', variant: 'sotw', scopes: scopesWith(rules), ...more }, disk);
-}
 const at = (listener: string) => ({ listener, names: [], way: 'private' }) as const;
 const node = (id: string) => ({
   id,
@@ -45,7 +33,7 @@ const oneNamespace = [
 describe('edges of scopes', () => {
   test('a star in the namespace of a node id is no pattern', () => {
     for (const ns of ['*', 'team-*', '*b']) {
-      const harness = harnessWith(undefined);
+      const harness = scopedHarness(undefined);
       const client = harness.client('sotw', `sidecar~10.0.0.1~pod.${ns}~x`);
       client.send({ typeUrl: services });
       harness.respond(services, { resources: resources(services, ['a/x', 'b/x', 'team-b/x', `${root}/x`]) });
@@ -75,13 +63,13 @@ describe('edges of scopes', () => {
   });
   test('a closed type is answered empty although it is withheld (maxAge), after a restart', () => {
     const disk = new MemoryDisk();
-    const first = harnessWith(undefined, {}, disk);
+    const first = scopedHarness(undefined, {}, disk);
     const one = first.client('sotw', idIn('a'));
     one.send({ typeUrl: services });
     first.respond(services, { resources: resources(services, everywhere) });
     one.ack(one.only(services));
     first.advance(2_000);
-    const harness = harnessWith(
+    const harness = scopedHarness(
       [{ types: ['Gateway'] }],
       { maxAges: new Map([['*', { ms: 1_000, action: 'withhold' }]]) },
       disk.copy(),
@@ -96,13 +84,13 @@ describe('edges of scopes', () => {
     const disk = new MemoryDisk();
     const rules = [{ clientNamespaces: ['a'], namespaces: ['a'] }];
     const more = { nodeSharing: 'shared', maxAges: new Map([['*', { ms: 1_000, action: 'withhold' }]]) };
-    const first = harnessWith(rules, more, disk);
+    const first = scopedHarness(rules, more, disk);
     const one = first.client('sotw', idIn('a'));
     one.send({ typeUrl: services });
     first.respond(services, { resources: resources(services, everywhere) });
     one.ack(one.only(services));
     first.advance(2_000);
-    const harness = harnessWith(rules, more, disk.copy());
+    const harness = scopedHarness(rules, more, disk.copy());
     harness.isUpstreamUp = false;
     harness.advance(5_000);
     const client = harness.client('sotw', idIn('c'));
@@ -115,7 +103,7 @@ describe('edges of scopes', () => {
       { listeners: ['127.0.0.1:1'], namespaces: ['a'] },
       { listeners: ['127.0.0.1:2'], namespaces: ['a', 'b'] },
     ];
-    const harness = harnessWith(rules);
+    const harness = scopedHarness(rules);
     const wide = harness.client('sotw', idIn('a'), at('127.0.0.1:2'));
     wide.send({ typeUrl: services });
     harness.respond(services, { resources: resources(services, everywhere) });
@@ -138,7 +126,7 @@ describe('edges of scopes', () => {
     assert.ok(!JSON.stringify(told).includes('secret.b'), JSON.stringify(told));
   });
   test('SotW list of names: an alias opens nothing', () => {
-    const harness = harnessWith(oneNamespace, { nodeSharing: 'shared', variant: 'delta' });
+    const harness = scopedHarness(oneNamespace, { nodeSharing: 'shared', variant: 'delta' });
     const other = harness.client('sotw', idIn('a'));
     other.send({ typeUrl: services });
     const client = harness.client('sotw', idIn('b'));
@@ -151,7 +139,7 @@ describe('edges of scopes', () => {
     assert.deepEqual(told.flatMap(namesOf), []);
   });
   test('Delta: an alias of what is denied is answered all the same', () => {
-    const harness = harnessWith(oneNamespace, { nodeSharing: 'shared', variant: 'delta' });
+    const harness = scopedHarness(oneNamespace, { nodeSharing: 'shared', variant: 'delta' });
     const client = harness.client('delta', idIn('b'));
     client.send({ typeUrl: services, names: ['b/y'] });
     const [resource] = resources(services, ['a/x']);
@@ -166,7 +154,7 @@ describe('edges of scopes', () => {
     );
   });
   test('a quarantine empties no list, a filtered one neither (R102)', () => {
-    const harness = harnessWith(oneNamespace, { nodeSharing: 'shared' });
+    const harness = scopedHarness(oneNamespace, { nodeSharing: 'shared' });
     const one = harness.client('sotw', idIn('a'));
     const other = harness.client('sotw', idIn('b'));
     for (const client of [one, other]) client.send({ typeUrl: services });
@@ -179,7 +167,7 @@ describe('edges of scopes', () => {
     assert.deepEqual(namesOf(late.only(services)), ['a/x']);
   });
   test('denied names count for namesPerPeerMax', () => {
-    const harness = harnessWith([{ namespaces: ['a'] }], { namesPerPeerMax: 10 });
+    const harness = scopedHarness([{ namespaces: ['a'] }], { namesPerPeerMax: 10 });
     const client = harness.client('sotw', idIn('a'));
     for (const kind of ['VirtualService', 'Gateway', 'Sidecar', 'ServiceEntry'])
       client.send({
@@ -189,7 +177,7 @@ describe('edges of scopes', () => {
     assert.ok(client.closed, '36 names are kept, 10 are allowed');
   });
   test('(control) so do names that are open', () => {
-    const harness = harnessWith([{ namespaces: ['a'] }], { namesPerPeerMax: 10 });
+    const harness = scopedHarness([{ namespaces: ['a'] }], { namesPerPeerMax: 10 });
     const client = harness.client('sotw', idIn('a'));
     for (const kind of ['VirtualService', 'Gateway', 'Sidecar', 'ServiceEntry'])
       client.send({
@@ -199,7 +187,7 @@ describe('edges of scopes', () => {
     assert.ok(client.closed);
   });
   test('Delta: wildcard beside a denied name is answered when the set is known to be empty (R117)', () => {
-    const harness = harnessWith([{ namespaces: ['a'] }]);
+    const harness = scopedHarness([{ namespaces: ['a'] }]);
     const client = harness.client('delta', idIn('a'));
     client.send({ typeUrl: services, names: ['*', 'b/x'] });
     const [first] = client.take(services);
@@ -222,7 +210,7 @@ describe('edges of scopes', () => {
     assert.ok('error' in parsed);
   });
   test('guard with guardPercent 100: an emptied list is held, whatever comes of other namespaces', () => {
-    const harness = harnessWith(undefined, { guard: 'hold', guardPercent: 100 });
+    const harness = scopedHarness(undefined, { guard: 'hold', guardPercent: 100 });
     const client: HarnessClient = harness.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     harness.respond(services, { resources: resources(services, everywhere) });
@@ -231,7 +219,7 @@ describe('edges of scopes', () => {
     assert.deepEqual(client.take(services).map(namesOf), []);
   });
   test('(control)', () => {
-    const harness = harnessWith(undefined, { guard: 'hold', guardPercent: 100 });
+    const harness = scopedHarness(undefined, { guard: 'hold', guardPercent: 100 });
     const client: HarnessClient = harness.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     harness.respond(services, { resources: resources(services, everywhere) });

@@ -18,7 +18,6 @@ describe('scopes and odd names', () => {
     const twice = { name: 'b/secret', version: '2', body: body(services, 'b/secret', 2) };
     harness.respond(services, { resources: [...resources(services, ['a/x', 'b/secret']), twice] });
     const told = client.take(services);
-    console.log(JSON.stringify(told.map(one => one.resources.map(r => [r.name, r.body.toString('latin1')]))));
     assert.ok(!told.some(one => one.resources.some(r => r.body.includes('b/secret'))), 'b/secret came');
     assert.deepEqual(told.map(namesOf), [['a/x']]);
   });

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { scopeRows } from '../../src/agent/scope-settings.ts';
-import { type ScopeRule, Scopes } from '../../src/agent/scopes.ts';
 import type { TypeUrl } from '../../src/xds/types.ts';
-import { CoreHarness, namesOf, resources } from '../support/core-harness.ts';
+import { namesOf, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { idIn, scopedHarness } from '../support/scoped-world.ts';
 
 const services = 'networking.istio.io/v1/VirtualService' as TypeUrl;
-const root = 'istio-system';
-const idIn = (namespace: string): string => `sidecar~10.0.0.1~pod.${namespace}~${namespace}.svc.cluster.local`;
-function rulesOf(...rules: readonly unknown[]): readonly ScopeRule[] {
-  const parsed = scopeRows.scopes.parse(JSON.stringify(rules));
-  assert.ok('value' in parsed && parsed.value, 'error' in parsed ? parsed.error : 'there are rules');
-  return parsed.value;
-}
-const scopesWith = (rules: readonly unknown[] | undefined): Scopes =>
-  new Scopes({ rules: rules && rulesOf(...rules), rootNamespace: root });
-function harnessWith(rules: readonly unknown[] | undefined, more: object = {}, disk?: MemoryDisk): CoreHarness {
-  return new CoreHarness({ nodeSharing: 'refuse', variant: 'sotw', scopes: scopesWith(rules), ...more }, disk);
-}
 const oneNamespace = [
   { clientNamespaces: ['a'], namespaces: ['a'] },
   { clientNamespaces: ['b'], namespaces: ['b'] },
@@ -29,7 +16,7 @@ describe('scopes over restarts and switches', () => {
     test(`wide, narrow (b/y comes), wide with upstream away: not whole (${variant})`, () => {
       let disk = new MemoryDisk();
       const run = (namespaces: string[], upstream: string[] | undefined) => {
-        const harness = harnessWith([{ namespaces }], { variant }, disk);
+        const harness = scopedHarness([{ namespaces }], { variant }, disk);
         harness.isUpstreamUp = upstream !== undefined;
         const client = harness.client('sotw', idIn('a'));
         client.send({ typeUrl: services });
@@ -47,7 +34,7 @@ describe('scopes over restarts and switches', () => {
   test('set lost to damage when the scope is narrowed: rows of b go from the disk', () => {
     // What loadView gives of a set with a damaged row: nothing, not known; the rows stay where they are.
     const disk = new MemoryDisk();
-    const first = harnessWith([{ namespaces: ['a', 'b'] }], {}, disk);
+    const first = scopedHarness([{ namespaces: ['a', 'b'] }], {}, disk);
     const client = first.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     first.respond(services, { resources: resources(services, ['a/x', 'b/x']) });
@@ -59,12 +46,12 @@ describe('scopes over restarts and switches', () => {
       const view = newest();
       return view && { ...view, types: view.types.map(type => ({ ...type, isKnown: false, resources: [] })) };
     };
-    const harness = harnessWith([{ types: ['Gateway'] }], {}, damaged);
+    const harness = scopedHarness([{ types: ['Gateway'] }], {}, damaged);
     harness.advance(600_000);
     assert.deepEqual(damaged.names(services, newest()), []);
   });
   test('Delta control: the wildcard alone is answered empty', () => {
-    const harness = harnessWith([{ namespaces: ['a'] }]);
+    const harness = scopedHarness([{ namespaces: ['a'] }]);
     const client = harness.client('delta', idIn('a'));
     client.send({ typeUrl: services, names: ['*'] });
     harness.respond(services, { resources: resources(services, ['b/x']) });
@@ -72,7 +59,7 @@ describe('scopes over restarts and switches', () => {
     assert.equal(client.take(services).length, 1);
   });
   test('verdict: a client of another namespace is not waited for', () => {
-    const harness = harnessWith(oneNamespace, { nodeSharing: 'shared' });
+    const harness = scopedHarness(oneNamespace, { nodeSharing: 'shared' });
     const one = harness.client('sotw', idIn('a'));
     const other = harness.client('sotw', idIn('b'));
     for (const client of [one, other]) client.send({ typeUrl: services });
@@ -86,20 +73,20 @@ describe('scopes over restarts and switches', () => {
   });
   test('type closed, then open, upstream away', () => {
     const disk = new MemoryDisk();
-    const first = harnessWith([{ namespaces: ['a'] }], {}, disk);
+    const first = scopedHarness([{ namespaces: ['a'] }], {}, disk);
     const client = first.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     first.respond(services, { resources: resources(services, ['a/x', 'b/x']) });
     client.ack(client.only(services));
     first.advance(2_000);
-    const second = harnessWith([{ types: ['Gateway'] }], {}, disk.copy());
+    const second = scopedHarness([{ types: ['Gateway'] }], {}, disk.copy());
     const closed = second.client('sotw', idIn('a'));
     closed.send({ typeUrl: services });
     assert.deepEqual(closed.only(services).resources, []);
     second.advance(400_000);
     assert.ok(second.disk);
     assert.deepEqual(second.disk.names(services), []);
-    const third = harnessWith([{ namespaces: ['a'] }], {}, second.disk.copy());
+    const third = scopedHarness([{ namespaces: ['a'] }], {}, second.disk.copy());
     third.isUpstreamUp = false;
     const again = third.client('sotw', idIn('a'));
     again.send({ typeUrl: services });
@@ -108,13 +95,13 @@ describe('scopes over restarts and switches', () => {
   });
   test('prefer-upstream: a closed type is answered at once', () => {
     const disk = new MemoryDisk();
-    const first = harnessWith([{ namespaces: ['a'] }], {}, disk);
+    const first = scopedHarness([{ namespaces: ['a'] }], {}, disk);
     const client = first.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     first.respond(services, { resources: resources(services, ['a/x', 'b/x']) });
     client.ack(client.only(services));
     first.advance(2_000);
-    const second = harnessWith(
+    const second = scopedHarness(
       [{ types: ['Gateway'] }],
       { startup: 'prefer-upstream', startupGraceMs: 3_600_000 },
       disk.copy(),
@@ -125,7 +112,7 @@ describe('scopes over restarts and switches', () => {
     assert.equal(closed.take(services).length, 1);
   });
   test('a refused (quarantined) content of b and a bundle etc: CSDS/lists of a do not hold it', () => {
-    const harness = harnessWith(oneNamespace, { nodeSharing: 'shared' });
+    const harness = scopedHarness(oneNamespace, { nodeSharing: 'shared' });
     const one = harness.client('sotw', idIn('a'));
     const other = harness.client('sotw', idIn('b'));
     for (const client of [one, other]) client.send({ typeUrl: services });
@@ -138,7 +125,7 @@ describe('scopes over restarts and switches', () => {
     assert.deepEqual(namesOf(late.only(services)), ['a/x']);
   });
   test('guard hold: removals of b held, then released: a hears nothing', () => {
-    const harness = harnessWith(oneNamespace, { nodeSharing: 'shared', guard: 'hold' });
+    const harness = scopedHarness(oneNamespace, { nodeSharing: 'shared', guard: 'hold' });
     const one = harness.client('sotw', idIn('a'));
     one.send({ typeUrl: services });
     harness.respond(services, { resources: resources(services, ['a/x', 'b/x', 'b/y', 'b/z']) });

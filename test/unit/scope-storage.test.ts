@@ -3,31 +3,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { describe as lineOf } from '../../src/agent/notes.ts';
-import { scopeRows } from '../../src/agent/scope-settings.ts';
-import { type ScopeRule, Scopes } from '../../src/agent/scopes.ts';
 import type { TypeUrl } from '../../src/xds/types.ts';
-import { CoreHarness, namesOf, resources } from '../support/core-harness.ts';
+import { namesOf, resources } from '../support/core-harness.ts';
 import { cacheFolder, openDisk, put, stored } from '../support/disk-folder.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { rootNamespace as root } from '../support/scope-oracle.ts';
+import { idIn, scopedHarness } from '../support/scoped-world.ts';
 
 const services = 'networking.istio.io/v1/VirtualService' as TypeUrl;
-const root = 'istio-system';
-const idIn = (namespace: string): string => `sidecar~10.0.0.1~pod.${namespace}~${namespace}.svc.cluster.local`;
-function rulesOf(...rules: readonly unknown[]): readonly ScopeRule[] {
-  const parsed = scopeRows.scopes.parse(JSON.stringify(rules));
-  assert.ok('value' in parsed && parsed.value, 'error' in parsed ? parsed.error : 'there are rules');
-  return parsed.value;
-}
-const scopesWith = (rules: readonly unknown[] | undefined): Scopes =>
-  new Scopes({ rules: rules && rulesOf(...rules), rootNamespace: root });
-function harnessWith(rules: readonly unknown[] | undefined, more: object = {}, disk?: MemoryDisk): CoreHarness {
-  return new CoreHarness({ nodeSharing: 'refuse', variant: 'sotw', scopes: scopesWith(rules), ...more }, disk);
-}
 
 describe('scopes and what is stored', () => {
   test('failover: what the other server has of b is neither served nor kept', () => {
     const disk = new MemoryDisk();
-    const harness = harnessWith([{ namespaces: ['a'] }], { addresses: ['one:1', 'two:1'] }, disk);
+    const harness = scopedHarness([{ namespaces: ['a'] }], { addresses: ['one:1', 'two:1'] }, disk);
     const client = harness.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     harness.respond(services, { resources: resources(services, ['a/x', 'b/x']) });
@@ -46,7 +34,7 @@ describe('scopes and what is stored', () => {
     assert.deepEqual(disk.names(services), ['a/y']);
   });
   test('the log does not name what may not be seen: a response that is refused', () => {
-    const harness = harnessWith([{ namespaces: ['a'] }]);
+    const harness = scopedHarness([{ namespaces: ['a'] }]);
     const client = harness.client('sotw', idIn('a'));
     client.send({ typeUrl: services });
     harness.respond(services, {
@@ -58,13 +46,13 @@ describe('scopes and what is stored', () => {
   test('cacheMatch without id: what was kept for a is not whole for b, nor given to it', () => {
     const disk = new MemoryDisk();
     const more = { cacheMatch: ['cluster'] };
-    const first = harnessWith(undefined, more, disk);
+    const first = scopedHarness(undefined, more, disk);
     const one = first.client('sotw', idIn('a'));
     one.send({ typeUrl: services });
     first.respond(services, { resources: resources(services, ['a/x', 'b/x', `${root}/x`]) });
     one.ack(one.only(services));
     first.advance(2_000);
-    const harness = harnessWith(undefined, more, disk.copy());
+    const harness = scopedHarness(undefined, more, disk.copy());
     harness.isUpstreamUp = false;
     const client = harness.client('sotw', idIn('b'));
     client.send({ typeUrl: services });
@@ -76,7 +64,7 @@ describe('scopes and what is stored', () => {
   test('real disk: set lost to one damaged row, scope now closed: the rows go', async t => {
     const typeUrl = services;
     const source = new MemoryDisk();
-    const first = harnessWith([{ namespaces: ['a', 'b'] }], {}, source);
+    const first = scopedHarness([{ namespaces: ['a', 'b'] }], {}, source);
     const client = first.client('sotw', idIn('a'));
     client.send({ typeUrl });
     first.respond(typeUrl, { resources: resources(typeUrl, ['a/x', 'b/x']) });
@@ -108,7 +96,7 @@ describe('scopes and what is stored', () => {
     const fake = new MemoryDisk();
     fake.newest = () => loaded;
     fake.write = changes => two.disk.write(changes);
-    const harness = harnessWith([{ types: ['Gateway'] }], {}, fake);
+    const harness = scopedHarness([{ types: ['Gateway'] }], {}, fake);
     const again = harness.client('sotw', idIn('a'));
     again.send({ typeUrl });
     harness.advance(600_000);

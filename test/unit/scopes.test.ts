@@ -2,27 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { describe as lineOf } from '../../src/agent/notes.ts';
 import { scopeRows } from '../../src/agent/scope-settings.ts';
-import { type ScopeRule, Scopes } from '../../src/agent/scopes.ts';
+import { Scopes } from '../../src/agent/scopes.ts';
 import { TypeScope } from '../../src/xds/type-scope.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
-import { CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
+import { type CoreHarness, type HarnessClient, namesOf, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
+import { rootNamespace as root } from '../support/scope-oracle.ts';
+import { idIn, rulesOf, scopedHarness } from '../support/scoped-world.ts';
 
 const services = 'networking.istio.io/v1/VirtualService' as TypeUrl;
 const gateways = 'networking.istio.io/v1/Gateway' as TypeUrl;
-const root = 'istio-system';
-const idIn = (namespace: string): string => `sidecar~10.0.0.1~pod.${namespace}~${namespace}.svc.cluster.local`;
-
-function rulesOf(...rules: readonly unknown[]): readonly ScopeRule[] {
-  const parsed = scopeRows.scopes.parse(JSON.stringify(rules));
-  assert.ok('value' in parsed && parsed.value, 'error' in parsed ? parsed.error : 'there are rules');
-  return parsed.value;
-}
-
-function harnessWith(rules: readonly unknown[] | undefined, disk?: MemoryDisk): CoreHarness {
-  const scopes = new Scopes({ rules: rules && rulesOf(...rules), rootNamespace: root });
-  return new CoreHarness({ nodeSharing: 'refuse', variant: 'sotw', scopes }, disk);
-}
 
 function asking(
   harness: CoreHarness,
@@ -40,7 +29,7 @@ const everywhere = ['a/x', 'b/x', `${root}/x`];
 describe('scopes', () => {
   test('S1: without rules a proxy sees its own namespace and the root, and the rest is not kept', () => {
     const disk = new MemoryDisk();
-    const harness = harnessWith(undefined, disk);
+    const harness = scopedHarness(undefined, {}, disk);
     const client = asking(harness, 'a');
     harness.respond(services, { resources: resources(services, everywhere) });
     assert.deepEqual(namesOf(client.only(services)), ['a/x', `${root}/x`]);
@@ -61,7 +50,7 @@ describe('scopes', () => {
 
   test('S1: without rules the control plane itself, in the root namespace, sees everything, and so does who says no namespace', () => {
     for (const id of [idIn(root), 'plain']) {
-      const harness = harnessWith(undefined);
+      const harness = scopedHarness(undefined);
       const client = harness.client('sotw', id);
       client.send({ typeUrl: services });
       harness.respond(services, { resources: resources(services, everywhere) });
@@ -71,7 +60,7 @@ describe('scopes', () => {
 
   test('S3 I13: a type that no scope opens is answered empty, at once, and nobody upstream is asked for it', () => {
     for (const variant of ['sotw', 'delta'] as const) {
-      const harness = harnessWith([{ types: ['VirtualService'], namespaces: ['*'] }]);
+      const harness = scopedHarness([{ types: ['VirtualService'], namespaces: ['*'] }]);
       const client = harness.client(variant, idIn('a'));
       client.send({ typeUrl: gateways });
       assert.deepEqual(client.only(gateways).resources, [], 'istiod waits for each of its types');
@@ -83,7 +72,7 @@ describe('scopes', () => {
 
   test('S4: names outside the scope are refused with a reason, once, whatever else is asked for', () => {
     for (const variant of ['sotw', 'delta'] as const) {
-      const harness = harnessWith([{ namespaces: ['a'] }]);
+      const harness = scopedHarness([{ namespaces: ['a'] }]);
       const client = harness.client(variant, idIn('a'));
       client.send({ typeUrl: services, names: ['a/x', 'b/x'] });
       assert.deepEqual(
@@ -108,7 +97,7 @@ describe('scopes', () => {
 
   test('S4: a list of nothing but denied names is no wildcard', () => {
     for (const variant of ['sotw', 'delta'] as const) {
-      const harness = harnessWith([{ namespaces: ['a'] }]);
+      const harness = scopedHarness([{ namespaces: ['a'] }]);
       const client = harness.client(variant, idIn('a'));
       client.send({ typeUrl: services, names: ['b/x'] });
       assert.deepEqual(harness.asked(services), []);
@@ -117,7 +106,7 @@ describe('scopes', () => {
   });
 
   test('S2: a Delta client that brings along what is not open to it is told that it is gone', () => {
-    const harness = harnessWith([{ namespaces: ['a'] }]);
+    const harness = scopedHarness([{ namespaces: ['a'] }]);
     const client = harness.client('delta', idIn('a'));
     client.send({
       typeUrl: services,
@@ -135,7 +124,7 @@ describe('scopes', () => {
 
   test('S5: after a restart under narrower rules the part is whole and the rest goes from the disk, with upstream away', () => {
     const { disk } = stored([{ namespaces: ['a', 'b'] }]);
-    const harness = harnessWith([{ namespaces: ['a'] }], disk);
+    const harness = scopedHarness([{ namespaces: ['a'] }], {}, disk);
     harness.isUpstreamUp = false;
     const client = asking(harness, 'a');
     assert.deepEqual(namesOf(client.only(services)), ['a/x']);
@@ -145,7 +134,7 @@ describe('scopes', () => {
 
   test('S5 I15: after a restart under wider rules what was kept is not taken for the whole: istiod deletes what a list lacks', () => {
     const { disk } = stored([{ namespaces: ['a'] }]);
-    const harness = harnessWith([{ namespaces: ['a', 'b'] }], disk);
+    const harness = scopedHarness([{ namespaces: ['a', 'b'] }], {}, disk);
     harness.isUpstreamUp = false;
     const client = asking(harness, 'a');
     assert.deepEqual(client.take(services), []);
@@ -189,7 +178,7 @@ describe('scopes', () => {
 /** A disk with what an agent has kept under rules. */
 function stored(rules: readonly unknown[]): { readonly disk: MemoryDisk } {
   const disk = new MemoryDisk();
-  const harness = harnessWith(rules, disk);
+  const harness = scopedHarness(rules, {}, disk);
   const client = asking(harness, 'a');
   harness.respond(services, { resources: resources(services, everywhere) });
   client.ack(client.only(services));

@@ -1,86 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { istioKinds, meshConfigTypeUrl } from '../../src/istio/kinds.ts';
-import { type MeshResource, meshResourceOf } from '../../src/istio/mesh-resource.ts';
-import { SourceCore, type SourceCoreEvent, type SourceNote } from '../../src/source/core.ts';
+import { meshConfigTypeUrl } from '../../src/istio/kinds.ts';
 import { describeSource } from '../../src/source/notes.ts';
 import { sourceLimits } from '../../src/source/settings.ts';
 import type { SourceEvent } from '../../src/source/source-events.ts';
 import { readiness, SourceStatus } from '../../src/source/status.ts';
-import type { TypeUrl, Variant } from '../../src/xds/types.ts';
-import { decodeTestResponse, encodeTestRequest, type TestRequest, type TestResponse } from '../support/messages.ts';
-
-function kindOf(name: string) {
-  const kind = istioKinds.find(one => one.kind === name);
-  assert.ok(kind);
-  return kind;
-}
-
-const services = kindOf('VirtualService');
-const gateways = kindOf('Gateway');
-const rules = kindOf('DestinationRule');
-
-function service(name: string, version: string, host = 'a.example'): MeshResource {
-  const [namespace, plain] = name.split('/');
-  const object = { metadata: { namespace, name: plain }, spec: { hosts: [host] } };
-  const made = meshResourceOf(services, object, { defaultNamespace: 'default', version });
-  assert.ok('any' in made, 'problems' in made ? JSON.stringify(made.problems) : '');
-  return made;
-}
+import type { TypeUrl } from '../../src/xds/types.ts';
+import type { TestResponse } from '../support/messages.ts';
+import { gateways, rules, SourceBench, service, services } from '../support/source-bench.ts';
 
 const whole = (of: SourceEvent & { kind: 'whole' }) => of;
-
-/** The core with clients under the test's hand. */
-class Bench {
-  readonly core: SourceCore;
-  readonly inboxes = new Map<number, TestResponse[]>();
-  readonly closed = new Map<number, string>();
-  readonly notes: SourceNote[] = [];
-  readonly #variants = new Map<number, Variant>();
-  readonly slow = new Set<number>();
-  nowMs = 0;
-
-  constructor(limits: Partial<typeof sourceLimits> = {}, kinds = [services, gateways], readsMeshConfig = true) {
-    this.core = new SourceCore({ ...sourceLimits, ...limits, kinds, readsMeshConfig });
-  }
-
-  client(variant: Variant): number {
-    const streamId = this.core.newStreamId();
-    this.#variants.set(streamId, variant);
-    this.inboxes.set(streamId, []);
-    this.post({
-      kind: 'client_opened',
-      streamId,
-      variant,
-      peer: { listener: 'l', names: [], way: 'private' },
-      fixedType: undefined,
-    });
-    return streamId;
-  }
-
-  send(streamId: number, request: TestRequest): void {
-    const bytes = encodeTestRequest(
-      { nodeId: 'sidecar~1.1.1.1~istiod.istio-system~d', ...request },
-      this.#variants.get(streamId) ?? 'sotw',
-    );
-    this.post({ kind: 'client_request', streamId, bytes });
-  }
-
-  take(streamId: number): TestResponse[] {
-    return this.inboxes.get(streamId)?.splice(0) ?? [];
-  }
-
-  post(event: SourceCoreEvent): void {
-    for (const effect of this.core.handle(event, this.nowMs)) {
-      if (effect.kind === 'send_client') {
-        const { streamId, bytes } = effect;
-        this.inboxes.get(streamId)?.push(decodeTestResponse(bytes, this.#variants.get(streamId) ?? 'sotw'));
-        if (!this.slow.has(streamId)) this.post({ kind: 'client_writable', streamId });
-      } else if (effect.kind === 'close_client') this.closed.set(effect.streamId, effect.message);
-      else this.notes.push(effect.note);
-    }
-  }
-}
 
 const namesIn = (message: TestResponse | undefined): string[] => (message?.resources ?? []).map(one => one.name).sort();
 
@@ -90,7 +19,7 @@ const bodiesWith = (message: TestResponse | undefined, name: string): boolean =>
 
 describe('the source', () => {
   test('M1 I13: answers a kind that is read only when its whole state is known, and all others empty at once', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     const istiod = bench.client('sotw');
     const first = { nonce: '2026-11-23 05:16:59.84 +0000 UTC m=+0.13' };
     for (const { typeUrl } of [services, gateways, rules]) bench.send(istiod, { typeUrl, ...first });
@@ -121,7 +50,7 @@ describe('the source', () => {
   });
 
   test('M2 I14: gives older type URLs the same, literally', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     const [old] = services.olderTypeUrls;
     assert.ok(old);
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7')] }));
@@ -136,7 +65,7 @@ describe('the source', () => {
   });
 
   test('M3: tells Delta clients differences with the resourceVersion as version, and SotW clients the whole', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     const [delta, sotw] = [bench.client('delta'), bench.client('sotw')];
     for (const client of [delta, sotw]) bench.send(client, { typeUrl: services.typeUrl });
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7'), service('a/y', '8')] }));
@@ -160,7 +89,7 @@ describe('the source', () => {
   });
 
   test('M3: a client that resumes is sent what it has not', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7'), service('a/y', '8')] }));
     const client = bench.client('delta');
     const initialVersions = new Map([
@@ -175,7 +104,7 @@ describe('the source', () => {
 
   test('M5: a name that does not exist is answered, and so is its end and its coming', () => {
     for (const variant of ['sotw', 'delta'] as const) {
-      const bench = new Bench();
+      const bench = new SourceBench();
       bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7')] }));
       const client = bench.client(variant);
       bench.send(client, { typeUrl: services.typeUrl, names: ['a/none', 'a/x'] });
@@ -193,7 +122,7 @@ describe('the source', () => {
   });
 
   test('M4: trouble empties nothing and is told; readiness says which kinds were never read', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     const status = new SourceStatus();
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '7')] }));
     bench.post({ kind: 'trouble', of: gateways, text: 'gateways in a: forbidden' });
@@ -220,7 +149,7 @@ describe('the source', () => {
   });
 
   test('one message is in flight for each stream, and a client that takes nothing is cut off', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     const client = bench.client('delta');
     bench.slow.add(client);
     bench.send(client, { typeUrl: services.typeUrl });
@@ -244,7 +173,7 @@ describe('the source', () => {
   });
 
   test('bytes on their way are bounded, and whoever waited is served when there is room', () => {
-    const bench = new Bench({ responseBytesInFlightMax: 1 });
+    const bench = new SourceBench({ responseBytesInFlightMax: 1 });
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '1')] }));
     const [a, b] = [bench.client('sotw'), bench.client('sotw')];
     for (const client of [a, b]) {
@@ -257,7 +186,7 @@ describe('the source', () => {
   });
 
   test('a request that cannot be read ends its stream, and types that nobody asks for any more make room', () => {
-    const bench = new Bench();
+    const bench = new SourceBench();
     const bad = bench.client('sotw');
     bench.post({ kind: 'client_request', streamId: bad, bytes: Buffer.from([0xff]) });
     assert.match(bench.closed.get(bad) ?? '', /cannot be decoded/);
@@ -271,6 +200,7 @@ describe('the source', () => {
     const istiod = bench.client('sotw');
     bench.post(whole({ kind: 'whole', of: services, resources: [service('a/x', '1')] }));
     bench.send(istiod, { typeUrl: services.typeUrl });
+    assert.equal(bench.closed.get(istiod), undefined);
     assert.equal(bench.take(istiod).length, 1, 'what is read is served however many types strangers have made up');
     const late = bench.client('sotw');
     bench.send(late, { typeUrl: 'x.io/v1/OneMore' as TypeUrl });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type LogOptions } from '../../agent/log.ts';
-import { addresses, duration, oneOf, size, wholeNumber } from '../../agent/setting-values.ts';
+import { addresses, duration, oneOf, type Parsed, size, wholeNumber } from '../../agent/setting-values.ts';
 import { describeTls } from '../../agent/tls-notes.ts';
 import { type IstioKind, istioKinds } from '../../istio/kinds.ts';
 import type { TlsPaths } from '../../net/tls-files.ts';
@@ -216,41 +216,34 @@ function checkExposure(listen: readonly Address[], tls: TlsPaths | undefined, pr
 
 function logOptionsOf({ logLevel, logFormat, output }: SourceOptions, problems: string[]): LogOptions {
   if (output !== 'text' && output !== 'json') problems.push(`--output must be text or json (given: '${output}')`);
-  const level = oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent')(logLevel);
-  const format = oneOf('auto', 'json', 'pretty')(logFormat);
-  if ('error' in level) problems.push(`--log-level ${level.error}`);
-  if ('error' in format) problems.push(`--log-format ${format.error}`);
+  const levels = oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent');
+  const formats = oneOf('auto', 'json', 'pretty');
   return {
-    level: 'value' in level ? level.value : 'info',
-    format: 'value' in format ? format.value : 'auto',
+    level: given('--log-level', levels(logLevel), 'info', problems),
+    format: given('--log-format', formats(logFormat), 'auto', problems),
     isTty: process.stdout.isTTY === true,
   };
 }
 
-function addressesOf(flag: string, texts: readonly string[], problems: string[]): readonly Address[] {
-  const parsed = addresses(texts.join(','));
+/** The value of an option; what is wrong with it joins the problems, and `instead` stands for it until they are told. */
+function given<T>(flag: string, parsed: Parsed<T>, instead: T, problems: string[]): T {
   if ('value' in parsed) return parsed.value;
   problems.push(`${flag} ${parsed.error}`);
-  return [];
+  return instead;
+}
+
+function addressesOf(flag: string, texts: readonly string[], problems: string[]): readonly Address[] {
+  return given(flag, addresses(texts.join(',')), [], problems);
 }
 
 function timeOf(flag: string, text: string, problems: string[]): number {
-  const parsed = duration(text, 100, dayMs);
-  if ('value' in parsed) return parsed.value;
-  problems.push(`${flag} ${parsed.error}`);
-  return 0;
+  return given(flag, duration(text, 100, dayMs), 0, problems);
 }
 
 function countOf(flag: string, text: string, problems: string[]): number {
-  const parsed = wholeNumber(text, countMax);
-  if ('value' in parsed) return parsed.value;
-  problems.push(`${flag} ${parsed.error}`);
-  return 0;
+  return given(flag, wholeNumber(text, countMax), 0, problems);
 }
 
 function sizeOf(flag: string, text: string, problems: string[]): number {
-  const parsed = size(text);
-  if ('value' in parsed) return parsed.value;
-  problems.push(`${flag} ${parsed.error}`);
-  return 0;
+  return given(flag, size(text), 0, problems);
 }

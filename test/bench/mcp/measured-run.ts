@@ -3,6 +3,7 @@ import type { Variant } from '../../../src/demo/envelopes.ts';
 import { makeFolder, removeFolder } from '../../../src/demo/processes.ts';
 import { startWeir } from '../../../src/demo/weir-process.ts';
 import { istioKinds, meshConfigTypeUrl } from '../../../src/istio/kinds.ts';
+import { boundedRun, type Stop } from '../bounded-run.ts';
 import { nowUs } from '../payload.ts';
 import { cpuMsOf, memoryOf } from '../process-figures.ts';
 import { quantile } from '../statistics.ts';
@@ -31,7 +32,6 @@ const restMs = 200;
 /** As istiod asks for them. */
 const typeUrls = [meshConfigTypeUrl, ...istioKinds.map(({ typeUrl }) => typeUrl)];
 
-type Stop = () => Promise<void>;
 type Source = LineChild<MeshSourceCommand | MeshLoad, MeshSourceReport>;
 type Swarm = LineChild<McpSwarmCommand, McpSwarmReport>;
 
@@ -50,25 +50,7 @@ export async function measureMesh(
   size: MeshSize,
   programs: Programs,
 ): Promise<MeshRun> {
-  const stops: Stop[] = [];
-  let isLate = false;
-  const stopAll = async (): Promise<void> => {
-    for (const stop of stops.splice(0).reverse()) await stop();
-  };
-  // Ending the processes makes whatever is waited for fail, so nothing outlives the limit.
-  const timer = setTimeout(() => {
-    isLate = true;
-    void stopAll();
-  }, runMsMax);
-  try {
-    return await measureSteps(variant, subject, size, programs, stops);
-  } catch (error) {
-    if (isLate) throw new Error(`not done after ${runMsMax / 1000} s`, { cause: error });
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    await stopAll();
-  }
+  return await boundedRun(runMsMax, stops => measureSteps(variant, subject, size, programs, stops));
 }
 
 async function measureSteps(
