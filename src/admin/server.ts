@@ -1,8 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { claimSocketPath } from '../net/unix-socket.ts';
-import { type Address, formatAddress, unixPathBytesMax } from '../xds/address.ts';
+import type { Address } from '../xds/address.ts';
+import { listen } from './listen.ts';
 import { answer, type HealthSource, type PageRequest } from './routes.ts';
 import type { AdminControl, AdminSource } from './source.ts';
 
@@ -104,27 +104,6 @@ async function respond(
       },
     );
   }
-}
-
-async function listen(server: Server, address: Address): Promise<Address> {
-  if (address.kind === 'unix' && Buffer.byteLength(address.path) > unixPathBytesMax) {
-    throw new Error(`cannot serve ${formatAddress(address)}: the path is longer than ${unixPathBytesMax} bytes`);
-  }
-  const refused = address.kind === 'unix' ? await claimSocketPath(address.path) : undefined;
-  if (refused !== undefined) throw new Error(`cannot serve ${formatAddress(address)}: ${refused}`);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', error => reject(new Error(`cannot serve ${formatAddress(address)}`, { cause: error })));
-    if (address.kind === 'tcp') server.listen({ host: address.host, port: address.port }, resolve);
-    else {
-      // Private from its first moment. Node binds a path within the call, so nothing else runs under this mask.
-      const previous = process.umask(0o177);
-      server.listen({ path: address.path }, resolve);
-      process.umask(previous);
-    }
-  });
-  if (address.kind === 'unix') return address;
-  const bound = server.address();
-  return { ...address, port: typeof bound === 'object' && bound ? bound.port : address.port };
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -1,8 +1,8 @@
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
+import { listen } from '../admin/listen.ts';
 import { renderMetrics } from '../admin/metrics.ts';
 import type { MetricSample } from '../admin/source.ts';
-import { claimSocketPath } from '../net/unix-socket.ts';
-import { type Address, formatAddress } from '../xds/address.ts';
+import type { Address } from '../xds/address.ts';
 
 /** A health verdict with its reason. */
 interface Verdict {
@@ -68,24 +68,4 @@ function answer(path: string, pages: SourcePages): [status: number, type: string
     default:
       return [404, 'text/plain', 'there are /healthz/live, /healthz/started, /healthz/ready, /metrics and /status\n'];
   }
-}
-
-async function listen(server: Server, address: Address): Promise<Address> {
-  if (address.kind === 'unix') {
-    const obstacle = await claimSocketPath(address.path);
-    if (obstacle !== undefined) throw new Error(obstacle);
-  }
-  return new Promise((resolve, reject) => {
-    server.once('error', error => reject(new Error(`cannot listen on ${formatAddress(address)}`, { cause: error })));
-    const listening = (): void => {
-      const bound = server.address();
-      resolve(
-        address.kind === 'tcp' && bound !== null && typeof bound === 'object'
-          ? { ...address, port: bound.port }
-          : address,
-      );
-    };
-    if (address.kind === 'unix') server.listen(address.path, listening);
-    else server.listen(address.port, address.host, listening);
-  });
 }
