@@ -1,14 +1,14 @@
-import type { MetricSample } from './source.ts';
+import type { HistogramSample, MetricSample } from './metric-sample.ts';
 
 /** Renders samples in the Prometheus text format 0.0.4, with the prefix `weir_`. Samples of one name may come in any order. */
-export function renderMetrics(samples: Iterable<MetricSample>): string {
-  const families = new Map<string, { readonly first: MetricSample; readonly lines: string[] }>();
+export function renderMetrics(samples: Iterable<MetricSample | HistogramSample>): string {
+  const families = new Map<string, { readonly first: MetricSample | HistogramSample; readonly lines: string[] }>();
   for (const sample of samples) {
     const name = `weir_${sample.name}`;
     const family = families.get(name) ?? { first: sample, lines: [] };
     families.set(name, family);
-    const labels = sample.labels.map(([key, value]) => `${key}="${escapeLabel(value)}"`).join(',');
-    family.lines.push(`${name}${labels === '' ? '' : `{${labels}}`} ${sample.value}`);
+    if (sample.kind === 'histogram') family.lines.push(...histogramLines(name, sample));
+    else family.lines.push(`${name}${labelText(sample.labels)} ${sample.value}`);
   }
   const lines: string[] = [];
   for (const [name, { first, lines: own }] of families) {
@@ -16,6 +16,23 @@ export function renderMetrics(samples: Iterable<MetricSample>): string {
     lines.push(`# TYPE ${name} ${first.kind}`, ...own);
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** Buckets are cumulative in this format. */
+function histogramLines(name: string, { labels, bounds, counts, sum }: HistogramSample): string[] {
+  let below = 0;
+  const lines = counts.map((count, bucket) => {
+    below += count;
+    const bound = bounds[bucket] ?? '+Inf';
+    return `${name}_bucket${labelText([...labels, ['le', String(bound)]])} ${below}`;
+  });
+  const text = labelText(labels);
+  return [...lines, `${name}_sum${text} ${sum}`, `${name}_count${text} ${below}`];
+}
+
+function labelText(labels: MetricSample['labels']): string {
+  if (labels.length === 0) return '';
+  return `{${labels.map(([key, value]) => `${key}="${escapeLabel(value)}"`).join(',')}}`;
 }
 
 function escapeLabel(value: string): string {

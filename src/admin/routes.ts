@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import { renderConfigDump } from './config-dump.ts';
+import { eventQuery, renderEvents } from './event-pages.ts';
 import { renderMetrics } from './metrics.ts';
 import { isSet, renderCached, renderHeld, resourceQuery } from './resource-pages.ts';
 import type { AdminControl, AdminSource, HealthVerdict } from './source.ts';
@@ -18,6 +19,8 @@ export interface PageRequest {
   readonly url: string;
   /** The Accept header; empty without one. */
   readonly accept: string;
+  /** The Last-Event-ID header of an event stream that is opened anew. */
+  readonly lastEventId?: string | undefined;
   /** Only health and metrics may be seen here. */
   readonly isHealthOnly: boolean;
   /** It came by a Unix socket that only the agent's own user may open: it may change things and see contents. */
@@ -37,6 +40,7 @@ const ndjson = 'application/x-ndjson';
 /** Pages that change something or show contents, with their method: on the admin socket only. */
 const actions: ReadonlyMap<string, readonly [method: string, what: string]> = new Map([
   ['/guard/pass', ['POST', 'lets pass what the guard holds back (?type=CDS)']],
+  ['/drain', ['POST', 'has the clients go and the agent end, as SIGTERM does']],
   ['/cache/export', ['GET', 'the disk cache as a seed bundle']],
   ['/cache/purge', ['POST', 'drops from the disk what is not in use']],
   ['/record', ['GET', 'what is said upstream, as it is said (?resumed: without opening the streams anew)']],
@@ -54,6 +58,8 @@ const pages: ReadonlyMap<string, string> = new Map([
     '/resources',
     'what is held of ?type=, a JSON object a line: &view= &namespace= &name= &clients; &bodies on the admin socket',
   ],
+  ['/events', 'what happens, server-sent; as JSON lines with ?history: &since=5m &after= &type= &name= &kind= &view='],
+  ['/trend', 'the last hour as JSON: propagation, ages, connection, memory'],
   ['/cache', 'what is on disk, as JSON, without contents'],
   ['/cache/resources', 'what is on disk of ?type=, a JSON object a line, without contents: &view='],
   ['/config_dump', 'what is served, in the shape of Envoy’s dump, without bodies'],
@@ -94,6 +100,10 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
       const views = control.listCache();
       return json({ views: views ?? [], isThere: views !== undefined });
     }
+    case '/events':
+      return eventPage(request, searchParams, source, control);
+    case '/trend':
+      return json({ points: source.trend() });
     case '/resources':
       return resourcePage(request, searchParams, source);
     case '/cache/resources': {
@@ -105,6 +115,20 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
     default:
       return text(200, listOf(request.isHealthOnly));
   }
+}
+
+function eventPage(
+  { lastEventId }: PageRequest,
+  search: URLSearchParams,
+  source: AdminSource,
+  control: AdminControl,
+): Page {
+  const query = eventQuery(search, lastEventId, source.report());
+  if ('error' in query) return text(400, `${query.error}\n`);
+  if (isSet(search, 'history')) return { status: 200, contentType: ndjson, body: renderEvents(source, query) };
+  const body = control.followEvents(query);
+  if (!body) return text(429, 'as many event streams as there may be are open: end one\n');
+  return { status: 200, contentType: 'text/event-stream', body };
 }
 
 function resourcePage({ isPrivileged }: PageRequest, search: URLSearchParams, source: AdminSource): Page {
@@ -124,6 +148,9 @@ function act(request: PageRequest, path: string, method: string, query: URLSearc
   switch (path) {
     case '/guard/pass':
       return json({ released: control.passGuard(query.get('type') ?? undefined) });
+    case '/drain':
+      control.drain();
+      return json({ isDraining: true });
     case '/cache/purge':
       return json({ dropped: control.purgeCache() });
     case '/record': {

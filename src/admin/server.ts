@@ -93,7 +93,9 @@ async function respond(
   request.resume();
   const method = request.method ?? '';
   const accept = request.headers.accept ?? '';
-  const page = answer({ method, url: request.url ?? '/', accept, ...rights }, source, health, control);
+  const lastEventId = [request.headers['last-event-id']].flat()[0];
+  const asked = { method, url: request.url ?? '/', accept, lastEventId, ...rights };
+  const page = answer(asked, source, health, control);
   response.writeHead(page.status, { 'content-type': page.contentType, 'cache-control': 'no-store', ...page.headers });
   if (method === 'HEAD') response.end();
   else {

@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream';
+import type { AgentEvent, EventQuery, TrendPoint } from './agent-event.ts';
+import type { HistogramSample, MetricSample } from './metric-sample.ts';
 
 /**
  * What the admin pages know of the agent. The agent implements {@link AdminSource}; nothing in admin/ reaches further.
@@ -215,15 +217,6 @@ export interface AgentReport {
   readonly idleNodes: { readonly count: number; readonly keptMs: number };
 }
 
-/** One sample for `/metrics`. Names carry no prefix; the renderer adds `weir_`. Labels never come from outside data but type URLs. */
-export interface MetricSample {
-  readonly name: string;
-  readonly kind: 'counter' | 'gauge';
-  readonly help: string;
-  readonly labels: readonly (readonly [string, string])[];
-  readonly value: number;
-}
-
 /** What an operator may change. Every call is one event to the agent. */
 export interface AdminControl {
   /** Lets pass what the guard holds back, of one type (short name or URL) or of all. Returns how many removals were held. */
@@ -242,6 +235,10 @@ export interface AdminControl {
    * @param isWhole upstream streams are opened anew, so that everything held is sent once more
    */
   record(isWhole: boolean): Readable | undefined;
+  /** What has happened and happens, as server-sent events; undefined when too many follow it. */
+  followEvents(query: EventQuery): Readable | undefined;
+  /** Has the clients go and the process end. */
+  drain(): void;
 }
 
 /** One node in the disk cache. */
@@ -299,5 +296,9 @@ export interface AdminSource {
   resources(viewKey: string, typeUrl: string): Iterable<ResourceReport>;
   /** What is held of a type in memory, in no particular order; secrets without anything that tells of their content. */
   held(query: HeldQuery): Iterable<HeldResource>;
-  metrics(): Iterable<MetricSample>;
+  metrics(): Iterable<MetricSample | HistogramSample>;
+  /** What happened lately, oldest first. */
+  events(query: EventQuery): Iterable<AgentEvent>;
+  /** The last hour, oldest first. */
+  trend(): readonly TrendPoint[];
 }

@@ -12,6 +12,8 @@ export interface Decision {
   readonly nonce: Nonce;
   /** Undefined for an ACK. */
   readonly status: RpcStatus | undefined;
+  /** When the response was taken up, monotonic in ms. */
+  readonly heardAtMs: number;
 }
 
 /** A response whose verdict is to be found. */
@@ -24,7 +26,8 @@ export interface HeardResponse {
   readonly names: ReadonlySet<string>;
   /** Streams that are sent something of it. */
   readonly concerned: ReadonlySet<number>;
-  /** Until when their words are waited for, monotonic in ms. */
+  /** When it was taken up, and until when their words are waited for, monotonic in ms. */
+  readonly heardAtMs: number;
   readonly deadlineMs: number;
   /** A rejection that stands whatever the clients say: of content in it that is in quarantine. */
   readonly standing: RpcStatus | undefined;
@@ -176,13 +179,13 @@ export class AckLedger {
       // Their time is over, so this is the last word there is.
       for (const objection of response.objections.values()) response.refusals.push(objection);
       const status = isRefused(this.#mode, response) ? quote(response.refusals) : response.standing;
-      const { nonce, toRevision, names } = response;
+      const { nonce, toRevision, names, heardAtMs } = response;
       this.#decided = { response, isAck: !status };
       if (status && isRefused(this.#mode, response)) {
         const refusers = new Set([...refusersOf(response.refusals)].filter(streamId => !response.gone.has(streamId)));
         this.#refused = refusers.size > 0 ? { status, toRevision, names, refusers } : undefined;
       }
-      decisions.push({ nonce, status });
+      decisions.push({ nonce, status, heardAtMs });
     }
     return decisions;
   }

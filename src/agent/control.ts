@@ -1,3 +1,4 @@
+import type { EventStreams } from '../admin/event-stream.ts';
 import type { AdminControl, CachedView } from '../admin/source.ts';
 import type { ListedView } from '../cache/disk-tables.ts';
 import { encodeBundle } from '../cache/seed-bundle.ts';
@@ -17,9 +18,13 @@ export function createControl(
   core: Core,
   storage: Storage,
   recorder: Recorder,
+  events: EventStreams,
   post: (event: CoreEvent) => void,
+  drain: () => void,
 ): AdminControl {
   return {
+    followEvents: query => events.open(query),
+    drain,
     record(isWhole) {
       const stream = recordingStream(recorder, performance.now(), Date.now());
       if (stream && isWhole) post({ kind: 'recording_begun' });

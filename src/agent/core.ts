@@ -7,7 +7,7 @@ import type { ChannelEvent } from '../upstream/channel.ts';
 import { unreachable } from '../xds/assert.ts';
 import { type NodeIdentity, readNode } from '../xds/node.ts';
 import { isReport } from '../xds/type-urls.ts';
-import { type Clock, grpcCode, type RpcStatus, type TypeUrl } from '../xds/types.ts';
+import { type Clock, grpcCode, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
 import { Delivery } from './delivery.ts';
@@ -319,7 +319,7 @@ export class Core {
     for (const change of view.takeChanges()) this.#changed(view, change, clock);
     for (const { typeUrl } of view.takeTouched()) this.#flushType(view, typeUrl, clock);
     this.#write(view.takeDiskChanges(clock));
-    for (const note of view.takeNotes()) this.#note(note);
+    for (const note of view.takeNotes()) this.#note(note, view.key);
     this.#views.settle(view);
     this.#expect(view.nextDeadlineMs());
   }
@@ -387,7 +387,7 @@ export class Core {
     if (changes.length > 0) this.#effects.push({ kind: 'write_disk', changes });
   }
 
-  #note(note: Note): void {
-    this.#effects.push({ kind: 'note', note });
+  #note(note: Note, viewKey?: ViewKey): void {
+    this.#effects.push({ kind: 'note', note, viewKey });
   }
 }

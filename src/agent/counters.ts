@@ -1,4 +1,5 @@
-import type { LoadReport, MetricSample } from '../admin/source.ts';
+import type { MetricSample } from '../admin/metric-sample.ts';
+import type { LoadReport } from '../admin/source.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { kindNameOf } from '../istio/kinds.ts';
 import { traitsOf } from '../xds/type-urls.ts';

@@ -31,11 +31,12 @@ export class Delivery {
     }
     const message = client.stream.next(nowMs);
     if (!message) return;
-    const { bytes, typeUrl, resent } = message;
+    const { bytes, typeUrl, resent, fromRevision } = message;
+    const newsAtMs = client.view.types.get(typeUrl)?.arrivals.oldestAfter(fromRevision);
     client.writing(bytes.length, nowMs);
     this.#bytesInFlight += bytes.length;
     this.#perform({ kind: 'send_client', streamId: client.streamId, bytes });
-    this.#perform({ kind: 'note', note: { kind: 'client_sent', typeUrl, bytes: bytes.length, resent } });
+    this.#perform({ kind: 'note', note: { kind: 'client_sent', typeUrl, bytes: bytes.length, resent, newsAtMs } });
   }
 
   /** The client's last message has left. Returns the clients that waited for the room. */

@@ -4,6 +4,7 @@ import type { ChannelEvent } from '../upstream/channel.ts';
 import type { Received, SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
 import type { StreamGroup } from '../xds/type-urls.ts';
 import type { Nonce, TypeUrl, Variant, ViewKey } from '../xds/types.ts';
+import type { ChangeReason, ContentChange } from './content-change.ts';
 
 /** Everything that can happen to the core: past tense, a closed union. Events of streams that ended are passed over. */
 export type CoreEvent =
@@ -31,7 +32,8 @@ export type CoreEffect =
   | { readonly kind: 'close_client'; readonly streamId: number; readonly code: number; readonly message: string }
   /** Changes of one event, to be on disk together or not at all. */
   | { readonly kind: 'write_disk'; readonly changes: readonly DiskChange[] }
-  | { readonly kind: 'note'; readonly note: Note };
+  /** With the view whose it is, where it is a view's. */
+  | { readonly kind: 'note'; readonly note: Note; readonly viewKey?: ViewKey | undefined };
 
 /**
  * What the core tells of itself: the only observation there is. It becomes a log line and a metric. Notes name resources, nodes and
@@ -70,6 +72,8 @@ export type Note =
       readonly bytes: number;
       /** Resources in it that upstream did not have to send for it. */
       readonly resent: number;
+      /** When the oldest of upstream's news in it came, monotonic in ms; undefined where it has none that is remembered. */
+      readonly newsAtMs: number | undefined;
     }
   | {
       readonly kind: 'view_opened';
@@ -100,6 +104,8 @@ export type Note =
       readonly denied: number;
       readonly bytes: number;
     }
+  /** What is served has changed; told besides what brought it about. */
+  | (ContentChange & { readonly kind: 'content_changed'; readonly typeUrl: TypeUrl; readonly why: ChangeReason })
   | { readonly kind: 'response_refused'; readonly typeUrl: TypeUrl; readonly reason: string }
   | { readonly kind: 'response_broken'; readonly group: StreamGroup; readonly reason: string }
   | { readonly kind: 'response_unasked'; readonly typeUrl: TypeUrl }
@@ -109,6 +115,8 @@ export type Note =
       readonly nonce: Nonce;
       readonly verdict: 'ack' | 'nack';
       readonly reason: string | undefined;
+      /** How long the control plane has waited for it since its response was taken up, in ms. */
+      readonly waitedMs: number;
     }
   | {
       readonly kind: 'type_isolated';

@@ -96,6 +96,7 @@ export class Hearing {
       toRevision: store.revision,
       names: new Set(names),
       concerned: new Set(this.#clients.affected(view, typeUrl, names)),
+      heardAtMs: now,
       deadlineMs: now + this.#settings.ackWaitMs,
       standing,
     });
@@ -111,8 +112,8 @@ export class Hearing {
       this.#note({ kind: 'quarantined', typeUrl: type.typeUrl, names, isNamed: refusal.isNamed, words: refusal.words });
     }
     for (const feed of type.feeds) {
-      for (const { nonce, status } of feed.ledger.take(clock.monotonicMs)) {
-        view.answer(type, feed, nonce, status, false, clock.monotonicMs);
+      for (const { nonce, status, heardAtMs } of feed.ledger.take(clock.monotonicMs)) {
+        view.answer(type, feed, nonce, status, false, clock.monotonicMs, heardAtMs);
         type.disk?.decided(verdictKey(feed, nonce));
       }
     }

@@ -1,9 +1,9 @@
+import type { MetricSample } from '../admin/metric-sample.ts';
 import type {
   AgentReport,
   CacheReport,
   ClientReport,
   LoadReport,
-  MetricSample,
   QuarantineReport,
   ResourceReport,
   TypeReport,
@@ -16,6 +16,8 @@ import type { Clock } from '../xds/types.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
 import { labelOf } from './counters.ts';
+import type { Latencies } from './latencies.ts';
+import type { TrendLook } from './trend.ts';
 import { isReachable, type TypeView } from './type-view.ts';
 import type { View } from './view.ts';
 
@@ -41,6 +43,24 @@ export function inspect(core: Core, { clock, ...state }: ProcessState): AgentRep
     types: views.flatMap(view => sorted(view).map(type => typeReport(view, type, clock))),
     clients: [...core.clients()].map(clientReport),
   };
+}
+
+/** How the agent is doing at this moment, for its {@link Trend}. */
+export function trendLook(core: Core, latencies: Latencies, residentBytes: number, wallMs: number): TrendLook {
+  let isConnected = false;
+  let resources = 0;
+  let oldestAgeMs: number | undefined;
+  for (const view of core.views()) {
+    for (const session of view.sessions()) isConnected ||= session.isOpen;
+    for (const { store, freshness } of view.types.values()) {
+      resources += store.size;
+      const ageMs = freshness.ageMs(wallMs);
+      if (ageMs !== undefined) oldestAgeMs = Math.max(oldestAgeMs ?? 0, ageMs);
+    }
+  }
+  const clients = [...core.clients()].filter(client => client.view).length;
+  const propagation = latencies.propagationCounts();
+  return { wallMs, propagation, oldestAgeMs, isConnected, clients, resources, residentBytes };
 }
 
 /** The cached resources of a type, without bodies. */

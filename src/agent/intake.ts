@@ -6,6 +6,7 @@ import type { ResourceFailure, WireResource } from '../xds/discovery.ts';
 import { globOf } from '../xds/resource-name.ts';
 import { type Clock, grpcCode, type Nonce } from '../xds/types.ts';
 import type { Authorities } from './authorities.ts';
+import { type ChangeReason, type ContentChange, watchContent } from './content-change.ts';
 import { heldEntries } from './disk-log.ts';
 import type { Note } from './events.ts';
 import type { Feed } from './feed.ts';
@@ -61,12 +62,13 @@ export class Intake {
     const denied = type.scope.isOpen ? [] : names.filter(name => !type.scope.sees(name));
     // A buffer with what may not be kept here in it is nobody's home.
     const homeBytes = denied.length > 0 ? 0 : response.bytes;
+    const changes = watchContent(store, names);
     const applied = store.apply(resources, told, resource => placement(type, resource), homeBytes, now);
     const beating: string[] = [];
     for (const { name, ttlMs } of response.heartbeats) {
       if (ttlMs !== undefined && store.heartbeat(name, ttlMs, now)) beating.push(name);
     }
-    this.#fail(type, response.failures, now);
+    const forgotten = this.#fail(type, response.failures, now);
     // Of lingering names, too: whoever asks for one next is not asked for upstream again.
     for (const name of removed) {
       const { aliases = [] } = store.absences.tombstone(name)?.entry ?? {};
@@ -108,6 +110,8 @@ export class Intake {
       denied: denied.length,
       bytes: response.bytes,
     });
+    if (store.revision > applied.fromRevision) type.arrivals.noted(store.revision, now);
+    this.#tell(type, changes(forgotten), 'response');
     return { type, feed, nonce: response.nonce, fromRevision: applied.fromRevision, names };
   }
 
@@ -140,11 +144,13 @@ export class Intake {
     }
     // What nobody reads at the moment is the other server's as well.
     for (const { name } of [...store.parked()]) if (this.#belongs(feed, name)) store.forgetIdle(name);
+    const lost = forgotten.filter(name => store.get(name));
     for (const name of forgotten) store.forget(name);
     const bytes = staged.store.served.bytes;
     store.updatedWallMs = clock.wallMs;
     // What clients rejected is no better for coming from another server (R97, R102).
     const unrefused = resources.filter(resource => !store.standing.refusedElsewhere(resource));
+    const changes = watchContent(store, names);
     const applied = store.apply(unrefused, gone, resource => placement(type, resource), bytes, now);
     for (const name of interest.names()) {
       const reason = staged.store.absences.reason(name);
@@ -168,6 +174,7 @@ export class Intake {
       undefined,
     );
     this.#write(type, undefined, fromRevision, applied.quiet, wasKnown);
+    this.#tell(type, changes(lost), 'switch');
     const { newestNonce: nonce } = staged;
     invariant(nonce !== undefined, 'a server that was heard has sent a response');
     return { type, feed, nonce, fromRevision, names };
@@ -201,8 +208,11 @@ export class Intake {
   /**
    * Upstream's errors in place of resources (R24, R119). NOT_FOUND says that there is none, which is a removal where clients may be told of one on
    * our own conclusion (R95); after any other error what is held stays.
+   *
+   * @returns names whose resource went without a word to clients
    */
-  #fail({ store, interest }: TypeView, failures: readonly ResourceFailure[], nowMs: number): void {
+  #fail({ store, interest }: TypeView, failures: readonly ResourceFailure[], nowMs: number): string[] {
+    const forgotten: string[] = [];
     for (const failure of failures) {
       const { name, status } = failure;
       if (!interest.has(name) && !store.get(name)) continue;
@@ -211,12 +221,14 @@ export class Intake {
           store.apply([], [name], () => 'ignore', 0, nowMs);
           store.setAbsent(name, 'upstream');
         } else {
+          if (store.get(name)) forgotten.push(name);
           store.forget(name);
           store.setAbsent(name, 'error');
         }
       } else if (!store.get(name)) store.setAbsent(name, 'error');
       store.fail(failure);
     }
+    return forgotten;
   }
 
   /** The first answer to a wildcard is complete, with nothing listed to resume from: what it lacks is gone (R108). */
@@ -257,7 +269,9 @@ export class Intake {
     if (!unproven || !interest.isWildcard) return false;
     const fromRevision = store.revision;
     const wasKnown = store.isKnown;
+    const changes = watchContent(store, []);
     store.apply([], unproven, () => 'serve', 0, nowMs);
+    this.#tell(type, changes(), 'inferred');
     this.#markKnown(type);
     this.#write(type, type.main.ledger.newestNonce, fromRevision, [], wasKnown);
     return store.revision !== fromRevision || !wasKnown;
@@ -269,7 +283,9 @@ export class Intake {
     const names = type.heldRemovals.take().filter(name => store.get(name) ?? store.quarantined.has(name));
     if (names.length === 0) return false;
     const fromRevision = store.revision;
+    const changes = watchContent(store, []);
     store.apply([], names, () => 'serve', 0, nowMs);
+    this.#tell(type, changes(), 'guard');
     this.#write(type, undefined, fromRevision, [], store.isKnown);
     this.#note({ kind: 'guard_released', typeUrl: type.typeUrl, names: names.length, reason });
     return true;
@@ -281,6 +297,7 @@ export class Intake {
     const fromRevision = store.revision;
     const names = store.expire(nowMs);
     if (names.length === 0) return false;
+    this.#tell(type, { added: [], changed: [], removed: names }, 'ttl');
     type.disk?.add(
       undefined,
       names.map(name => [name, undefined]),
@@ -288,6 +305,13 @@ export class Intake {
     );
     this.#note({ kind: 'resources_expired', typeUrl: type.typeUrl, names });
     return store.revision !== fromRevision;
+  }
+
+  /** What is staged is served to nobody, so nothing of it is told. */
+  #tell({ typeUrl, isStaged }: TypeView, change: ContentChange, why: ChangeReason): void {
+    const { added, changed, removed } = change;
+    if (isStaged || added.length + changed.length + removed.length === 0) return;
+    this.#note({ kind: 'content_changed', typeUrl, ...change, why });
   }
 
   #isHeldBack(

@@ -88,6 +88,9 @@ export function describe(note: Note): LogLine | undefined {
       const { kind: _, typeUrl, ...fields } = note;
       return line('debug', 'response applied', { type: traitsOf(typeUrl).shortName, ...fields });
     }
+    case 'content_changed':
+      // With its names it is told as an event; a line for each would drown the rest.
+      return undefined;
     case 'response_refused':
       return line('warn', `control plane's response refused: ${note.reason}`, {
         type: traitsOf(note.typeUrl).shortName,

@@ -1,44 +1,36 @@
 import { join } from 'node:path';
+import { EventStreams } from '../admin/event-stream.ts';
 import { createAdminServer } from '../admin/server.ts';
 import type { AdminSource, CacheReport } from '../admin/source.ts';
 import { BodyPool, ownBodies } from '../cache/body-pool.ts';
-import type { DiskNote } from '../cache/disk-notes.ts';
 import { createIdleTier, createIdleViews } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
-import type { TlsNote } from '../net/tls-files.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
 import { ConnectionPool } from '../upstream/connection-pool.ts';
-import { type CredentialNote, UpstreamCredentials } from '../upstream/credentials.ts';
+import { UpstreamCredentials } from '../upstream/credentials.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { accessWarnings } from './access-check.ts';
 import { createControl } from './control.ts';
 import { Core } from './core.ts';
 import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
-import { Counters } from './counters.ts';
-import { credentialSettings, describeCredential } from './credential-notes.ts';
+import { credentialSettings } from './credential-notes.ts';
 import { AgentError, exitCodes } from './errors.ts';
-import type { CoreEffect, Note } from './events.ts';
+import type { CoreEffect } from './events.ts';
 import { heldResources } from './held-resources.ts';
-import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges } from './inspect.ts';
-import { LineLimit } from './line-limit.ts';
+import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges, trendLook } from './inspect.ts';
 import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop, readClock } from './loop.ts';
-import { describe } from './notes.ts';
+import { Observer } from './observer.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
-import type { SeedNote } from './seed.ts';
 import type { Settings } from './settings.ts';
 import { sideServices } from './side-services.ts';
 import { openStorage, ownDirectory } from './storage.ts';
-import { describeDisk, describeSeed } from './storage-notes.ts';
-import { describeTls } from './tls-notes.ts';
 import { createTokenReviewer } from './token-review.ts';
+import { Trend, trendEveryMs } from './trend.ts';
 import { upstreamWarnings } from './upstream-check.ts';
-
-/** How often it is told how many log lines were left out, in ms. */
-const leftOutEveryMs = 10_000;
 
 /** An agent at work. */
 export interface RunningAgent {
@@ -59,18 +51,18 @@ export interface RunningAgent {
 export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
   const startedWallMs = Date.now();
   for (const warning of [...accessWarnings(settings), ...upstreamWarnings(settings)]) log.warn({}, warning);
-  const counters = new Counters();
-  const lines = new LineLimit();
+  const observer = new Observer(log);
+  const { counters } = observer;
   // Before there is a core, nothing is held that would have to be written once more.
   let onLost = (): void => {};
-  const storage = await openStorage(settings, { note: observeDisk, seedNote: observeSeed, onLost: () => onLost() });
+  const storage = await openStorage(settings, { note: observer.disk, seedNote: observer.seed, onLost: () => onLost() });
   const idleViews = createIdleViews(settings.nodesMax, settings.nodeKeepMs);
   const pool = hasManyViews(settings) ? new BodyPool() : undefined;
   const tiers = { idle: createIdleTier(settings.idleResourcesMax), idleViews, bodies: pool ?? ownBodies };
   const core = new Core(coreSettings(settings), tiers, storage, Math.random);
   const loop = new Loop(core, perform);
   onLost = () => loop.post({ kind: 'disk_lost' });
-  const credentials = new UpstreamCredentials(credentialSettings(settings), observeCredential, what => {
+  const credentials = new UpstreamCredentials(credentialSettings(settings), observer.credential, what => {
     if (what === 'certificate') connections.renew();
     loop.post({ kind: 'credentials_changed' });
   });
@@ -81,7 +73,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     loop.post(event);
   });
   const sides = sideServices(settings, core, connections, counters);
-  const local = new LocalServer(settings, core.newStreamId, loop.post, observeTls, sides.services);
+  const local = new LocalServer(settings, core.newStreamId, loop.post, observer.tls, sides.services);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {
@@ -104,42 +96,10 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       case 'write_disk':
         return storage.write(effect.changes);
       case 'note':
-        return observe(effect.note);
+        return observer.note(effect.note, effect.viewKey);
       default:
         return unreachable(effect);
     }
-  }
-
-  function observe(note: Note): void {
-    counters.observe(note);
-    const described = describe(note);
-    const line = described && lines.pass(note.kind, described, performance.now());
-    if (line) log[line.level](line.fields, line.message);
-  }
-
-  const leftOutTimer = setInterval(() => {
-    for (const line of lines.takeLeftOut()) log[line.level](line.fields, line.message);
-  }, leftOutEveryMs).unref();
-
-  function observeDisk(note: DiskNote): void {
-    counters.observeDisk(note);
-    const { level, fields, message } = describeDisk(note);
-    log[level](fields, message);
-  }
-
-  function observeSeed(note: SeedNote): void {
-    const { level, fields, message } = describeSeed(note);
-    log[level](fields, message);
-  }
-
-  function observeCredential(note: CredentialNote): void {
-    const { level, fields, message } = describeCredential(note);
-    log[level](fields, message);
-  }
-
-  function observeTls(note: TlsNote): void {
-    const { level, fields, message } = describeTls(note);
-    log[level](fields, message);
   }
 
   const { configuredIdentity } = core;
@@ -152,7 +112,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       isThere => {
         if (isThere && !core.isDraining) loop.post({ kind: 'seed_loaded' });
       },
-      (error: unknown) => observeSeed({ kind: 'seed_failed', error: String(error) }),
+      (error: unknown) => observer.seed({ kind: 'seed_failed', error: String(error) }),
     );
   }
   const listeners = localListeners(settings);
@@ -193,17 +153,28 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     held: query => heldResources(core, query, readClock()),
     *metrics() {
       yield* counters.samples();
+      yield* observer.latencies.samples();
       yield* gauges(core, Date.now(), cache());
       yield* sharingGauges(connections.size, pool?.census());
       yield* expiryGauges(credentials.expiries);
     },
+    events: query => observer.journal.events(query),
+    trend: () => trend.points(),
   };
+  const trend = new Trend();
+  const lookAtTrend = (): void =>
+    trend.take(trendLook(core, observer.latencies, process.memoryUsage.rss(), Date.now()));
+  const trendTimer = setInterval(lookAtTrend, trendEveryMs).unref();
   const { readyGraceMs } = settings;
+  const events = new EventStreams(observer.journal, String(startedWallMs));
+  // Nobody can ask for it before there is something to end.
+  let end = (_reason: string): void => {};
   let admin: Awaited<ReturnType<typeof createAdminServer>>;
   try {
     admin = await createAdminServer({
       source,
-      control: createControl(core, storage, recorder, loop.post),
+      // Once it has been answered.
+      control: createControl(core, storage, recorder, events, loop.post, () => setImmediate(() => end('weir drain'))),
       addresses: [settings.admin],
       socketPath: settings.cacheDir === undefined ? undefined : join(ownDirectory(settings.cacheDir), 'admin.sock'),
       healthAddresses: settings.health,
@@ -243,22 +214,23 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     credentials.close();
     sides.close();
     await local.stop(settings.drainTimeoutMs);
+    events.close();
     await admin.close();
     loop.stop();
-    clearInterval(leftOutTimer);
+    clearInterval(trendTimer);
+    observer.close();
     process.off('uncaughtExceptionMonitor', onCrash);
     await storage.close();
     idleViews.close();
     log.info({}, 'stopped');
     stop(exitCodes.ok);
   };
-  return {
-    listenAddresses,
-    adminAddress,
-    drain: reason => {
-      draining ??= drain(reason);
-      return draining;
-    },
-    stopped,
+  const drainOnce = (reason: string): Promise<void> => {
+    draining ??= drain(reason);
+    return draining;
   };
+  end = reason => {
+    drainOnce(reason).catch((error: unknown) => log.error({ error: String(error) }, 'the end was not as it should be'));
+  };
+  return { listenAddresses, adminAddress, drain: drainOnce, stopped };
 }

@@ -135,7 +135,7 @@ export class StagedSet implements Staging {
     if (!type) return;
     this.#intake.apply(type, type.main, received, clock);
     this.#session.types.answer(typeUrl, nonce, undefined, false, clock.monotonicMs);
-    this.#note({ kind: 'upstream_answered', typeUrl, nonce, verdict: 'ack', reason: undefined });
+    this.#note({ kind: 'upstream_answered', typeUrl, nonce, verdict: 'ack', reason: undefined, waitedMs: 0 });
   }
 
   /** Lets time pass. */

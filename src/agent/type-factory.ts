@@ -8,6 +8,7 @@ import type { TypeScope } from '../xds/type-scope.ts';
 import { groupOf, traitsOf } from '../xds/type-urls.ts';
 import type { TypeUrl, ViewKey } from '../xds/types.ts';
 import { AckLedger, type AckMode } from './ack-ledger.ts';
+import { Arrivals } from './arrivals.ts';
 import type { Authorities } from './authorities.ts';
 import { DiskLog } from './disk-log.ts';
 import { createFeed, type Feed } from './feed.ts';
@@ -115,6 +116,7 @@ export class TypeFactory {
       heldRemovals: new HeldRemovals(),
       disk: this.#settings.isStoring && !isStaged ? new DiskLog(this.#viewKey, store) : undefined,
       freshness: new Freshness(this.#maxAgeOf(typeUrl)),
+      arrivals: new Arrivals(),
       awaitedUntilMs: undefined,
       leftoversUntilMs: Infinity,
       shelf: new AnswerShelf(store),

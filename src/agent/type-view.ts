@@ -7,6 +7,7 @@ import { aliasesIn } from '../xds/resource-fields.ts';
 import { globOf } from '../xds/resource-name.ts';
 import type { TypeScope } from '../xds/type-scope.ts';
 import type { Nonce, TypeUrl } from '../xds/types.ts';
+import type { Arrivals } from './arrivals.ts';
 import type { DiskLog } from './disk-log.ts';
 import type { Feed } from './feed.ts';
 import type { Freshness } from './freshness.ts';
@@ -30,6 +31,8 @@ export interface TypeView extends TypeSource {
   /** Undefined when nothing is kept on disk. */
   readonly disk: DiskLog | undefined;
   readonly freshness: Freshness;
+  /** When upstream's latest news came. */
+  readonly arrivals: Arrivals;
   /** Nothing is served of it before upstream has spoken, at most until then; monotonic in ms (startup `prefer-upstream`). */
   awaitedUntilMs: number | undefined;
   /** Nonce of the newest response, whichever feed it came from. */

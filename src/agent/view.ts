@@ -336,6 +336,7 @@ export class View {
     status: RpcStatus | undefined,
     isRepeat: boolean,
     nowMs: number,
+    heardAtMs = nowMs,
   ): void {
     const { types } = feed.session;
     const isTold = types.answer(type.typeUrl, nonce, status, isRepeat, nowMs);
@@ -348,6 +349,7 @@ export class View {
       nonce,
       verdict: status ? 'nack' : 'ack',
       reason: status?.message,
+      waitedMs: nowMs - heardAtMs,
     });
   }
 

@@ -10,6 +10,11 @@ export class Absences {
     return this.#absent.size;
   }
 
+  /** How many removals are remembered. */
+  get buried(): number {
+    return this.#tombstones.size;
+  }
+
   has(name: string): boolean {
     return this.#absent.has(name);
   }

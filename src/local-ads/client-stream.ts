@@ -205,8 +205,8 @@ export class ClientStream {
     this.#pruneEarly();
     for (const name of message.endpoints) this.#warming.delete(name);
     this.#warmMembers(message.endpoints);
-    const { bytes, resent } = message;
-    return { typeUrl, bytes, resent };
+    const { bytes, resent, fromRevision } = message;
+    return { typeUrl, bytes, resent, fromRevision };
   }
 
   /** A cluster whose endpoints are a collection warms by members that come after them: seen of Envoy 1.40, which does not ask again (R29). */

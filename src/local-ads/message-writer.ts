@@ -91,6 +91,7 @@ export class MessageWriter {
       warms: this.#typeUrl === clusterType ? endpointNamesOf(changed) : [],
       endpoints: this.#typeUrl === endpointType ? [...names, ...removed] : [],
       resent: (isWhole ? store.size : 0) + entries.length - countNew(isWhole ? changed : entries),
+      fromRevision: sentRevision,
     };
   }
 }

@@ -34,6 +34,8 @@ export interface Message {
   readonly endpoints: readonly string[];
   /** Resources in it that some client, or an earlier process, was sent before: without the cache upstream would send them again. */
   readonly resent: number;
+  /** Store revision that the client was level with before it, -1 for none. */
+  readonly fromRevision: number;
 }
 
 /** A message of one type. */
@@ -42,4 +44,6 @@ export interface Outgoing {
   readonly bytes: Buffer;
   /** See {@link Message.resent}. */
   readonly resent: number;
+  /** See {@link Message.fromRevision}. */
+  readonly fromRevision: number;
 }

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import { listen } from '../admin/listen.ts';
+import type { MetricSample } from '../admin/metric-sample.ts';
 import { renderMetrics } from '../admin/metrics.ts';
-import type { MetricSample } from '../admin/source.ts';
 import type { Address } from '../xds/address.ts';
 
 /** A health verdict with its reason. */

@@ -1,4 +1,4 @@
-import type { MetricSample } from '../admin/source.ts';
+import type { MetricSample } from '../admin/metric-sample.ts';
 import { kindNameOf } from '../istio/kinds.ts';
 import { unreachable } from '../xds/assert.ts';
 import type { TypeUrl } from '../xds/types.ts';

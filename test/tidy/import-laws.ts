@@ -15,7 +15,20 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
   ['agent', ['upstream', 'local-ads', 'admin', 'recording', 'cache', 'net', 'xds', 'istio/kinds.ts']],
   ['demo', ['xds']],
   ['istio', ['xds']],
-  ['source', ['istio', 'local-ads', 'cache', 'net', 'xds', 'admin/listen.ts', 'admin/metrics.ts', 'admin/source.ts']],
+  [
+    'source',
+    [
+      'istio',
+      'local-ads',
+      'cache',
+      'net',
+      'xds',
+      'admin/listen.ts',
+      'admin/metrics.ts',
+      'admin/metric-sample.ts',
+      'admin/source.ts',
+    ],
+  ],
   ['kube', ['xds']],
   ['cli', ['agent', 'demo', 'istio', 'kube', 'recording', 'source', 'net', 'xds', 'admin/client.ts']],
 ]);

@@ -31,6 +31,7 @@ function open(ledger: AckLedger, toRevision: number, voters: readonly number[], 
     toRevision,
     names: new Set(['x']),
     concerned: new Set(voters),
+    heardAtMs: 0,
     deadlineMs,
     standing: undefined,
   });
@@ -42,7 +43,7 @@ describe('the ledger of verdicts', () => {
     ledger.vote(1, 'a', word(0, 1));
     assert.deepEqual(ledger.take(0), []);
     ledger.vote(2, 'b', word(0, 1));
-    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined }]);
+    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined, heardAtMs: 0 }]);
     assert.equal(ledger.nextDeadlineMs(), Infinity);
   });
 
@@ -50,7 +51,7 @@ describe('the ledger of verdicts', () => {
     assert.equal(opened().take(0).length, 1);
     const ledger = opened(1);
     ledger.left(1);
-    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined }]);
+    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined, heardAtMs: 0 }]);
   });
 
   test('R98: the wait ends, with what was said until then', () => {
@@ -90,7 +91,7 @@ describe('the ledger of verdicts', () => {
     ledger.vote(2, 'b', word(0, 2, 'of mine'));
     assert.equal(ledger.nextDeadlineMs(), waitMs, 'the one concerned is awaited');
     ledger.vote(1, 'a', word(0, 1));
-    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined }]);
+    assert.deepEqual(ledger.take(0), [{ nonce: 'n1', status: undefined, heardAtMs: 0 }]);
     late.vote(2, 'b', { ...word(0, 2, 'subscribed since'), names: ['x'] });
     late.vote(1, 'a', word(0, 1));
     assert.equal(late.take(0)[0]?.status?.message, 'node b: subscribed since');

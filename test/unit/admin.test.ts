@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { renderConfigDump } from '../../src/admin/config-dump.ts';
+import type { MetricSample } from '../../src/admin/metric-sample.ts';
 import { renderMetrics } from '../../src/admin/metrics.ts';
 import { answer, type HealthSource, type Page, type PageRequest } from '../../src/admin/routes.ts';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
@@ -20,7 +21,6 @@ import type {
   CachedView,
   HeldQuery,
   HeldResource,
-  MetricSample,
   ResourceReport,
   TypeReport,
 } from '../../src/admin/source.ts';
@@ -66,6 +66,8 @@ function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<str
     resources: (viewKey, typeUrl) => (viewKey === 'view' ? (resources[typeUrl] ?? []) : []),
     held: () => [],
     metrics: () => samples,
+    events: () => [],
+    trend: () => [],
   };
   return source;
 }
@@ -84,6 +86,8 @@ const control: AdminControl = {
   exportCache: () => new Uint8Array([1, 2]),
   purgeCache: () => 2,
   record: () => undefined,
+  followEvents: () => undefined,
+  drain: () => {},
 };
 
 function get(url: string, change: Partial<PageRequest> = {}) {

@@ -60,8 +60,8 @@ describe('resends avoided', () => {
 
 test('what was saved is counted, and said in a line of weir status', () => {
   const counters = new Counters();
-  counters.observe({ kind: 'client_sent', typeUrl: clusterType, bytes: 300 * 1024, resent: 7 });
-  counters.observe({ kind: 'client_sent', typeUrl: endpointType, bytes: 100 * 1024, resent: 3 });
+  counters.observe({ kind: 'client_sent', typeUrl: clusterType, bytes: 300 * 1024, resent: 7, newsAtMs: undefined });
+  counters.observe({ kind: 'client_sent', typeUrl: endpointType, bytes: 100 * 1024, resent: 3, newsAtMs: undefined });
   for (const streamId of [1, 2, 3]) {
     counters.observe({ kind: 'client_attached', streamId, nodeId: 'n', variant: 'delta', listener: 'l' });
   }

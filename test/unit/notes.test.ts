@@ -45,6 +45,9 @@ describe('log lines', () => {
   });
 
   test('what happens with every message is not logged', () => {
-    assert.equal(describeNote({ kind: 'client_sent', typeUrl: clusterType, bytes: 1, resent: 0 }), undefined);
+    assert.equal(
+      describeNote({ kind: 'client_sent', typeUrl: clusterType, bytes: 1, resent: 0, newsAtMs: undefined }),
+      undefined,
+    );
   });
 });
