@@ -40,6 +40,7 @@ const ndjson = 'application/x-ndjson';
 /** Pages that change something or show contents, with their method: on the admin socket only. */
 const actions: ReadonlyMap<string, readonly [method: string, what: string]> = new Map([
   ['/guard/pass', ['POST', 'lets pass what the guard holds back (?type=CDS)']],
+  ['/drift/check', ['POST', 'begins to compare what is held with a fresh fetch of everything']],
   ['/drain', ['POST', 'has the clients go and the agent end, as SIGTERM does']],
   ['/cache/export', ['GET', 'the disk cache as a seed bundle']],
   ['/cache/purge', ['POST', 'drops from the disk what is not in use']],
@@ -60,6 +61,7 @@ const pages: ReadonlyMap<string, string> = new Map([
   ],
   ['/events', 'what happens, server-sent; as JSON lines with ?history: &since=5m &after= &type= &name= &kind= &view='],
   ['/trend', 'the last hour as JSON: propagation, ages, connection, memory'],
+  ['/drift', 'what the last drift check found, as JSON'],
   ['/cache', 'what is on disk, as JSON, without contents'],
   ['/cache/resources', 'what is on disk of ?type=, a JSON object a line, without contents: &view='],
   ['/config_dump', 'what is served, in the shape of Envoy’s dump, without bodies'],
@@ -102,6 +104,8 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
     }
     case '/events':
       return eventPage(request, searchParams, source, control);
+    case '/drift':
+      return json(source.drift());
     case '/trend':
       return json({ points: source.trend() });
     case '/resources':
@@ -148,6 +152,9 @@ function act(request: PageRequest, path: string, method: string, query: URLSearc
   switch (path) {
     case '/guard/pass':
       return json({ released: control.passGuard(query.get('type') ?? undefined) });
+    case '/drift/check':
+      control.checkDrift();
+      return json({ isRunning: true });
     case '/drain':
       control.drain();
       return json({ isDraining: true });

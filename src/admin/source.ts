@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream';
 import type { AgentEvent, EventQuery, TrendPoint } from './agent-event.ts';
+import type { DriftReport } from './drift-report.ts';
 import type { HistogramSample, MetricSample } from './metric-sample.ts';
 
 /**
@@ -237,6 +238,8 @@ export interface AdminControl {
   record(isWhole: boolean): Readable | undefined;
   /** What has happened and happens, as server-sent events; undefined when too many follow it. */
   followEvents(query: EventQuery): Readable | undefined;
+  /** Begins to compare what is held with a fresh fetch, unless that is under way; see {@link AdminSource.drift}. */
+  checkDrift(): void;
   /** Has the clients go and the process end. */
   drain(): void;
 }
@@ -301,4 +304,5 @@ export interface AdminSource {
   events(query: EventQuery): Iterable<AgentEvent>;
   /** The last hour, oldest first. */
   trend(): readonly TrendPoint[];
+  drift(): DriftReport;
 }

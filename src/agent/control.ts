@@ -24,6 +24,7 @@ export function createControl(
 ): AdminControl {
   return {
     followEvents: query => events.open(query),
+    checkDrift: () => post({ kind: 'drift_check_requested' }),
     drain,
     record(isWhole) {
       const stream = recordingStream(recorder, performance.now(), Date.now());

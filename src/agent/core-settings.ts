@@ -109,6 +109,7 @@ export function coreSettings(settings: Settings): CoreSettings {
             subZone: settings.nodeSubZone ?? '',
             metadata: settings.nodeMetadata ?? {},
           },
+    driftCheckMs: settings.driftCheckMs,
     ack: settings.ack,
     ackWaitMs: settings.ackWaitMs,
     clientStreamsMax: settings.clientStreamsMax,

@@ -1,21 +1,23 @@
 import type { IdleViews } from '../cache/idle-tier.ts';
-import type { DiskChange, StoredView } from '../cache/stored.ts';
+import type { StoredView } from '../cache/stored.ts';
 import { type ClientRequest, type ClientSettings, ClientStream } from '../local-ads/client-stream.ts';
 import type { Peer } from '../local-ads/peer.ts';
 import type { Random } from '../upstream/backoff.ts';
 import type { ChannelEvent } from '../upstream/channel.ts';
 import { unreachable } from '../xds/assert.ts';
-import { type NodeIdentity, readNode } from '../xds/node.ts';
+import type { NodeIdentity } from '../xds/node.ts';
 import { isReport } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
 import { Client, type ClientPatience } from './client.ts';
 import { ClientTable } from './client-table.ts';
 import { Delivery } from './delivery.ts';
+import { type DriftSettings, DriftWatch } from './drift-watch.ts';
 import type { CoreEffect, CoreEvent, Note } from './events.ts';
 import { Hearing, type HearingSettings } from './hearing.ts';
 import { type Admission, IdentityPolicy } from './identity.ts';
 import type { Change } from './intake.ts';
 import { Reception, type ReceptionSettings, type StoredViews } from './reception.ts';
+import { seedFor } from './restore.ts';
 import type { ViewTiers } from './type-factory.ts';
 import { verdictsDueMs } from './type-view.ts';
 import { takeIn } from './upstream-events.ts';
@@ -29,6 +31,7 @@ export interface CoreSettings
     ClientSettings,
     ClientPatience,
     HearingSettings,
+    DriftSettings,
     ReceptionSettings {
   /** Bytes on their way to all clients together; a stream past it waits for its turn. */
   readonly responseBytesInFlightMax: number;
@@ -47,6 +50,8 @@ export class Core {
   readonly #hearing: Hearing;
   readonly #stored: StoredViews;
   readonly #delivery: Delivery;
+  /** Compares what is held with what the control plane has. */
+  readonly drift: DriftWatch;
   #lastStreamId = 0;
   #isDraining = false;
   /** No deadline lies before this one; ticks may come early, never late. */
@@ -61,16 +66,18 @@ export class Core {
   ) {
     this.#settings = settings;
     this.#stored = stored;
-    this.#hearing = new Hearing(settings, this.#clients, note => this.#note(note));
+    this.#hearing = new Hearing(settings, this.#clients, this.#note);
     const perform = (effect: CoreEffect): void => {
       this.#effects.push(effect);
     };
+    const living = () => this.#views.values();
+    this.drift = new DriftWatch(settings, this.newStreamId, random, living, perform, this.#note);
     const make: MakeView = (viewKey, node) => new View(viewKey, settings, node, tiers, this.newStreamId, random);
     this.#views = new ViewTable(make, tiers.idleViews, settings, perform);
     this.#delivery = new Delivery(settings.responseBytesInFlightMax, perform);
     this.#identity = new IdentityPolicy(settings);
     const desk = { identity: this.#identity, views: this.#views, clients: this.#clients, stored };
-    this.#reception = new Reception(settings, desk, note => this.#note(note));
+    this.#reception = new Reception(settings, desk, this.#note);
   }
 
   /** The configured node; undefined when the first client's is adopted. */
@@ -104,7 +111,7 @@ export class Core {
 
   /** When a `tick` has to come at the latest, on the monotonic clock in ms; Infinity when nothing waits for time. */
   nextDeadlineMs(): number {
-    return this.#earliestMs;
+    return Math.min(this.#earliestMs, this.drift.nextDeadlineMs());
   }
 
   /** Takes in one event; the effects are to be done in order before the next one. */
@@ -128,7 +135,7 @@ export class Core {
       case 'upstream_leaving':
       case 'upstream_alive':
       case 'upstream_closed':
-        if (!this.#isDraining) this.#upstream(event, clock);
+        if (!this.#isDraining && !this.drift.take(event, clock)) this.#upstream(event, clock);
         break;
       case 'disk_loaded':
         this.#diskLoaded(event.view, clock);
@@ -140,24 +147,19 @@ export class Core {
         this.#seedLoaded(clock);
         break;
       case 'guard_passed':
-        for (const view of this.#views.values()) {
-          for (const { typeUrl } of view.releaseHeld(event.typeUrl, clock.monotonicMs))
-            this.#flushType(view, typeUrl, clock);
-          this.#advance(view, clock);
-        }
+        this.#withEach(clock, view => {
+          for (const type of view.releaseHeld(event.typeUrl, clock.monotonicMs))
+            this.#flushType(view, type.typeUrl, clock);
+        });
         break;
       case 'credentials_changed':
-        for (const view of this.#views.values()) {
-          view.credentialsChanged(clock.monotonicMs);
-          if (!this.#isDraining) this.#advance(view, clock);
-        }
+        this.#withEach(clock, view => view.credentialsChanged(clock.monotonicMs));
+        break;
+      case 'drift_check_requested':
+        if (!this.#isDraining) this.drift.begin(clock);
         break;
       case 'recording_begun':
-        if (this.#isDraining) break;
-        for (const view of this.#views.values()) {
-          this.#views.carryOut(view, view.beginAnew('for a recording', clock));
-          this.#advance(view, clock);
-        }
+        this.#withEach(clock, view => this.#views.carryOut(view, view.beginAnew('for a recording', clock)));
         break;
       case 'tick':
         if (!this.#isDraining) this.#tick(clock);
@@ -168,6 +170,7 @@ export class Core {
       default:
         unreachable(event);
     }
+    if (!this.#isDraining) this.drift.advance(clock);
     const effects = this.#effects;
     this.#effects = [];
     return effects;
@@ -243,10 +246,8 @@ export class Core {
   /** Gives the seed to views that have nothing yet. */
   #seedLoaded(clock: Clock): void {
     for (const view of this.#views.values()) {
-      const identity = readNode(view.node);
-      if (view.hasContent || 'error' in identity) continue;
-      const stored = this.#stored.find(identity, undefined);
-      if (stored?.provenance !== 'seed') continue;
+      const stored = seedFor(view, this.#stored);
+      if (!stored) continue;
       this.#note({ kind: 'view_restored', viewKey: view.key, provenance: 'seed', types: stored.types.length });
       view.restore(stored, clock);
       for (const { typeUrl } of stored.types) this.#flushType(view, typeUrl, clock);
@@ -255,9 +256,7 @@ export class Core {
   }
 
   #clientWritable(client: Client, clock: Clock): void {
-    const waiting = this.#delivery.written(client);
-    this.#flush(client, clock);
-    for (const next of waiting) this.#flush(next, clock);
+    for (const next of [client, ...this.#delivery.written(client)]) this.#flush(next, clock);
   }
 
   #clientGone(client: Client, clock: Clock): void {
@@ -318,7 +317,8 @@ export class Core {
     this.#views.carryOut(view, view.advance(clock));
     for (const change of view.takeChanges()) this.#changed(view, change, clock);
     for (const { typeUrl } of view.takeTouched()) this.#flushType(view, typeUrl, clock);
-    this.#write(view.takeDiskChanges(clock));
+    const changes = view.takeDiskChanges(clock);
+    if (changes.length > 0) this.#effects.push({ kind: 'write_disk', changes });
     for (const note of view.takeNotes()) this.#note(note, view.key);
     this.#views.settle(view);
     this.#expect(view.nextDeadlineMs());
@@ -360,6 +360,7 @@ export class Core {
       });
       this.#clientGone(client, clock);
     }
+    this.drift.stop(clock);
     this.#views.end(clock);
     this.#earliestMs = Infinity;
   }
@@ -374,6 +375,15 @@ export class Core {
     this.#clientGone(client, clock);
   }
 
+  /** Does something to each view, and brings it on. */
+  #withEach(clock: Clock, act: (view: View) => void): void {
+    if (this.#isDraining) return;
+    for (const view of this.#views.values()) {
+      act(view);
+      this.#advance(view, clock);
+    }
+  }
+
   #withClient(streamId: number, act: (client: Client) => void): void {
     const client = this.#clients.get(streamId);
     if (client) act(client);
@@ -383,11 +393,7 @@ export class Core {
     if (deadlineMs < this.#earliestMs) this.#earliestMs = deadlineMs;
   }
 
-  #write(changes: readonly DiskChange[]): void {
-    if (changes.length > 0) this.#effects.push({ kind: 'write_disk', changes });
-  }
-
-  #note(note: Note, viewKey?: ViewKey): void {
+  readonly #note = (note: Note, viewKey?: ViewKey): void => {
     this.#effects.push({ kind: 'note', note, viewKey });
-  }
+  };
 }

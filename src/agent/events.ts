@@ -1,3 +1,4 @@
+import type { DriftCheck } from '../admin/drift-report.ts';
 import type { DiskChange, Provenance, StoredView } from '../cache/stored.ts';
 import type { ClientEvent } from '../local-ads/server.ts';
 import type { ChannelEvent } from '../upstream/channel.ts';
@@ -20,6 +21,8 @@ export type CoreEvent =
   | { readonly kind: 'guard_passed'; readonly typeUrl: TypeUrl | undefined }
   /** Certificates or tokens for the control plane have changed. */
   | { readonly kind: 'credentials_changed' }
+  /** An operator wants to know whether what is held is what the control plane has. */
+  | { readonly kind: 'drift_check_requested' }
   /** Somebody writes down what is said upstream, and wants it from its beginning. */
   | { readonly kind: 'recording_begun' }
   | { readonly kind: 'tick' }
@@ -181,6 +184,8 @@ export type Note =
       readonly maxAgeMs: number;
       readonly action: 'serve' | 'warn' | 'withhold';
     }
+  /** What is held was compared with a fresh fetch. */
+  | { readonly kind: 'drift_checked'; readonly check: DriftCheck }
   | { readonly kind: 'drain_started'; readonly clients: number };
 
 /**

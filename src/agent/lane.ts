@@ -1,6 +1,6 @@
 import type { Random } from '../upstream/backoff.ts';
 import type { ClientReports } from '../upstream/client-reports.ts';
-import type { HeldState, Interest } from '../upstream/interest.ts';
+import { type HeldState, type Interest, nothingHeld } from '../upstream/interest.ts';
 import { type ActiveServer, ServerChoice, type ServerChoiceSettings } from '../upstream/server-choice.ts';
 import { Session } from '../upstream/session.ts';
 import type { SessionNote, UpstreamEffect } from '../upstream/session-events.ts';
@@ -158,6 +158,11 @@ export class Lane<T extends Staging = Staging> {
 
   typeUrls(): IterableIterator<TypeUrl> {
     return this.#types.keys();
+  }
+
+  /** What is wanted of a type that it has. */
+  interestOf(typeUrl: TypeUrl): Interest | undefined {
+    return this.#types.get(typeUrl)?.interest;
   }
 
   /** Names that nobody wanted before are wanted now. */
@@ -362,11 +367,3 @@ export class Lane<T extends Staging = Staging> {
     });
   }
 }
-
-const nothingHeld: HeldState = {
-  has: () => false,
-  versions: () => [],
-  isComplete: false,
-  isContested: true,
-  refusal: () => undefined,
-};

@@ -1,3 +1,4 @@
+import type { DriftCheck } from '../admin/drift-report.ts';
 import type { SessionNote } from '../upstream/session-events.ts';
 import { unreachable } from '../xds/assert.ts';
 import { traitsOf } from '../xds/type-urls.ts';
@@ -172,11 +173,47 @@ export function describe(note: Note): LogLine | undefined {
         maxAgeSeconds: note.maxAgeMs / 1000,
       });
     }
+    case 'drift_checked':
+      return describeDrift(note.check);
     case 'drain_started':
       return line('info', 'draining: clients are told to go', { clients: note.clients });
     default:
       return unreachable(note);
   }
+}
+
+function describeDrift({ outcome, reason, group, address, types }: DriftCheck): LogLine {
+  const about = { group, address };
+  if (outcome === 'failed') return line('warn', `drift check failed: ${clip(reason ?? '', causeMax)}`, about);
+  const open = types.filter(type => type.isOpen).map(type => type.shortName);
+  if (outcome === 'incomplete') {
+    return line(
+      'warn',
+      `drift check: no difference, but the control plane has not answered for ${open.join(', ')}`,
+      about,
+    );
+  }
+  const fetched = types.reduce((sum, type) => sum + type.fetched, 0);
+  if (outcome === 'same')
+    return line('info', 'drift check: what is held is what the control plane has', { ...about, fetched });
+  const drifted = types.flatMap(({ shortName, missing, extra, different }) => {
+    const counts = [
+      missing.count > 0 ? `${missing.count} missing` : '',
+      extra.count > 0 ? `${extra.count} too many` : '',
+      different.count > 0 ? `${different.count} different` : '',
+    ].filter(Boolean);
+    return counts.length > 0 ? [`${shortName}: ${counts.join(', ')}`] : [];
+  });
+  const names = types.flatMap(({ missing, extra, different }) => [
+    ...missing.names,
+    ...extra.names,
+    ...different.names,
+  ]);
+  const some = names.slice(0, namesMax).map(name => clip(name, 100));
+  return line('error', `DRIFT: what is held is not what the control plane has: ${drifted.join('; ')}`, {
+    ...about,
+    names: some,
+  });
 }
 
 function describeSession(note: SessionNote, group: string, isTrial: boolean): LogLine {

@@ -34,6 +34,7 @@ const kindOf: Readonly<Record<Note['kind'], AgentEvent['kind'] | undefined>> = {
   guard_released: 'guard',
   resources_expired: 'stale',
   type_stale: 'stale',
+  drift_checked: 'drift',
   drain_started: 'agent',
 };
 

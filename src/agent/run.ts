@@ -160,6 +160,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     },
     events: query => observer.journal.events(query),
     trend: () => trend.points(),
+    drift: () => core.drift.report(),
   };
   const trend = new Trend();
   const lookAtTrend = (): void =>

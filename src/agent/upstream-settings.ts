@@ -22,6 +22,7 @@ export interface UpstreamSettings {
   readonly reconnectMaxMs: number;
   readonly startJitterMs: number;
   readonly upstreamRecycleMs: number;
+  readonly driftCheckMs: number;
   readonly upstreamKeepaliveMs: number;
   readonly upstreamKeepaliveTimeoutMs: number;
   readonly upstreamTlsCa: string | undefined;
@@ -99,6 +100,15 @@ export const upstreamRows: Rows = {
       0,
     ),
     when: 'Replicas of the control plane come and go, and nothing else spreads long-lived streams over them.',
+  },
+  driftCheckMs: {
+    ...time(
+      'How often what is held is compared with a fresh fetch of everything, give or take a fifth; 0 for when weir drift is run.',
+      '0',
+      7 * dayMs,
+      0,
+    ),
+    when: 'Somebody must be told of a cache that has drifted. Each check costs the control plane a full push on a second stream.',
   },
   upstreamKeepaliveMs: {
     ...time(

@@ -56,6 +56,15 @@ export class ServedSet {
     return this.#version.of(this.entries.values(), withRemoved);
   }
 
+  /** Names, other names included, of what changed after a revision. */
+  *changedSince(revision: number): Generator<string> {
+    for (const entry of this.entries.values()) {
+      if (entry.revision <= revision) continue;
+      yield entry.name;
+      yield* entry.aliases;
+    }
+  }
+
   /** Puts an entry in, in the place of another one of its name. */
   put(entry: Entry): void {
     const before = this.entries.get(entry.name);

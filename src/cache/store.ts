@@ -97,7 +97,12 @@ export class TypeStore {
     return this.served.entries.get(name);
   }
 
-  /** What nobody subscribes at the moment, as far as the idle tier still has it. */
+  /** The resource of this name that nobody subscribes at the moment, as far as the idle tier still has it. */
+  parkedEntry(name: string): Entry | undefined {
+    return this.#parking.get(name);
+  }
+
+  /** All of those. */
   parked(): Generator<Entry> {
     return this.#parking.entries();
   }
@@ -284,11 +289,7 @@ export class TypeStore {
     const logged = this.#log.since(revision);
     if (logged) return logged;
     const names = new Set<string>();
-    for (const { revision: changed, name, aliases } of this.served.entries.values()) {
-      if (changed <= revision) continue;
-      names.add(name);
-      for (const alias of aliases) names.add(alias);
-    }
+    for (const name of this.served.changedSince(revision)) names.add(name);
     for (const name of this.absences.since(revision)) names.add(name);
     for (const name of this.failures.since(revision)) names.add(name);
     return [...names];

@@ -26,3 +26,12 @@ export interface HeldState {
    */
   refusal(resources: readonly WireResource[], isWhole: boolean): string | undefined;
 }
+
+/** Nothing is held: everything has to be sent. */
+export const nothingHeld: HeldState = {
+  has: () => false,
+  versions: () => [],
+  isComplete: false,
+  isContested: true,
+  refusal: () => undefined,
+};

@@ -208,6 +208,7 @@ function play(world: World, dice: SeededRandom, addresses: readonly string[]): O
       },
     ],
     [0.3, () => world.loseDisk()],
+    [0.6, () => world.checkDrift()],
     [0.4, () => world.leave(dice.below(3_000))],
     [0.4, () => world.loseSilently(dice.below(20_000))],
     [0.4, () => world.stall(dice.below(8_000))],
@@ -265,6 +266,12 @@ function play(world: World, dice: SeededRandom, addresses: readonly string[]): O
   for (const link of world.links) if (!link.isGone) world.connect(link);
   world.runUntil(world.nowMs + settleMs);
   world.assertConverged();
+  // Whoever asks for everything anew finds what is held.
+  const checks = world.drifts.length;
+  world.checkDrift();
+  world.runUntil(world.nowMs + settleMs);
+  for (const { outcome, reason } of world.drifts.slice(checks)) assert.equal(outcome, 'same', reason);
+  if (world.links.some(link => link.streamId !== undefined)) assert.ok(world.drifts.length > checks);
   for (const { client: one } of world.links) {
     for (const { typeUrl, name } of one.removals) {
       const wasRolledBack =

@@ -16,6 +16,7 @@ export const settings: CoreSettings = {
   isSingleStream: false,
   failoverAfterMs: 10_000,
   stagingTimeoutMs: 15_000,
+  driftCheckMs: 0,
   recycleMs: 0,
   startJitterMs: 0,
   reconnectBaseMs: 500,

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import type { DriftCheck } from '../../src/admin/drift-report.ts';
 import { Core } from '../../src/agent/core.ts';
 import type { CoreEffect, CoreEvent } from '../../src/agent/events.ts';
 import { describe } from '../../src/agent/notes.ts';
 import { BodyPool } from '../../src/cache/body-pool.ts';
 import { matchKeyOf, type NodeIdentity } from '../../src/xds/node.ts';
+import { traitsOf } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl, type Variant } from '../../src/xds/types.ts';
 import { memoryViews } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
@@ -65,6 +67,8 @@ export class World {
   refusal: 'certificate' | 'token' | undefined;
   /** They read nothing for now. */
   isStalled = false;
+  /** What drift checks came to. */
+  readonly drifts: DriftCheck[] = [];
   /** Times that another control plane took over. */
   switches = 0;
   /** Delay of upstream messages, per message at most. */
@@ -214,10 +218,11 @@ export class World {
     const clock = { monotonicMs: this.nowMs, wallMs: 1_700_000_000_000 + this.nowMs };
     for (const effect of this.core.handle(event, clock)) this.#perform(effect);
     const { length: servers } = this.#options.addresses;
-    const streamsMax = this.nodes.length * Math.min(servers, 2);
+    const checking = this.core.drift.isRunning ? 1 : 0;
+    const streamsMax = this.nodes.length * Math.min(servers, 2) + checking;
     assert.ok(
       this.openStreams <= streamsMax,
-      'one upstream stream for each node, and one more while another server takes over',
+      'one upstream stream for each node, one more while another server takes over, and one while drift is looked for',
     );
     if (servers > 1) assertOfOneServer(this.core, (node, address) => this.planeOf(node, address));
   }
@@ -365,6 +370,7 @@ export class World {
       case 'note': {
         const { note } = effect;
         if (note.kind === 'upstream' && note.note.kind === 'server_changed') this.switches++;
+        if (note.kind === 'drift_checked') this.#drifted(note.check);
         if (note.kind === 'upstream_answered') this.#verdicts.decided(note.typeUrl, note.nonce);
         const line = describe(note);
         if (line) this.#say(`${line.level} ${line.message} ${JSON.stringify(line.fields)}`);
@@ -396,6 +402,24 @@ export class World {
         }
       }
     });
+  }
+
+  /** Compares what the agent holds with what control planes have. */
+  checkDrift(): void {
+    this.post({ kind: 'drift_check_requested' });
+  }
+
+  /** A network that loses or delays what was sent makes for drift; nothing else may. */
+  #drifted(check: DriftCheck): void {
+    this.drifts.push(check);
+    const isDisturbed =
+      this.isStalled || this.upstreamDelayMs > 1_000 || [...this.#streams.values()].some(one => one.isDead);
+    if (isDisturbed) return;
+    for (const { typeUrl, shortName, missing, extra, different } of check.types) {
+      // SotW has no word for the end of what is asked for by name (R21), so it stays until no client names it.
+      const isTold = !this.#options.manner.isSotwOnly || traitsOf(typeUrl as TypeUrl).isFullState;
+      assert.deepEqual([missing.names, isTold ? extra.names : [], different.names], [[], [], []], shortName);
+    }
   }
 
   /** The network takes every packet and delivers none, until keepalive finds out. */

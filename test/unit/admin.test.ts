@@ -68,6 +68,7 @@ function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<str
     metrics: () => samples,
     events: () => [],
     trend: () => [],
+    drift: () => ({ running: undefined, last: undefined }),
   };
   return source;
 }
@@ -87,6 +88,7 @@ const control: AdminControl = {
   purgeCache: () => 2,
   record: () => undefined,
   followEvents: () => undefined,
+  checkDrift: () => {},
   drain: () => {},
 };
 
