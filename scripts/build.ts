@@ -45,7 +45,7 @@ await build({
   absWorkingDir: repository,
   entryPoints: [values.entry],
   outfile,
-  define: { WEIR_VERSION: JSON.stringify(ownVersion()), 'import.meta.url': 'bundleUrl' },
+  define: { WEIR_VERSION: JSON.stringify(ownVersion()), 'import.meta.url': 'bundleUrl', 'import.meta.main': 'true' },
   plugins: [lazyPlugin],
   banner: {
     js: `#!/usr/bin/env node\n"use strict";const bundleUrl=require("node:url").pathToFileURL(__filename).href;\n${lazyLoader}`,

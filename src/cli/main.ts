@@ -47,6 +47,8 @@ Examples:
   weir source --from kubernetes --all-namespaces --kind all
 `;
 
+type Done = (exitCode: number) => void;
+
 /** Runs the command line; resolves to the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [command] = argv;
@@ -55,6 +57,25 @@ export async function main(argv: readonly string[]): Promise<number> {
   // The demo has flags of its own and is the heaviest to load.
   if (command === 'demo') return (await import('./commands/demo.ts')).runDemo(argv.slice(1));
   let exitCode: number = exitCodes.ok;
+  const program = createProgram(code => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help and version end as an error, too; commander has printed what there is to say.
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+  }
+  return exitCode;
+}
+
+/**
+ * Makes the command line. Nothing is done before it is parsed.
+ *
+ * @param done told the exit code of the command that ran
+ */
+export function createProgram(done: Done): Command {
   const program = new Command('weir')
     .description('An xDS sidecar agent: one stream to the control plane, a cache, a local xDS endpoint.')
     .version(weirVersion)
@@ -64,13 +85,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   const run = program.command('run').description('run the agent');
   addSettingFlags(run);
   run.action(async options => {
-    exitCode = await (await import('./commands/run.ts')).runAgent(options);
+    done(await (await import('./commands/run.ts')).runAgent(options));
   });
   program.command('demo').description('show it at work with an embedded control plane, ends by itself');
   const validate = program.command('validate').description('check a configuration and name all that is wrong');
   addSettingFlags(validate);
   validate.option('-o, --output <FORMAT>', 'text or json', 'text').action(async options => {
-    exitCode = await (await import('./commands/validate.ts')).validate(options);
+    done(await (await import('./commands/validate.ts')).validate(options));
   });
   const bootstrap = program.command('bootstrap').description('print a client bootstrap that points at the agent');
   bootstrap
@@ -84,7 +105,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--admin <ADDR>', 'Envoy’s admin address', '127.0.0.1:15000')
     .option('--fetch-timeout <SECONDS>', 'initial_fetch_timeout; 0 waits for configuration as long as it takes', '0')
     .action(async options => {
-      exitCode = await (await import('./commands/bootstrap.ts')).printEnvoyBootstrap(options);
+      done(await (await import('./commands/bootstrap.ts')).printEnvoyBootstrap(options));
     });
   bootstrap
     .command('grpc')
@@ -93,31 +114,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     .option('--node-id <ID>', 'node.id', 'grpc')
     .option('--node-cluster <NAME>', 'node.cluster', '')
     .action(async options => {
-      exitCode = await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options);
+      done(await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options));
     });
-  addSourceCommand(program, code => {
-    exitCode = code;
-  });
-  addStatusCommands(program, code => {
-    exitCode = code;
-  });
-  addProxyConfigCommands(program, code => {
-    exitCode = code;
-  });
-  addCacheCommands(program, code => {
-    exitCode = code;
-  });
-  addRecordingCommands(program, code => {
-    exitCode = code;
-  });
-  try {
-    await program.parseAsync([...argv], { from: 'user' });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    // Help and version end as an error, too; commander has printed what there is to say.
-    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-  }
-  return exitCode;
+  addSourceCommand(program, done);
+  addStatusCommands(program, done);
+  addProxyConfigCommands(program, done);
+  addCacheCommands(program, done);
+  addRecordingCommands(program, done);
+  return program;
 }
 
 /** Whoever reads what is printed may have seen enough; that it cannot be written for another reason is a failure. */
@@ -128,8 +132,6 @@ function watchOutput(): void {
     process.exit(exitCodes.failed);
   });
 }
-
-type Done = (exitCode: number) => void;
 
 /** Adds the options by which a command finds the agent, and the form of its output. */
 function addPlace(command: Command, formats = 'text or json'): Command {
@@ -307,13 +309,16 @@ function addCacheCommands(program: Command, done: Done): void {
 // Whoever runs Weir can do nothing about what a library does in an old way: grpc-js names an IP address to TLS, which Node.js warns of (DEP0123).
 process.noDeprecation = true;
 
-main(process.argv.slice(2)).then(
-  code => {
-    process.exitCode = code;
-  },
-  (thrown: unknown) => {
-    const error = AgentError.from(thrown);
-    console.error(`weir: ${error.describe()}`);
-    process.exitCode = error.exitCode;
-  },
-);
+// What only looks at the commands, as a test of the documents does, runs none.
+if (import.meta.main !== false) {
+  main(process.argv.slice(2)).then(
+    code => {
+      process.exitCode = code;
+    },
+    (thrown: unknown) => {
+      const error = AgentError.from(thrown);
+      console.error(`weir: ${error.describe()}`);
+      process.exitCode = error.exitCode;
+    },
+  );
+}
