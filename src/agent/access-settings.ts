@@ -52,11 +52,13 @@ export const accessRows: Rows = {
     'Identity',
     'How long a node without clients keeps its upstream stream, where there are several.',
     '5m',
+    'Nodes come back later than this: longer. The control plane counts streams: shorter.',
   ),
   nodeKeepMs: time(
     'Identity',
     'How long after that its configuration stays in memory; on disk it stays longer.',
     '30m',
+    'Memory is short: shorter.',
   ),
   listeners: {
     group: 'Addresses',
@@ -66,22 +68,33 @@ export const accessRows: Rows = {
     fallback: '',
     parse: listeners,
   },
-  listenTlsCert: file('Certificate chain (PEM) for the TCP addresses of --listen. Read again when the file changes.'),
-  listenTlsKey: file('Its private key (PEM).'),
-  listenTlsClientCa: file('CA bundle (PEM) that client certificates are checked by; clients without one are refused.'),
+  listenTlsCert: file(
+    'Certificate chain (PEM) for the TCP addresses of --listen. Read again when the file changes.',
+    'Clients connect over a network.',
+  ),
+  listenTlsKey: file('Its private key (PEM).', 'Along with the certificate.'),
+  listenTlsClientCa: file(
+    'CA bundle (PEM) that client certificates are checked by; clients without one are refused.',
+    'An address can be reached from outside: always.',
+  ),
   tokenReviewUrl: {
     group: 'Identity',
     placeholder: 'URL',
     help: 'Kubernetes API server that reviews clients’ tokens, for listeners with tokenReview.',
-    when: '',
+    when: 'The API server has another name than in a pod.',
     fallback: 'https://kubernetes.default.svc',
     parse: text =>
       /^https:\/\/[^/]+\/?$/.test(text) ? { value: text } : { error: 'is no address such as https://host:port' },
   },
-  tokenReviewCa: path('CA bundle (PEM) of that API server.', '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt'),
+  tokenReviewCa: path(
+    'CA bundle (PEM) of that API server.',
+    '/var/run/secrets/kubernetes.io/serviceaccount/ca.crt',
+    'Weir runs outside a pod, or another API server is asked.',
+  ),
   tokenReviewTokenFile: path(
     'Token that Weir uses there; its account needs system:auth-delegator.',
     '/var/run/secrets/kubernetes.io/serviceaccount/token',
+    'Weir runs outside a pod, or another account asks.',
   ),
   tokenReviewAudience: {
     group: 'Identity',
@@ -99,11 +112,17 @@ export const accessRows: Rows = {
     fallback: 'allow',
     parse: oneOf('allow', 'refuse'),
   },
-  nodesMax: count('Nodes served at once, with stream-per-node.', '512', 100_000),
+  nodesMax: count(
+    'Nodes served at once, with stream-per-node.',
+    '512',
+    100_000,
+    'A machine has more pods: higher. Memory is short: lower.',
+  ),
   viewsPerNodeMax: count(
     'Nodes with one id and other metadata or locality that are served at once at one address, with stream-per-node.',
     '4',
     100_000,
+    'A node’s metadata changes at each restart, and old ones are in the way: lower.',
   ),
   namesPerPeerMax: {
     group: 'Limits',
@@ -113,40 +132,52 @@ export const accessRows: Rows = {
     fallback: 'auto',
     parse: text => (text === 'auto' ? { value: undefined } : wholeNumber(text, 1_000_000_000)),
   },
-  clientStreamsPerPeerMax: count('Streams of one client: of one node id at one address.', '2048', 1_000_000),
-  requestsPerSecondMax: count('Requests a second from one client, in the long run.', '500', 1_000_000),
+  clientStreamsPerPeerMax: count(
+    'Streams of one client: of one node id at one address.',
+    '2048',
+    1_000_000,
+    'Clients are not trusted: lower.',
+  ),
+  requestsPerSecondMax: count(
+    'Requests a second from one client, in the long run.',
+    '500',
+    1_000_000,
+    'Clients with reason to are cut off: higher. They are not trusted: lower.',
+  ),
   requestBurstMax: count(
     'Requests that one client may send at once beyond that; a new stream counts as ten, long lists of names as several.',
     '50000',
     10_000_000,
+    'Clients with reason to are cut off at their start: higher.',
   ),
   sideStreamsMax: count(
     'Calls of health, reflection, load reports and client status that are open at one listener.',
     '256',
     100_000,
+    'Many clients report load: higher.',
   ),
   statusBytesMax: {
     group: 'Limits',
     placeholder: 'SIZE',
     help: 'Largest answer of the client status service (CSDS), and of all that nobody has read yet.',
-    when: '',
+    when: 'CSDS is refused as too large: higher.',
     fallback: '64MiB',
     parse: size,
   },
 };
 
-function time(group: SettingGroup, help: string, fallback: string): Row<number> {
-  return { group, placeholder: 'TIME', help, when: '', fallback, parse: text => duration(text, 0, 86_400_000) };
+function time(group: SettingGroup, help: string, fallback: string, when: string): Row<number> {
+  return { group, placeholder: 'TIME', help, when, fallback, parse: text => duration(text, 0, 86_400_000) };
 }
 
-function file(help: string): Row<string | undefined> {
-  return { group: 'Addresses', placeholder: 'FILE', help, when: '', fallback: undefined, parse: nonEmpty };
+function file(help: string, when: string): Row<string | undefined> {
+  return { group: 'Addresses', placeholder: 'FILE', help, when, fallback: undefined, parse: nonEmpty };
 }
 
-function path(help: string, fallback: string): Row<string> {
-  return { group: 'Identity', placeholder: 'FILE', help, when: '', fallback, parse: nonEmpty };
+function path(help: string, fallback: string, when: string): Row<string> {
+  return { group: 'Identity', placeholder: 'FILE', help, when, fallback, parse: nonEmpty };
 }
 
-function count(help: string, fallback: string, max: number): Row<number> {
-  return { group: 'Limits', placeholder: 'N', help, when: '', fallback, parse: text => wholeNumber(text, max) };
+function count(help: string, fallback: string, max: number, when: string): Row<number> {
+  return { group: 'Limits', placeholder: 'N', help, when, fallback, parse: text => wholeNumber(text, max) };
 }

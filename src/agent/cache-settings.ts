@@ -41,7 +41,7 @@ export const cacheRows: Rows = {
   cacheDir: {
     placeholder: 'DIR',
     help: 'Where the disk cache and the admin socket are kept, in a directory weir of its own. Without it nothing survives a restart.',
-    when: '',
+    when: 'Always, but where nothing may be written.',
     fallback: undefined,
     parse: nonEmpty,
   },
@@ -58,11 +58,12 @@ export const cacheRows: Rows = {
     '30s',
     0,
     3_600_000,
+    'A pod that ends takes longer than this: longer. An agent that cannot have its cache should end at once: 0.',
   ),
   cacheBytesMax: {
     placeholder: 'SIZE',
     help: 'Largest cache file. Nodes not seen for longest make room; past it the disk is not written any more.',
-    when: '',
+    when: 'The volume is smaller than this: lower.',
     fallback: '1GiB',
     parse: size,
   },
@@ -93,7 +94,7 @@ export const cacheRows: Rows = {
   secretsKeyFile: {
     placeholder: 'FILE',
     help: 'Key for --secrets encrypted: 32 raw bytes or 64 hex digits. Not in the cache directory.',
-    when: '',
+    when: 'With --secrets encrypted.',
     fallback: undefined,
     parse: nonEmpty,
   },
@@ -111,8 +112,20 @@ export const cacheRows: Rows = {
     fallback: 'prefer-cache',
     parse: oneOf('prefer-cache', 'prefer-upstream'),
   },
-  startupGraceMs: time('How long prefer-upstream waits.', '5s', 0, 600_000),
-  restoredLingerMs: time('How long what was cached is kept current before a client asks for it.', '5m', 0, 86_400_000),
+  startupGraceMs: time(
+    'How long prefer-upstream waits.',
+    '5s',
+    0,
+    600_000,
+    'With prefer-upstream, when the control plane answers more slowly.',
+  ),
+  restoredLingerMs: time(
+    'How long what was cached is kept current before a client asks for it.',
+    '5m',
+    0,
+    86_400_000,
+    'Clients start much later than Weir: longer.',
+  ),
   resume: {
     placeholder: 'on|off',
     help: 'Tell the control plane what is held, so that it sends differences only (Delta).',
@@ -130,12 +143,24 @@ export const cacheRows: Rows = {
     fallback: 'warn',
     parse: oneOf('off', 'warn', 'hold'),
   },
-  guardGraceMs: time('How long the guard keeps the old set.', '30s', 1, 3_600_000),
-  guardWindowMs: time('How long after a connect the guard watches.', '1m', 0, 86_400_000),
+  guardGraceMs: time(
+    'How long the guard keeps the old set.',
+    '30s',
+    1,
+    3_600_000,
+    'A person should have time to look: longer.',
+  ),
+  guardWindowMs: time(
+    'How long after a connect the guard watches.',
+    '1m',
+    0,
+    86_400_000,
+    'The control plane needs longer than this to know everything: longer.',
+  ),
   guardPercent: {
     placeholder: 'N',
     help: 'The guard acts when more than so many percent vanish at once, or all.',
-    when: '',
+    when: 'Half of your clusters do go at once in normal life: higher.',
     fallback: '50',
     parse: text => wholeNumber(text, 100),
   },
@@ -170,29 +195,35 @@ export const cacheRows: Rows = {
   seedTlsCa: {
     placeholder: 'FILE',
     help: 'CA certificates (PEM) for a seed over https, in place of the system’s.',
-    when: '',
+    when: 'The server of the seed has a certificate of your own CA.',
     fallback: undefined,
     parse: nonEmpty,
   },
-  seedTimeoutMs: time('How long one attempt to fetch the seed may take.', '10s', 100, 600_000),
+  seedTimeoutMs: time(
+    'How long one attempt to fetch the seed may take.',
+    '10s',
+    100,
+    600_000,
+    'The seed is large and the network slow: longer.',
+  ),
   seedBytesMax: {
     placeholder: 'SIZE',
     help: 'Largest seed.',
-    when: '',
+    when: 'The seed is larger: higher.',
     fallback: '256MiB',
     parse: size,
   },
   seedResourcesMax: {
     placeholder: 'N',
     help: 'Most resources in a seed.',
-    when: '',
+    when: 'The seed has more: higher.',
     fallback: '1000000',
     parse: text => wholeNumber(text, 100_000_000),
   },
 };
 
-function time(help: string, fallback: string, min: number, max: number): SettingRow<number> {
-  return { placeholder: 'TIME', help, when: '', fallback, parse: text => duration(text, min, max) };
+function time(help: string, fallback: string, min: number, max: number, when: string): SettingRow<number> {
+  return { placeholder: 'TIME', help, when, fallback, parse: text => duration(text, min, max) };
 }
 
 function yesNo(text: string): Parsed<boolean> {

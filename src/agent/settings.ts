@@ -2,21 +2,13 @@ import { type Address, isLocalOnly, parseAddress } from '../xds/address.ts';
 import { type AccessSettings, accessRows } from './access-settings.ts';
 import type { AckMode } from './ack-ledger.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
+import { type LimitSettings, limitRows } from './limit-settings.ts';
 import { type ScopesSettings, scopeRows } from './scope-settings.ts';
-import {
-  addresses,
-  duration,
-  nonEmpty,
-  oneOf,
-  type SettingGroup,
-  type SettingRow,
-  size,
-  wholeNumber,
-} from './setting-values.ts';
+import { addresses, duration, nonEmpty, oneOf, type SettingGroup, type SettingRow } from './setting-values.ts';
 import { type UpstreamSettings, upstreamRows } from './upstream-settings.ts';
 
 /** Everything that can be set, resolved. */
-export interface Settings extends UpstreamSettings, CacheSettings, AccessSettings, ScopesSettings {
+export interface Settings extends UpstreamSettings, LimitSettings, CacheSettings, AccessSettings, ScopesSettings {
   readonly listen: readonly Address[];
   readonly socketMode: number;
   readonly admin: Address;
@@ -39,21 +31,6 @@ export interface Settings extends UpstreamSettings, CacheSettings, AccessSetting
   readonly removalHoldMs: number;
   readonly warmHoldMs: number;
   readonly grpcUnansweredTimeoutMs: number;
-  readonly requestBytesMax: number;
-  readonly responseBytesMax: number;
-  readonly responseBytesInFlightMax: number;
-  readonly clientStreamsMax: number;
-  readonly clientStreamsPerConnectionMax: number;
-  readonly namesPerTypeMax: number;
-  readonly nameBytesMax: number;
-  readonly nodeBytesMax: number;
-  readonly typesPerStreamMax: number;
-  readonly typesPerViewMax: number;
-  readonly resourcesPerTypeMax: number;
-  readonly viewBytesMax: number;
-  readonly idleResourcesMax: number;
-  readonly clientProgressTimeoutMs: number;
-  readonly firstRequestTimeoutMs: number;
   readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
   readonly logFormat: 'auto' | 'json' | 'pretty';
 }
@@ -68,7 +45,7 @@ export interface SettingSpec<K extends keyof Settings = keyof Settings> extends 
 type Rows = {
   readonly [K in Exclude<
     keyof Settings,
-    keyof UpstreamSettings | keyof CacheSettings | keyof AccessSettings | keyof ScopesSettings
+    keyof UpstreamSettings | keyof LimitSettings | keyof CacheSettings | keyof AccessSettings | keyof ScopesSettings
   >]: Omit<SettingSpec<K>, 'key'>;
 };
 
@@ -98,7 +75,7 @@ const rows: Rows = {
     group: 'Addresses',
     placeholder: 'ADDR',
     help: 'Admin pages: health, /metrics, /config_dump. Loopback or a socket only.',
-    when: '',
+    when: 'Something else listens there, or other containers of the pod should not reach it: unix:/path.',
     fallback: '127.0.0.1:15920',
     parse: text => {
       const parsed = parseAddress(text);
@@ -126,15 +103,23 @@ const rows: Rows = {
     fallback: undefined,
     parse: nonEmpty,
   },
-  nodeCluster: identityRow('NAME', 'node.cluster for the control plane; needs a node id.'),
-  nodeRegion: identityRow('NAME', 'node.locality.region; needs a node id.'),
-  nodeZone: identityRow('NAME', 'node.locality.zone; needs a node id.'),
-  nodeSubZone: identityRow('NAME', 'node.locality.sub_zone; needs a node id.'),
+  nodeCluster: identityRow(
+    'NAME',
+    'node.cluster for the control plane; needs a node id.',
+    'The control plane groups its clients by it.',
+  ),
+  nodeRegion: identityRow(
+    'NAME',
+    'node.locality.region; needs a node id.',
+    'The control plane prefers endpoints that are near.',
+  ),
+  nodeZone: identityRow('NAME', 'node.locality.zone; needs a node id.', 'As with the region.'),
+  nodeSubZone: identityRow('NAME', 'node.locality.sub_zone; needs a node id.', 'As with the region.'),
   nodeMetadata: {
     group: 'Identity',
     placeholder: 'JSON',
     help: 'node.metadata as a JSON object; needs a node id.',
-    when: '',
+    when: 'The control plane answers by it, and the clients’ own must not count.',
     fallback: undefined,
     parse: text => {
       try {
@@ -162,21 +147,37 @@ const rows: Rows = {
     fallback: 'clients',
     parse: oneOf('clients', 'first', 'quorum', 'all', 'receipt'),
   },
-  ackWaitMs: {
-    ...millis('Behaviour', 'Longest wait for the clients’ answers.', '1s', 10_000, 0),
-    when: 'Clusters warm slowly, so that Envoy answers late, and the control plane should hear its word.',
-  },
-  lingerMs: {
-    ...millis('Behaviour', 'How long names stay subscribed after their last client left.', '1m', 86_400_000, 0),
-    when: 'Envoy takes longer than this to restart.',
-  },
-  drainTimeoutMs: millis('Behaviour', 'How long a stop may take before connections are cut.', '5s', 600_000, 0),
+  ackWaitMs: millis(
+    'Behaviour',
+    'Longest wait for the clients’ answers.',
+    '1s',
+    10_000,
+    0,
+    'Clusters warm slowly, so that Envoy answers late, and the control plane should hear its word.',
+  ),
+  lingerMs: millis(
+    'Behaviour',
+    'How long names stay subscribed after their last client left.',
+    '1m',
+    86_400_000,
+    0,
+    'Envoy takes longer than this to restart.',
+  ),
+  drainTimeoutMs: millis(
+    'Behaviour',
+    'How long a stop may take before connections are cut.',
+    '5s',
+    600_000,
+    0,
+    'Clients need longer to go elsewhere. Keep it below the pod’s terminationGracePeriodSeconds.',
+  ),
   readyGraceMs: millis(
     'Behaviour',
     'When an agent without client or upstream is ready all the same.',
     '30s',
     3_600_000,
     0,
+    'A pod may wait longer for its control plane before it counts as ready without one: longer.',
   ),
   completeQuietMs: millis(
     'Protocol timing',
@@ -184,6 +185,7 @@ const rows: Rows = {
     '100ms',
     10_000,
     1,
+    'The control plane pauses longer than this in the middle of its first answer, and clients start with a part.',
   ),
   absentQuietMs: millis(
     'Protocol timing',
@@ -191,14 +193,23 @@ const rows: Rows = {
     '200ms',
     60_000,
     1,
+    'The control plane answers names much later than others, and names are reported missing that then come: longer.',
   ),
-  absentTimeoutMs: millis('Protocol timing', 'The resource timer of xDS.', '15s', 600_000, 1),
+  absentTimeoutMs: millis(
+    'Protocol timing',
+    'The resource timer of xDS.',
+    '15s',
+    600_000,
+    1,
+    'The control plane needs longer for its first answer under load: longer.',
+  ),
   removalHoldMs: millis(
     'Protocol timing',
     'How long removals of clusters wait for listeners and routes.',
     '100ms',
     10_000,
     0,
+    'Requests fail when clusters are removed, since routes arrive later than this: longer.',
   ),
   warmHoldMs: millis(
     'Protocol timing',
@@ -206,6 +217,7 @@ const rows: Rows = {
     '1s',
     10_000,
     0,
+    'Endpoints of new clusters come later than this, and requests fail until then: longer.',
   ),
   grpcUnansweredTimeoutMs: millis(
     'Protocol timing',
@@ -213,33 +225,13 @@ const rows: Rows = {
     '5s',
     14_000,
     100,
+    'gRPC clients should wait longer before they try again. At 15 s they take what is unanswered for missing.',
   ),
-  requestBytesMax: bytes('Largest request from a client.', '16MiB'),
-  responseBytesMax: bytes('Largest response from the control plane.', '256MiB'),
-  responseBytesInFlightMax: bytes('Bytes on their way to all clients together.', '64MiB'),
-  clientStreamsMax: count('Client streams open at once. Of several listeners each has its share.', '4096', 1_000_000),
-  clientStreamsPerConnectionMax: count('Streams on one client connection.', '2048', 1_000_000),
-  namesPerTypeMax: count('Names that one stream may ask for of one type.', '100000', 10_000_000),
-  nameBytesMax: bytes('Longest resource name, version or nonce in a request.', '4KiB'),
-  nodeBytesMax: bytes('Largest node in a request. Envoy’s has 61 kB.', '1MiB'),
-  typesPerStreamMax: count('Types on one client stream.', '64', 10_000),
-  typesPerViewMax: count('Types that all clients together may ask for.', '256', 10_000),
-  resourcesPerTypeMax: count('Resources of one type, in one response and held for one node.', '1000000', 100_000_000),
-  viewBytesMax: bytes('Resource bodies held for one node.', '1GiB'),
-  idleResourcesMax: count('Resources kept that nobody subscribes at the moment.', '10000', 10_000_000),
-  clientProgressTimeoutMs: millis(
-    'Limits',
-    'A client that takes nothing for so long is cut off.',
-    '30s',
-    3_600_000,
-    100,
-  ),
-  firstRequestTimeoutMs: millis('Limits', 'A client that says nothing for so long is cut off.', '10s', 3_600_000, 100),
   logLevel: {
     group: 'Logs',
     placeholder: 'LEVEL',
     help: 'trace, debug, info, warn, error or silent.',
-    when: '',
+    when: 'While something is looked for: debug.',
     fallback: 'info',
     parse: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
   },
@@ -247,7 +239,7 @@ const rows: Rows = {
     group: 'Logs',
     placeholder: 'auto|json|pretty',
     help: 'JSON lines, or readable ones (auto: readable on a terminal).',
-    when: '',
+    when: 'Lines are to be read by people in a container’s log: pretty.',
     fallback: 'auto',
     parse: oneOf('auto', 'json', 'pretty'),
   },
@@ -257,6 +249,7 @@ const rows: Rows = {
 export const settingSpecs: readonly SettingSpec[] = [
   ...Object.entries(upstreamRows),
   ...Object.entries(rows),
+  ...Object.entries(limitRows).map(([key, row]) => [key, { group: 'Limits', ...row }] as const),
   ...Object.entries(accessRows),
   ...Object.entries(scopeRows).map(([key, row]) => [key, { group: 'Isolation', ...row }] as const),
   ...Object.entries(cacheRows).map(([key, row]) => [key, { group: 'Cache', ...row }] as const),
@@ -291,8 +284,8 @@ export function fileKeyOf(key: keyof Settings): string {
   return key.replace(/Ms$/, '');
 }
 
-function identityRow(placeholder: string, help: string): Omit<SettingSpec<'nodeCluster'>, 'key'> {
-  return { group: 'Identity', placeholder, help, when: '', fallback: undefined, parse: nonEmpty };
+function identityRow(placeholder: string, help: string, when: string): Omit<SettingSpec<'nodeCluster'>, 'key'> {
+  return { group: 'Identity', placeholder, help, when, fallback: undefined, parse: nonEmpty };
 }
 
 function millis(
@@ -301,14 +294,7 @@ function millis(
   fallback: string,
   max: number,
   min: number,
+  when: string,
 ): Omit<SettingSpec<'lingerMs'>, 'key'> {
-  return { group, placeholder: 'TIME', help, when: '', fallback, parse: text => duration(text, min, max) };
-}
-
-function bytes(help: string, fallback: string): Omit<SettingSpec<'requestBytesMax'>, 'key'> {
-  return { group: 'Limits', placeholder: 'SIZE', help, when: '', fallback, parse: size };
-}
-
-function count(help: string, fallback: string, max: number): Omit<SettingSpec<'clientStreamsMax'>, 'key'> {
-  return { group: 'Limits', placeholder: 'N', help, when: '', fallback, parse: text => wholeNumber(text, max) };
+  return { group, placeholder: 'TIME', help, when, fallback, parse: text => duration(text, min, max) };
 }

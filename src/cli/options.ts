@@ -49,12 +49,14 @@ export function settingsReference(): string {
   const lines = [
     '# Configuration',
     '',
-    'Made from the settings table by `npm run docs`; do not edit. A flag beats the environment variable, which beats the key in',
-    'the YAML file (`--config FILE` or `WEIR_CONFIG`), which beats the default. Unknown flags, `WEIR_…` variables and keys are an error',
-    'that names the nearest right one; `weir validate` takes what `weir run` takes and lists all problems at once.',
+    'Made from the settings table by `npm run docs`; do not edit. Each setting has a flag, an environment variable and a key in the YAML file',
+    '(`--config FILE` or `WEIR_CONFIG`), here in this order. A flag beats the variable, which beats the file, which beats the default. Unknown',
+    'flags, `WEIR_…` variables and keys are an error that names the nearest right one; `weir validate` takes what `weir run` takes and lists all',
+    'problems at once. Settings are read at the start; certificates, keys and tokens, in the files that they name, are read anew while Weir runs.',
     '',
     '- `ADDR` is `host:port`, `[v6]:port` or `unix:/path`. Where several are allowed, repeat the flag, write commas, or a YAML list.',
-    '- `TIME` is `500ms`, `10s`, `1m`, `1h`, or a number of milliseconds. `SIZE` is `64kB`, `16MiB`, `1GB`, or a number of bytes.',
+    '- `TIME` is `500ms`, `10s`, `1m`, `1h`, or a number of milliseconds. `SIZE` is `64kB`, `16MiB`, `1GB`, or a number of bytes. `N` is a whole number.',
+    '- `FILE` and `DIR` are paths as Weir sees them, in its own container.',
     '- An empty environment variable counts as not set. Dotted keys are nested:',
     '',
     '```yaml',
@@ -68,18 +70,18 @@ export function settingsReference(): string {
     '```',
     '',
   ];
+  const code = (text: string): string => `\`${text.replaceAll('|', '\\|')}\``;
   for (const group of new Set(settingSpecs.map(spec => spec.group))) {
-    lines.push(`## ${group}`, '', '| flag | environment | file | default | what it does |', '|---|---|---|---|---|');
+    const columns = ['setting', 'takes', 'default', 'what it does', 'change it when'];
+    lines.push(`## ${group}`, '', `| ${columns.join(' | ')} |`, `|${'---|'.repeat(columns.length)}`);
     for (const spec of settingSpecs.filter(one => one.group === group)) {
-      const [flag, variable, key] = [flagOf(spec.key), environmentOf(spec.key), fileKeyOf(spec.key)].map(
-        name => `\`${name}\``,
-      );
-      const names = spec.isEnvironmentOnly ? ['–', variable, '–'] : [flag, variable, key];
-      const help = [spec.help, spec.when && `Change it when: ${spec.when}`]
-        .filter(Boolean)
-        .join(' ')
-        .replaceAll('|', '\\|');
-      lines.push(`| ${names.join(' | ')} | ${spec.fallback ? `\`${spec.fallback}\`` : '–'} | ${help} |`);
+      const names = spec.isEnvironmentOnly
+        ? [environmentOf(spec.key)]
+        : [flagOf(spec.key), environmentOf(spec.key), fileKeyOf(spec.key)];
+      const takes = `${code(spec.placeholder)}${spec.isList ? ', …' : ''}`;
+      const fallback = spec.fallback ? code(spec.fallback) : '–';
+      const texts = [spec.help, spec.when].map(text => text.replaceAll('|', '\\|'));
+      lines.push(`| ${[names.map(code).join('<br>'), takes, fallback, ...texts].join(' | ')} |`);
     }
     lines.push('');
   }

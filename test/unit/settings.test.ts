@@ -135,12 +135,20 @@ test('every setting that an error names is one that can be set', () => {
   );
 });
 
+test('every setting says what it takes, what it does, and when to change it', () => {
+  for (const { key, placeholder, help, when } of settingSpecs) {
+    assert.match(placeholder, /^[A-Za-z][^ ]*$/, key);
+    assert.match(help, /^\S.{5,}[^ ,]$/, key);
+    assert.match(when, /^\S.{5,}[^ ,]$/, key);
+  }
+});
+
 test('docs/configuration.md says what the table says', () => {
   const page = readFileSync(join(repository, 'docs', 'configuration.md'), 'utf8');
   assert.ok(page === settingsReference(), 'it is stale: run `npm run docs`');
   for (const { key, isEnvironmentOnly } of settingSpecs) {
-    const flag = isEnvironmentOnly ? '–' : `\`${flagOf(key)}\``;
-    assert.ok(page.includes(`| ${flag} | \`${environmentOf(key)}\` |`), key);
+    const names = isEnvironmentOnly ? [environmentOf(key)] : [flagOf(key), environmentOf(key), fileKeyOf(key)];
+    assert.ok(page.includes(`| ${names.map(name => `\`${name}\``).join('<br>')} |`), key);
   }
   execFileSync(process.execPath, [join(repository, 'scripts', 'docs.ts'), '--check'], { stdio: 'ignore' });
 });
