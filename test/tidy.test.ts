@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { documentLaws } from './tidy/document-laws.ts';
 import { importLaws } from './tidy/import-laws.ts';
 import { protocolLaw } from './tidy/protocol-law.ts';
 import { purityLaw } from './tidy/purity-law.ts';
@@ -11,7 +12,7 @@ import { textLaws } from './tidy/text-laws.ts';
 // The rules of the house that a program can check. Each law carries a tree that breaks it, so that none passes because it is blind.
 
 const files = readRepository(fileURLToPath(new URL('..', import.meta.url)));
-const laws: readonly Law[] = [...importLaws, purityLaw, ...textLaws, protocolLaw];
+const laws: readonly Law[] = [...importLaws, purityLaw, ...textLaws, protocolLaw, ...documentLaws];
 
 function format({ path, line, what }: Violation): string {
   return `  ${path}${line === undefined ? '' : `:${line}`}  ${what}`;

@@ -23,6 +23,7 @@ describe('a failed dial in words for people', () => {
         'connect ENOENT /run/x',
       ],
       ['no connection within 10000 ms', 'no connection within 10000 ms'],
+      ['Name resolution failed for target dns:cp.example:1', 'Name resolution failed for target dns:cp.example:1'],
       ['', ''],
     ] as const) {
       for (const side of [plain, tls, mutual])
