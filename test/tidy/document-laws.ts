@@ -159,6 +159,24 @@ function quotes(files: Repository): Violation[] {
   );
 }
 
+/** Lines of a shown output that are a table's head: names in capitals with two blanks or more between them. */
+function columns(files: Repository): Violation[] {
+  const code = [...files.values()]
+    .filter(({ path }) => path.startsWith('src/cli/'))
+    .map(({ source }) => source?.codeWithStrings.replace(/\s+/g, ' ') ?? '')
+    .join('\n');
+  return pagesOf(files).flatMap(({ file: { path }, page }) =>
+    page.blocks.flatMap(({ text, line }) =>
+      text.split('\n').flatMap((content, index) => {
+        const names = content.trim().split(/ {2,}/);
+        if (names.length < 3 || !names.every(name => /^[A-Z][A-Z ]*$/.test(name))) return [];
+        if (code.includes(names.map(name => `'${name}'`).join(', '))) return [];
+        return [{ path, line: line + index, what: `no command prints these columns: ${names.join(', ')}` }];
+      }),
+    ),
+  );
+}
+
 function pictures(files: Repository): Violation[] {
   const shown = new Set(
     pagesOf(files).flatMap(({ file, page }) =>
@@ -244,6 +262,19 @@ export const documentLaws: readonly Law[] = [
       'src/a.ts':
         // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the sample.
         "log(`the 2 of them: ${words.join(`, `)}`); log(`cannot reach it: ${a ? `${b} (setting x)` : c}`); log('it is ' +\n  'over there'); const why = 'damaged';",
+    },
+  },
+  {
+    title: 'tables that are shown have the columns that are printed',
+    reason: 'a sample that looks otherwise than the screen makes people doubt the screen',
+    check: columns,
+    broken: [
+      { 'docs/a.md': '```\nTYPE  AGE  SIZE\n```', 'src/cli/a.ts': "table(['TYPE', 'SIZE', 'AGE']);" },
+      { 'docs/a.md': '```\nTYPE  AGE  SIZE\n```', 'src/agent/a.ts': "table(['TYPE', 'AGE', 'SIZE']);" },
+    ],
+    sound: {
+      'docs/a.md': '```\nTYPE  HELD BACK  SIZE\nCDS  EDS\n```\nCDS  EDS  LDS',
+      'src/cli/a.ts': "table(['TYPE',\n  'HELD BACK', 'SIZE']);",
     },
   },
   {

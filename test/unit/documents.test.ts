@@ -121,6 +121,23 @@ describe('what the documents tell people to type', () => {
     assert.ok(count > 2);
     assert.deepEqual(wrong, []);
   });
+
+  test('variables of containers that are shown are accepted', () => {
+    const wrong: string[] = [];
+    let count = 0;
+    for (const [path, page] of pages) {
+      for (const { text, line } of page.blocks) {
+        const found = [...text.matchAll(/name: (WEIR_[A-Z_]+), value: "?([^"}]*[^"} ])"? \}/g)];
+        if (found.length === 0) continue;
+        count++;
+        const environment = new Map(found.map(([, name = '', value = '']) => [name, value]));
+        const resolved = resolveSettings({ flags: new Map(), environment, file: undefined });
+        if ('problems' in resolved) wrong.push(...resolved.problems.map(problem => `${path}:${line} ${problem}`));
+      }
+    }
+    assert.ok(count > 0);
+    assert.deepEqual(wrong, []);
+  });
 });
 
 describe('a command that is shown wrongly is found', () => {
