@@ -46,39 +46,42 @@ export function splitWords(line: string): string[] {
   return words;
 }
 
+/** What a command that is only spoken of may lack. */
+const partial: ReadonlySet<unknown> = new Set([
+  'commander.help',
+  'commander.missingArgument',
+  'commander.missingMandatoryOptionValue',
+]);
+
 /**
  * What is wrong with a command line; undefined if nothing is. It is parsed by the real commands, and nothing is run.
  *
+ * @param program made for this command line alone
  * @param isWhole whether it is typed as it stands: then it needs its arguments, and settings need values that are allowed
  */
 export function commandProblem(program: Command, words: readonly string[], isWhole: boolean): string | undefined {
-  let command = program;
-  let rest = [...words];
-  for (;;) {
-    const [name = ''] = rest;
-    const next = command.commands.find(one => one.name() === name || one.aliases().includes(name));
-    if (!next) break;
-    command = next;
-    rest = rest.slice(1);
+  let ran: Command | undefined;
+  for (const command of allCommands(program)) {
+    command.exitOverride().configureOutput({ writeOut: () => {}, writeErr: () => {} });
+    // A group has none of its own: without a command of it, it shows its help.
+    if (command.commands.length === 0) {
+      command.action(() => {
+        ran = command;
+      });
+    }
   }
-  if (command.commands.length > 0) {
-    if (rest.length === 0 && !isWhole) return undefined;
-    if (rest[0] === '--help' || (command === program && rest[0] === '--version')) return undefined;
-    return `${command.name()} has no command ${rest[0] ?? '(none is given)'}`;
-  }
-  command.configureOutput({ writeErr: () => {} }).exitOverride();
   try {
-    const { operands, unknown } = command.parseOptions(rest.filter(word => word !== '--help'));
-    if (unknown.length > 0) return `unknown: ${unknown.join(' ')}`;
-    const { registeredArguments } = command;
-    if (operands.length > registeredArguments.length) return `too many arguments: ${operands.join(' ')}`;
-    const missing = registeredArguments.slice(operands.length).find(one => one.required);
-    if (missing && isWhole) return `${missing.name()} is missing`;
+    program.parse([...words], { from: 'user' });
   } catch (error) {
-    if (error instanceof Error && 'exitCode' in error) return error.message;
-    throw error;
+    if (!(error instanceof Error && 'code' in error && 'exitCode' in error)) throw error;
+    return error.exitCode === 0 || (!isWhole && partial.has(error.code)) ? undefined : error.message;
   }
-  return isWhole && (command.name() === 'run' || command.name() === 'validate') ? settingProblem(command) : undefined;
+  return isWhole && (ran?.name() === 'run' || ran?.name() === 'validate') ? settingProblem(ran) : undefined;
+}
+
+/** A command with those below it. */
+export function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
 }
 
 function settingProblem(command: Command): string | undefined {

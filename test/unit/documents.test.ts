@@ -9,7 +9,7 @@ import { readConfigFile } from '../../src/cli/config-file.ts';
 import { createProgram } from '../../src/cli/main.ts';
 import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
 import { codeIn, type MarkdownPage, readMarkdown } from '../support/markdown.ts';
-import { type Command, commandProblem, commandsIn, splitWords } from '../support/shown-commands.ts';
+import { allCommands, type Command, commandProblem, commandsIn, splitWords } from '../support/shown-commands.ts';
 
 // What the documents tell people to type: commands, flags, variables and keys are tried on the real command line and the settings table.
 
@@ -175,7 +175,3 @@ describe('a command that is shown wrongly is found', () => {
     for (const { words } of commands) assert.equal(commandProblem(newProgram(), words, true), undefined);
   });
 });
-
-function allCommands(command: Command): Command[] {
-  return [command, ...command.commands.flatMap(allCommands)];
-}
