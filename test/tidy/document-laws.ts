@@ -170,7 +170,9 @@ function columns(files: Repository): Violation[] {
       text.split('\n').flatMap((content, index) => {
         const names = content.trim().split(/ {2,}/);
         if (names.length < 3 || !names.every(name => /^[A-Z][A-Z ]*$/.test(name))) return [];
-        if (code.includes(names.map(name => `'${name}'`).join(', '))) return [];
+        const quoted = names.map(name => `'${name}'`);
+        // The last column may be put to the others where the table is made.
+        if (code.includes(quoted.slice(0, -1).join(', ')) && code.includes(quoted.at(-1) ?? '')) return [];
         return [{ path, line: line + index, what: `no command prints these columns: ${names.join(', ')}` }];
       }),
     ),
