@@ -1,14 +1,14 @@
+import { encodeJson, type SpecProblem } from '../proto/json-reader.ts';
+import { isObject, shown } from '../proto/json-scalars.ts';
+import { isSpecial, messageJson } from '../proto/json-writer.ts';
+import { type ProtoMessage, valueAt } from '../proto/proto-message.ts';
+import { decodeMessage } from '../proto/wire.ts';
 import { digestOf } from '../xds/digest.ts';
 import { nearest } from '../xds/nearest.ts';
 import { bytesField, textField } from '../xds/tag-walk.ts';
-import { findMessage, messageOf } from './descriptors.ts';
-import { isObject, shown } from './json-scalars.ts';
-import { isSpecial, messageJson } from './json-writer.ts';
 import { type IstioKind, kindOfObject, kindOfTypeUrl, meshConfigTypeUrl } from './kinds.ts';
+import { istioMessages } from './messages.ts';
 import { type ObjectMeta, readObjectMeta } from './object-meta.ts';
-import { encodeJson, type SpecProblem } from './proto-json.ts';
-import { type ProtoMessage, valueAt } from './proto-message.ts';
-import { decodeMessage } from './wire.ts';
 
 /** One resource as MCP carries it. */
 export interface MeshResource {
@@ -48,7 +48,7 @@ export function meshResourceOf(
 ): MeshResource | SpecProblems {
   if (!isObject(object)) return { problems: [{ path: [], text: `must be an object, not ${shown(object)}` }] };
   const meta = readObjectMeta(object['metadata'], options.defaultNamespace);
-  const body = encodeJson(kind.message, object['spec']);
+  const body = encodeJson(istioMessages, kind.message, object['spec']);
   const problems = [
     ...problemsOfTop(kind, object),
     ...('problems' in meta ? meta.problems : []),
@@ -96,7 +96,7 @@ function anyOf(message: string, body: Buffer): Buffer {
 
 function encodeMetadata(name: string, meta: ObjectMeta, version: string | undefined): Buffer | SpecProblems {
   const { labels, annotations, creationTimestamp: createTime } = meta;
-  const encoded = encodeJson(metadataMessage, { name, createTime, version, labels, annotations });
+  const encoded = encodeJson(istioMessages, metadataMessage, { name, createTime, version, labels, annotations });
   if (Buffer.isBuffer(encoded)) return encoded;
   return { problems: encoded.problems.map(({ path, text }) => ({ path: ['metadata', ...path], text })) };
 }
@@ -107,7 +107,7 @@ function encodeMetadata(name: string, meta: ObjectMeta, version: string | undefi
  * @param value plain data, as it stands under `mesh` in the ConfigMap of Istio
  */
 export function meshConfigOf(value: unknown): Buffer | SpecProblems {
-  const body = encodeJson(meshConfigMessage, value);
+  const body = encodeJson(istioMessages, meshConfigMessage, value);
   return Buffer.isBuffer(body) ? anyOf(meshConfigMessage, body) : body;
 }
 
@@ -151,13 +151,13 @@ export function readMeshResource(typeUrl: string, any: Buffer): DecodedMeshResou
 
 /** Opens an `Any` that must hold this message. */
 function openAny(bytes: Buffer, expected: string): ProtoMessage | { readonly error: string } {
-  const any = decodeMessage(messageOf('google.protobuf.Any'), bytes);
+  const any = decodeMessage(istioMessages.get('google.protobuf.Any'), bytes);
   if ('error' in any) return { error: `the resource is no Any: ${any.error}` };
   const [typeUrl, value] = [valueAt(any, 1), valueAt(any, 2)];
   const name = messageNameOf(typeUrl);
   if (name !== expected)
     return { error: `the resource is ${name === '' ? 'of no type' : name.slice(0, 200)}, not ${expected}` };
-  const message = decodeMessage(messageOf(expected), Buffer.isBuffer(value) ? value : Buffer.alloc(0));
+  const message = decodeMessage(istioMessages.get(expected), Buffer.isBuffer(value) ? value : Buffer.alloc(0));
   return 'error' in message ? { error: `the resource is no ${expected}: ${message.error}` } : message;
 }
 
@@ -199,7 +199,7 @@ function readSpec(kind: IstioKind, body: unknown): unknown {
   if (!isMessage(body)) return {};
   const value = valueAt(body, 2);
   const name = messageNameOf(valueAt(body, 1));
-  const type = findMessage(name);
+  const type = istioMessages.find(name);
   const isOfKind = name === kind.message && type && !isSpecial(type);
   const message = isOfKind ? decodeMessage(type, Buffer.isBuffer(value) ? value : Buffer.alloc(0)) : undefined;
   return message && 'type' in message ? messageJson(message) : messageJson(body);

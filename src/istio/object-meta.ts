@@ -1,7 +1,7 @@
+import type { SpecProblem } from '../proto/json-reader.ts';
+import { isObject, shown } from '../proto/json-scalars.ts';
+import { parseTimestamp } from '../proto/json-times.ts';
 import { nearest } from '../xds/nearest.ts';
-import { isObject, shown } from './json-scalars.ts';
-import { parseTimestamp } from './json-times.ts';
-import type { SpecProblem } from './proto-json.ts';
 
 /** What MCP carries of the metadata of a Kubernetes object. */
 export interface ObjectMeta {

@@ -1,6 +1,6 @@
 import type { IstioKind } from '../istio/kinds.ts';
 import { type MeshResource, meshConfigOf, meshResourceOf } from '../istio/mesh-resource.ts';
-import type { SpecProblem } from '../istio/proto-json.ts';
+import type { SpecProblem } from '../proto/json-reader.ts';
 import { field } from './kubernetes-answers.ts';
 import type { Collection } from './kubernetes-collection.ts';
 import { ObjectTable } from './kubernetes-state.ts';

@@ -1,6 +1,6 @@
 import { type IstioKind, istioKinds, kindOfObject, meshConfigTypeUrl } from '../istio/kinds.ts';
 import { type MeshResource, meshConfigOf, meshResourceOf } from '../istio/mesh-resource.ts';
-import { problemText, type SpecProblem } from '../istio/proto-json.ts';
+import { problemText, type SpecProblem } from '../proto/json-reader.ts';
 import { digestOf } from '../xds/digest.ts';
 import { nearest } from '../xds/nearest.ts';
 import type { TypeUrl } from '../xds/types.ts';

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { parseAllDocuments } from 'yaml';
-import { type Field, messageNames, messageOf, type ValueType } from '../../src/istio/descriptors.ts';
 import { istioKinds, kindOfObject } from '../../src/istio/kinds.ts';
 import { meshConfigOf, meshResourceOf, readMeshResource } from '../../src/istio/mesh-resource.ts';
-import { decodeJson, encodeJson } from '../../src/istio/proto-json.ts';
-import { validJson } from '../support/istio-arbitrary.ts';
+import { istioMessages } from '../../src/istio/messages.ts';
+import type { Field, ValueType } from '../../src/proto/catalog.ts';
+import { decodeJson, encodeJson } from '../../src/proto/json-reader.ts';
 import { istioManifests, meshConfigs } from '../support/istio-manifests.ts';
 import { type Given, IstioTypes, istioApiFolder, istioTypes } from '../support/istio-types.ts';
+import { validJson } from '../support/proto-arbitrary.ts';
 
 // Our tables and our JSON against Istio's own Go types: what istiod makes of a manifest, we make of it, to the byte.
 
@@ -20,6 +21,8 @@ const roots = [
   'istio.mesh.v1alpha1.MeshConfig',
   'istio.mcp.v1alpha1.Resource',
 ];
+/** Where valid JSON is made from. */
+const source = { catalog: istioMessages, inAny: 'istio.networking.v1alpha3.HTTPRetry' };
 const corpus = [...istioManifests, ...meshConfigs];
 
 const nameOf = (type: ValueType): string =>
@@ -33,7 +36,7 @@ function described({ name, jsonName, number, form, type, oneof }: Field) {
 
 /** Bytes that our encoder made, or the test fails with the problems. */
 function encoded(message: string, value: unknown): Buffer {
-  const bytes = encodeJson(message, value);
+  const bytes = encodeJson(istioMessages, message, value);
   assert.ok(Buffer.isBuffer(bytes), JSON.stringify(bytes));
   return bytes;
 }
@@ -42,7 +45,7 @@ function encoded(message: string, value: unknown): Buffer {
 async function agree(t: TestContext, all: readonly { title: string; message: string; spec: unknown }[]): Promise<void> {
   const go = new IstioTypes(t);
   const ours = all.map(({ message, spec }) => encoded(message, spec));
-  const shown = all.map(({ message }, index) => decodeJson(message, ours[index] ?? Buffer.alloc(0)));
+  const shown = all.map(({ message }, index) => decodeJson(istioMessages, message, ours[index] ?? Buffer.alloc(0)));
   const ask = (given: (index: number) => Given) => go.read(all.map((_, index) => given(index)));
   const ofInput = await ask(index => ({ message: all[index]?.message ?? '', json: all[index]?.spec }));
   const ofOurJson = await ask(index => ({ message: all[index]?.message ?? '', json: shown[index] }));
@@ -69,10 +72,10 @@ async function agree(t: TestContext, all: readonly { title: string; message: str
 describe("Istio's own types", { concurrency: 1 }, () => {
   test('have the messages, fields and enum values of our tables, and no others', options, async t => {
     const { messages, enums } = await new IstioTypes(t).describe(roots);
-    assert.deepEqual([...messageNames].sort(), Object.keys(messages).sort());
+    assert.deepEqual([...istioMessages.names].sort(), Object.keys(messages).sort());
     const ourEnums = new Map<string, Record<string, number>>();
     for (const [name, fields] of Object.entries(messages)) {
-      const message = messageOf(name);
+      const message = istioMessages.get(name);
       assert.deepEqual(message.fields.map(described), fields, name);
       for (const { type } of message.fields) {
         if (type.kind === 'enum') ourEnums.set(type.of.name, Object.fromEntries(type.of.numbers));
@@ -121,9 +124,9 @@ describe("Istio's own types", { concurrency: 1 }, () => {
   test('make the same bytes and the same JSON of whatever is valid', options, async t => {
     const seed = Number(process.env['ISTIO_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
     t.diagnostic(`ISTIO_SEED=${seed}`);
-    const samples = messageNames.flatMap((message, index) =>
+    const samples = istioMessages.names.flatMap((message, index) =>
       fc
-        .sample(validJson(message), { seed: seed + index, numRuns: 25 })
+        .sample(validJson(source, message), { seed: seed + index, numRuns: 25 })
         // What both read is text, in which there is no minus zero.
         .map(json => ({ title: `seed ${seed}`, message, spec: JSON.parse(JSON.stringify(json)) as unknown })),
     );
@@ -171,7 +174,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
       anys.map(bytes => ({ message: 'google.protobuf.Any', bytes: Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0) })),
     );
     for (const [index, { message, spec }] of meshConfigs.entries()) {
-      const json = decodeJson(message, encoded(message, spec));
+      const json = decodeJson(istioMessages, message, encoded(message, spec));
       assert.deepEqual(opened[index]?.json, { '@type': `type.googleapis.com/${message}`, ...Object(json) });
     }
   });
@@ -240,7 +243,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
     for (const [index, given] of refusedByBoth.entries()) {
       const json = 'json' in given ? given.json : undefined;
       assert.ok(answers[index]?.error, `Go takes ${JSON.stringify(json)}`);
-      assert.ok('problems' in encodeJson(given.message, json), `we take ${JSON.stringify(json)}`);
+      assert.ok('problems' in encodeJson(istioMessages, given.message, json), `we take ${JSON.stringify(json)}`);
     }
   });
 
@@ -256,7 +259,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
     for (const [index, given] of refusedByUs.entries()) {
       const json = 'json' in given ? given.json : undefined;
       assert.equal(answers[index]?.error, undefined);
-      assert.ok('problems' in encodeJson(given.message, json), `we take ${JSON.stringify(json)}`);
+      assert.ok('problems' in encodeJson(istioMessages, given.message, json), `we take ${JSON.stringify(json)}`);
     }
   });
 });

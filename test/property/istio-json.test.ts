@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { messageNames, messageOf } from '../../src/istio/descriptors.ts';
 import { istioKinds, meshConfigTypeUrl } from '../../src/istio/kinds.ts';
 import { meshConfigOf, meshResourceOf, readMeshResource } from '../../src/istio/mesh-resource.ts';
-import { decodeJson, encodeJson, problemText } from '../../src/istio/proto-json.ts';
-import { validJson } from '../support/istio-arbitrary.ts';
+import { istioMessages } from '../../src/istio/messages.ts';
+import { decodeJson, encodeJson, problemText } from '../../src/proto/json-reader.ts';
+import { validJson } from '../support/proto-arbitrary.ts';
 
-const message = fc.constantFrom(...messageNames);
+/** Where valid JSON is made from. */
+const source = { catalog: istioMessages, inAny: 'istio.networking.v1alpha3.HTTPRetry' };
+const message = fc.constantFrom(...istioMessages.names);
 const kind = fc.constantFrom(...istioKinds);
 const typeUrl = fc.constantFrom(...istioKinds.map(one => one.typeUrl), meshConfigTypeUrl);
 /** A message and JSON that is valid for it. */
-const valid = message.chain(name => validJson(name).map(json => ({ name, json })));
+const valid = message.chain(name => validJson(source, name).map(json => ({ name, json })));
 
 /** Whatever a program can hold, with the names of fields in it so that it goes in deep. */
 const names = fc.constantFrom(
@@ -60,14 +62,14 @@ const nearlyValid = fc.tuple(valid, fc.nat(), whatever).map(([{ name, json }, pl
 const nearlyBytes = fc
   .tuple(valid, fc.array(fc.tuple(fc.nat(), fc.nat({ max: 255 })), { maxLength: 4 }), fc.nat())
   .map(([{ name, json }, changes, cut]) => {
-    const encoded = encodeJson(name, json);
+    const encoded = encodeJson(istioMessages, name, json);
     const bytes = Buffer.isBuffer(encoded) ? encoded : Buffer.alloc(0);
     for (const [place, byte] of changes) if (bytes.length > 0) bytes[place % bytes.length] = byte;
     return { name, bytes: cut % 3 === 0 ? bytes.subarray(0, cut % (bytes.length + 1)) : bytes };
   });
 
 function bytesOf(name: string, json: unknown): Buffer {
-  const bytes = encodeJson(name, json);
+  const bytes = encodeJson(istioMessages, name, json);
   assert.ok(Buffer.isBuffer(bytes), JSON.stringify(bytes));
   return bytes;
 }
@@ -77,10 +79,10 @@ describe("Istio's JSON", () => {
     fc.assert(
       fc.property(valid, ({ name, json }) => {
         const bytes = bytesOf(name, json);
-        const normal = decodeJson(name, bytes);
+        const normal = decodeJson(istioMessages, name, bytes);
         const again = bytesOf(name, normal);
         assert.equal(again.toString('hex'), bytes.toString('hex'));
-        assert.deepEqual(decodeJson(name, again), normal);
+        assert.deepEqual(decodeJson(istioMessages, name, again), normal);
         // And through text, as it travels to people.
         if (!hasMinusZero(normal)) assert.deepEqual(bytesOf(name, JSON.parse(JSON.stringify(normal))), bytes);
       }),
@@ -91,12 +93,12 @@ describe("Istio's JSON", () => {
   test('bytes that are decoded from anything settle at once', () => {
     fc.assert(
       fc.property(nearlyBytes, ({ name, bytes }) => {
-        const json = decodeJson(name, bytes);
+        const json = decodeJson(istioMessages, name, bytes);
         if (json === undefined) return;
-        const encoded = encodeJson(name, json);
+        const encoded = encodeJson(istioMessages, name, json);
         // A time out of range, or a number that is none within a Value, has no JSON that could be read.
         if ('problems' in encoded) return;
-        assert.deepEqual(decodeJson(name, encoded), json);
+        assert.deepEqual(decodeJson(istioMessages, name, encoded), json);
       }),
       { numRuns: 3_000 },
     );
@@ -104,8 +106,8 @@ describe("Istio's JSON", () => {
 
   test('nothing whatever makes a reader throw, and what is refused has a place and a reason', () => {
     const check = (name: string, json: unknown): void => {
-      const read = encodeJson(name, json);
-      if (Buffer.isBuffer(read)) assert.notEqual(decodeJson(name, read), undefined);
+      const read = encodeJson(istioMessages, name, json);
+      if (Buffer.isBuffer(read)) assert.notEqual(decodeJson(istioMessages, name, read), undefined);
       else {
         assert.ok(read.problems.length > 0 && read.problems.length <= 20);
         for (const problem of read.problems) assert.ok(problemText(problem).isWellFormed() && problem.text.length > 0);
@@ -130,13 +132,13 @@ describe("Istio's JSON", () => {
     const raw = fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes));
     fc.assert(
       fc.property(message, typeUrl, raw, (name, url, bytes) => {
-        decodeJson(name, bytes);
+        decodeJson(istioMessages, name, bytes);
         readMeshResource(url, bytes);
       }),
       { numRuns: 3_000 },
     );
     fc.assert(
-      fc.property(nearlyBytes, ({ name, bytes }) => void decodeJson(name, bytes)),
+      fc.property(nearlyBytes, ({ name, bytes }) => void decodeJson(istioMessages, name, bytes)),
       { numRuns: 2_000 },
     );
   });
@@ -144,12 +146,15 @@ describe("Istio's JSON", () => {
   test('an object of a valid spec is a resource that says the same', () => {
     fc.assert(
       fc.property(
-        kind.chain(one => validJson(one.message).map(spec => ({ one, spec }))),
+        kind.chain(one => validJson(source, one.message).map(spec => ({ one, spec }))),
         ({ one, spec }) => {
           const resource = meshResourceOf(one, { metadata: { name: 'a' }, spec }, { defaultNamespace: 'b' });
           assert.ok('any' in resource, JSON.stringify(resource));
           const read = readMeshResource(one.typeUrl, resource.any);
-          assert.deepEqual('spec' in read && read.spec, decodeJson(one.message, bytesOf(one.message, spec)));
+          assert.deepEqual(
+            'spec' in read && read.spec,
+            decodeJson(istioMessages, one.message, bytesOf(one.message, spec)),
+          );
         },
       ),
       { numRuns: 500 },
@@ -157,14 +162,16 @@ describe("Istio's JSON", () => {
   });
 
   test('a field that is misspelt is found, whichever it is', () => {
-    const withFields = messageNames.filter(name => name.startsWith('istio.') && messageOf(name).fields.length > 0);
+    const withFields = istioMessages.names.filter(
+      name => name.startsWith('istio.') && istioMessages.get(name).fields.length > 0,
+    );
     fc.assert(
       fc.property(fc.constantFrom(...withFields), fc.nat(), (name, place) => {
-        const { fields, byName } = messageOf(name);
+        const { fields, byName } = istioMessages.get(name);
         const field = fields[place % fields.length];
         const wrong = `${field?.jsonName}x`;
         fc.pre(!byName.has(wrong));
-        const read = encodeJson(name, { [wrong]: null });
+        const read = encodeJson(istioMessages, name, { [wrong]: null });
         assert.ok('problems' in read);
         assert.deepEqual(read.problems[0]?.path, [wrong]);
         assert.match(read.problems[0]?.text ?? '', /^is no field of \w+; did you mean \w+\?$/);

@@ -14,11 +14,14 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
   ['recording', ['cache', 'net', 'xds']],
   ['agent', ['upstream', 'local-ads', 'admin', 'recording', 'cache', 'net', 'xds', 'istio/kinds.ts']],
   ['demo', ['xds']],
-  ['istio', ['xds']],
+  ['proto', ['xds']],
+  ['istio', ['proto', 'xds']],
+  ['envoy', ['proto', 'xds']],
   [
     'source',
     [
       'istio',
+      'proto/json-reader.ts',
       'local-ads',
       'cache',
       'net',
@@ -30,7 +33,7 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
     ],
   ],
   ['kube', ['xds']],
-  ['cli', ['agent', 'demo', 'istio', 'kube', 'recording', 'source', 'net', 'xds', 'admin/client.ts']],
+  ['cli', ['agent', 'demo', 'envoy', 'istio', 'kube', 'recording', 'source', 'net', 'xds', 'admin/client.ts']],
 ]);
 
 function directions(files: Repository): Violation[] {
@@ -82,7 +85,7 @@ const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
   ],
   // A client to test against, in a process of its own.
   ['@grpc/grpc-js-xds', ['test/programs/*.ts']],
-  ['protobufjs', ['src/xds/wire*.ts', 'src/istio/wire*.ts', 'src/demo/*.ts', 'test/support/*.ts']],
+  ['protobufjs', ['src/xds/wire*.ts', 'src/proto/wire.ts', 'src/demo/*.ts', 'test/support/*.ts']],
   ['undici', ['src/admin/client.ts', 'src/agent/seed-fetch.ts', 'src/agent/token-review.ts']],
   ['@kubernetes/client-node', ['src/source/kubernetes*.ts', 'test/**']],
   ['pino', ['src/agent/log.ts', 'src/source/*.ts']],
@@ -98,7 +101,7 @@ const packagePlaces: ReadonlyMap<string, readonly string[]> = new Map([
 ]);
 
 const filesMax = 3;
-/** Three wire forms of xDS, and one encoder for all that Istio says. */
+/** Three wire forms of xDS, and one encoder for all that Istio and Envoy say. */
 const moreFiles: ReadonlyMap<string, number> = new Map([['protobufjs', 4]]);
 /** The shells of the gRPC services are made of this package, one file for each service. */
 const inEveryShell = new Set(['@grpc/grpc-js']);

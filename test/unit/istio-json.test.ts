@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { messageNames, messageOf } from '../../src/istio/descriptors.ts';
 import { istioKinds, kindOfObject, kindOfTypeUrl, meshConfigTypeUrl } from '../../src/istio/kinds.ts';
-import { decodeJson, encodeJson, problemText } from '../../src/istio/proto-json.ts';
+import { istioMessages } from '../../src/istio/messages.ts';
+import { decodeJson, encodeJson, problemText } from '../../src/proto/json-reader.ts';
 
 // The rules of proto3's JSON, and what istiod takes beside them. That the results are Go's is shown in test/e2e/istio-types.test.ts.
 
@@ -14,21 +14,21 @@ const hash = 'istio.networking.v1alpha3.LoadBalancerSettings.ConsistentHashLB';
 
 /** There and back. */
 function throughBytes(message: string, json: unknown): unknown {
-  const bytes = encodeJson(message, json);
+  const bytes = encodeJson(istioMessages, message, json);
   assert.ok(Buffer.isBuffer(bytes), JSON.stringify(bytes));
-  return decodeJson(message, bytes);
+  return decodeJson(istioMessages, message, bytes);
 }
 
 /** All problems in words. */
 function problems(message: string, json: unknown): string[] {
-  const read = encodeJson(message, json);
+  const read = encodeJson(istioMessages, message, json);
   return 'problems' in read ? read.problems.map(problemText) : [];
 }
 
 describe('kinds', () => {
   test('there are the 15 that istiod asks for, and each of its messages is described', () => {
     assert.equal(istioKinds.length, 15);
-    for (const { message } of istioKinds) assert.ok(messageNames.includes(message), message);
+    for (const { message } of istioKinds) assert.ok(istioMessages.names.includes(message), message);
     const names = istioKinds.map(({ kind }) => kind);
     assert.deepEqual(names, names.toSorted(), 'in the order of their names');
     assert.equal(new Set(istioKinds.flatMap(({ typeUrl, olderTypeUrls }) => [typeUrl, ...olderTypeUrls])).size, 26);
@@ -83,9 +83,9 @@ describe('kinds', () => {
   });
 
   test('every type in the tables is found', () => {
-    for (const name of messageNames)
+    for (const name of istioMessages.names)
       assert.ok(
-        messageOf(name).fields.every(({ number }) => number > 0),
+        istioMessages.get(name).fields.every(({ number }) => number > 0),
         name,
       );
   });
@@ -344,11 +344,11 @@ describe('limits', () => {
 
 describe('bytes', () => {
   test('equal content is equal bytes, in whatever order it is written', () => {
-    const one = encodeJson(virtualService, {
+    const one = encodeJson(istioMessages, virtualService, {
       hosts: ['a'],
       http: [{ name: 'b', headers: { request: { set: { y: '1', x: '2' } } } }],
     });
-    const other = encodeJson(virtualService, {
+    const other = encodeJson(istioMessages, virtualService, {
       http: [{ headers: { request: { set: { x: '2', y: '1' } } }, name: 'b' }],
       hosts: ['a'],
     });
@@ -385,7 +385,7 @@ describe('bytes', () => {
   ];
   for (const [what, message, json, bytes] of written) {
     test(what, () => {
-      const read = encodeJson(message, json);
+      const read = encodeJson(istioMessages, message, json);
       assert.equal(Buffer.isBuffer(read) && read.toString('hex'), bytes.replaceAll(' ', ''));
     });
   }
@@ -441,7 +441,7 @@ describe('bytes', () => {
     ['wrappers of nothing', 'google.protobuf.Int64Value', hex(''), '0'],
   ];
   for (const [what, message, bytes, json] of cases) {
-    test(what, () => assert.deepEqual(decodeJson(message, bytes), json));
+    test(what, () => assert.deepEqual(decodeJson(istioMessages, message, bytes), json));
   }
 
   const broken: readonly (readonly [what: string, bytes: Buffer])[] = [
@@ -451,7 +451,7 @@ describe('bytes', () => {
     ['field number 0', hex('0201 61')],
   ];
   for (const [what, bytes] of broken) {
-    test(`are none with ${what}`, () => assert.equal(decodeJson(route, bytes), undefined));
+    test(`are none with ${what}`, () => assert.equal(decodeJson(istioMessages, route, bytes), undefined));
   }
 
   test('are none with messages inside of each other without an end', () => {
@@ -464,7 +464,7 @@ describe('bytes', () => {
       return Buffer.concat([Buffer.from([tag, ...length, rest]), content]);
     };
     for (let level = 0; level < 300; level++) bytes = field(0x32, field(0x0a, bytes));
-    assert.equal(decodeJson('google.protobuf.Value', bytes), undefined);
+    assert.equal(decodeJson(istioMessages, 'google.protobuf.Value', bytes), undefined);
   });
 
   test('of an Any in an Any are shown, to a depth', () => {
@@ -476,5 +476,6 @@ describe('bytes', () => {
     assert.equal(typeof Object(shown).value, 'string', 'in base64 from there on');
   });
 
-  test('of an unknown message are none', () => assert.equal(decodeJson('istio.Unheard', hex('')), undefined));
+  test('of an unknown message are none', () =>
+    assert.equal(decodeJson(istioMessages, 'istio.Unheard', hex('')), undefined));
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { istioKinds, kindOfObject, meshConfigTypeUrl } from '../../src/istio/kinds.ts';
 import { meshConfigOf, meshResourceOf, readMeshResource } from '../../src/istio/mesh-resource.ts';
-import { problemText } from '../../src/istio/proto-json.ts';
+import { problemText } from '../../src/proto/json-reader.ts';
 import { bytesField, textField } from '../../src/xds/tag-walk.ts';
 import { istioManifests, meshConfigs } from '../support/istio-manifests.ts';
 

@@ -1,4 +1,4 @@
-import type { SchemaFile } from './schema-file.ts';
+import type { SchemaFile } from '../../proto/schema-file.ts';
 
 /** DestinationRule, and what other kinds share with it. */
 export const destinationRule: SchemaFile = {

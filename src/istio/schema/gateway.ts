@@ -1,4 +1,4 @@
-import type { SchemaFile } from './schema-file.ts';
+import type { SchemaFile } from '../../proto/schema-file.ts';
 
 /** Gateway; Server and ServerTLSSettings stand in sidecars as well. */
 export const gateway: SchemaFile = {

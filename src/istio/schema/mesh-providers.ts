@@ -1,4 +1,4 @@
-import type { SchemaFile } from './schema-file.ts';
+import type { SchemaFile } from '../../proto/schema-file.ts';
 
 /** Extension providers of MeshConfig, which is of the same package. */
 export const meshProviders: SchemaFile = {

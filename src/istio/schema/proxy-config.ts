@@ -1,4 +1,4 @@
-import type { SchemaFile } from './schema-file.ts';
+import type { SchemaFile } from '../../proto/schema-file.ts';
 
 /** The kind ProxyConfig, which is another message than the ProxyConfig of the mesh. */
 export const proxyConfig: SchemaFile = {

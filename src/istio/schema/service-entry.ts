@@ -1,4 +1,4 @@
-import type { SchemaFile } from './schema-file.ts';
+import type { SchemaFile } from '../../proto/schema-file.ts';
 
 /** ServiceEntry. */
 export const serviceEntry: SchemaFile = {

@@ -1,4 +1,4 @@
-import type { SchemaFile } from './schema-file.ts';
+import type { SchemaFile } from '../../proto/schema-file.ts';
 
 /** WorkloadEntry and WorkloadGroup. */
 export const workloads: SchemaFile = {

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { type Field, messageOf, type Scalar, type ValueType } from '../../src/istio/descriptors.ts';
+import type { Catalog, Field, Scalar, ValueType } from '../../src/proto/catalog.ts';
 
 // JSON that is valid for a message of the tables, in all the ways in which it may be written.
 
@@ -11,6 +11,7 @@ const scalars: Readonly<Record<Scalar, fc.Arbitrary<unknown>>> = {
     fc.double({ noNaN: true, noDefaultInfinity: true }),
     fc.constantFrom('Infinity', '-Infinity', 0, 1.5, '2.5'),
   ),
+  float: fc.oneof(fc.float({ noNaN: true, noDefaultInfinity: true }), fc.constantFrom('Infinity', 0, 1.5, '0.1')),
   int32: fc.oneof(fc.integer(), fc.integer().map(String)),
   uint32: fc.oneof(fc.nat({ max: 4_294_967_295 }), fc.nat().map(String)),
   int64: fc.oneof(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String), fc.integer()),
@@ -46,12 +47,18 @@ const anything: fc.Arbitrary<unknown> = fc.letrec(tie => ({
   ),
 })).value;
 
-function messageJson(name: string, depth: number): fc.Arbitrary<unknown> {
+/** Which messages JSON is made of. */
+export interface Source {
+  readonly catalog: Catalog;
+  /** What every `Any` holds: a message without maps, whose entries istiod's reader of JSON puts in any order there. */
+  readonly inAny: string;
+}
+
+function messageJson(source: Source, name: string, depth: number): fc.Arbitrary<unknown> {
   switch (name) {
     case 'google.protobuf.Any':
-      // Of a message without maps, whose entries istiod's reader of JSON puts in any order here.
-      return messageJson('istio.networking.v1alpha3.HTTPRetry', depth).map(json => ({
-        '@type': 'type.googleapis.com/istio.networking.v1alpha3.HTTPRetry',
+      return messageJson(source, source.inAny, depth).map(json => ({
+        '@type': `type.googleapis.com/${source.inAny}`,
         ...Object(json),
       }));
     case 'google.protobuf.Duration':
@@ -65,10 +72,10 @@ function messageJson(name: string, depth: number): fc.Arbitrary<unknown> {
     case 'google.protobuf.ListValue':
       return fc.array(anything, { maxLength: 3 });
   }
-  const { fields } = messageOf(name);
+  const { fields } = source.catalog.get(name);
   if (name.startsWith('google.protobuf.')) {
     const [field] = fields;
-    return field ? valueJson(field.type, depth) : fc.constant({});
+    return field ? valueJson(source, field.type, depth) : fc.constant({});
   }
   const groups = new Map<string, Field[]>();
   for (const field of fields) {
@@ -79,13 +86,13 @@ function messageJson(name: string, depth: number): fc.Arbitrary<unknown> {
   const members = [...groups.values()].map(group => {
     const shallow = depth > 0 ? group : group.filter(field => field.type.kind !== 'message');
     if (shallow.length === 0) return fc.constant<[string, unknown][]>([]);
-    return fc.oneof(fc.constant<[string, unknown][]>([]), ...shallow.map(field => memberJson(field, depth)));
+    return fc.oneof(fc.constant<[string, unknown][]>([]), ...shallow.map(field => memberJson(source, field, depth)));
   });
   return fc.tuple(...members).map(all => Object.fromEntries(all.flat()));
 }
 
-function memberJson(field: Field, depth: number): fc.Arbitrary<[string, unknown][]> {
-  const one = valueJson(field.type, depth - 1);
+function memberJson(source: Source, field: Field, depth: number): fc.Arbitrary<[string, unknown][]> {
+  const one = valueJson(source, field.type, depth - 1);
   const content =
     field.form === 'one'
       ? one
@@ -97,7 +104,7 @@ function memberJson(field: Field, depth: number): fc.Arbitrary<[string, unknown]
     .map(([name, value]): [string, unknown][] => [[name, value]]);
 }
 
-function valueJson(type: ValueType, depth: number): fc.Arbitrary<unknown> {
+function valueJson(source: Source, type: ValueType, depth: number): fc.Arbitrary<unknown> {
   switch (type.kind) {
     case 'scalar':
       return scalars[type.scalar];
@@ -108,11 +115,11 @@ function valueJson(type: ValueType, depth: number): fc.Arbitrary<unknown> {
         fc.integer({ min: -5, max: 2_000 }),
       );
     case 'message':
-      return messageJson(type.name, depth);
+      return messageJson(source, type.name, depth);
   }
 }
 
 /** Valid JSON of a message, by its full name. */
-export function validJson(message: string): fc.Arbitrary<unknown> {
-  return messageJson(message, 2);
+export function validJson(source: Source, message: string): fc.Arbitrary<unknown> {
+  return messageJson(source, message, 2);
 }

@@ -1,4 +1,4 @@
-import type { EnumType, Scalar } from './descriptors.ts';
+import type { EnumType, Scalar } from './catalog.ts';
 import type { ProtoValue } from './proto-message.ts';
 
 /** Why a value is not taken. */
@@ -56,6 +56,8 @@ export function readScalar(scalar: Scalar, value: unknown): ProtoValue | Refusal
       return readBytes(value);
     case 'double':
       return readDouble(value);
+    case 'float':
+      return readFloat(value);
     default:
       return readInteger(scalar, value);
   }
@@ -96,6 +98,13 @@ function readDouble(value: unknown): number | Refusal {
   return Number.isFinite(number)
     ? number
     : refuse(`must be a finite number, 'NaN', 'Infinity' or '-Infinity', not ${shown(value)}`);
+}
+
+/** A number that a float can hold, as the nearest one that it does hold. */
+function readFloat(value: unknown): number | Refusal {
+  const number = readDouble(value);
+  if (typeof number !== 'number' || !Number.isFinite(number) || Number.isFinite(Math.fround(number))) return number;
+  return refuse(`must be a number that a float can hold, not ${shown(value)}`);
 }
 
 function readInteger(scalar: keyof typeof ranges, value: unknown): number | bigint | Refusal {

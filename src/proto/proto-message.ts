@@ -1,4 +1,4 @@
-import type { Field, MessageType } from './descriptors.ts';
+import type { Field, MessageType } from './catalog.ts';
 
 /**
  * One value: a number for `double`, `int32`, `uint32` and enums, a bigint for `int64` and `uint64`, else what the type says. Whoever
@@ -6,7 +6,7 @@ import type { Field, MessageType } from './descriptors.ts';
  */
 export type ProtoValue = string | number | bigint | boolean | Buffer | ProtoMessage;
 
-/** A key of a map, of the types that Istio's maps have. */
+/** A key of a map, of the types that maps of the tables have. */
 export type ProtoKey = string | number;
 
 /** What a field holds, after its form. */
@@ -15,11 +15,21 @@ export type Content =
   | { readonly form: 'list'; readonly values: readonly ProtoValue[] }
   | { readonly form: 'map'; readonly entries: ReadonlyMap<ProtoKey, ProtoValue> };
 
+/** A field that the tables do not know, or one of another wire type than they say. */
+export interface UnknownField {
+  readonly number: number;
+  readonly wireType: number;
+  /** What stands behind tag and length; shared with what it was read from. */
+  readonly bytes: Buffer;
+}
+
 /** A message between its two forms, JSON and bytes. */
 export interface ProtoMessage {
   readonly type: MessageType;
   /** The fields that are set. A default outside a oneof may stand here, and is no different from a field that does not. */
   readonly fields: ReadonlyMap<Field, Content>;
+  /** In the order in which they came; they are shown, and not encoded again. */
+  readonly unknown?: readonly UnknownField[];
 }
 
 /** Whether a value is the default of its type, which says nothing outside of a oneof. A message always says something. */

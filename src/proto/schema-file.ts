@@ -1,11 +1,14 @@
-/** A field: `name number type`; `*` after the type makes a list, `key>value` a map, `|name` a member of that oneof. */
+/**
+ * A field: `name number type`; `*` after the type makes a list, `key>value` a map, `|name` a member of that oneof. The word `sensitive` behind it
+ * says that it holds a key or a password.
+ */
 type FieldText = string;
 
 /**
  * What Weir knows of one `.proto` file or a part of it. Fields stand in the order in which they are declared. A type is a scalar, or a
  * message or enum by as much of its full name as is needed from where it stands, looked up from the inside outwards as protobuf does.
- * The numbers are facts of istio.io/api v1.31.0-rc.0.0.20260824154656-b943409680a7; a test of the e2e suite compares every one of them
- * with the descriptors of that Go module.
+ * The numbers are facts of the Go modules that `test/programs/go-types/go.mod` names; tests of the e2e suite compare every one of them
+ * with the descriptors in there.
  */
 export interface SchemaFile {
   readonly package: string;

@@ -1,5 +1,5 @@
 import { nearest } from '../xds/nearest.ts';
-import { type Field, findMessage, type MessageType, messageOf, type Scalar, type ValueType } from './descriptors.ts';
+import type { Catalog, Field, MessageType, Scalar, ValueType } from './catalog.ts';
 import { isObject, type Refusal, readEnum, readKey, readScalar, shown } from './json-scalars.ts';
 import { parseDuration, parseTimestamp, type Seconds } from './json-times.ts';
 import { isBare, isSpecial, messageJson } from './json-writer.ts';
@@ -30,12 +30,16 @@ const problemsMax = 20;
  * It is stricter than istiod where istiod would guess or leave something out: a field that is not known, one that is written in both of
  * its forms, and two members of one oneof are problems.
  *
- * @param message full name, such as `istio.networking.v1alpha3.VirtualService`
+ * @param message full name in the catalog, such as `istio.networking.v1alpha3.VirtualService`
  * @param value plain data; `null` and undefined are the empty message
  * @returns the bytes, or everything that is wrong. It never throws.
  */
-export function encodeJson(message: string, value: unknown): Buffer | { readonly problems: readonly SpecProblem[] } {
-  const type = findMessage(message);
+export function encodeJson(
+  catalog: Catalog,
+  message: string,
+  value: unknown,
+): Buffer | { readonly problems: readonly SpecProblem[] } {
+  const type = catalog.find(message);
   if (!type) return { problems: [{ path: [], text: `is of a message that is not known, ${message}` }] };
   const reader = new JsonReader();
   const isEmpty = value === undefined || (value === null && message !== valueName);
@@ -55,8 +59,8 @@ export function encodeJson(message: string, value: unknown): Buffer | { readonly
  * @param message full name, as for {@link encodeJson}
  * @returns undefined when the message is not known, or the bytes are none. It never throws.
  */
-export function decodeJson(message: string, bytes: Buffer): unknown {
-  const type = findMessage(message);
+export function decodeJson(catalog: Catalog, message: string, bytes: Buffer): unknown {
+  const type = catalog.find(message);
   const read = type && decodeMessage(type, bytes);
   return read && 'type' in read ? messageJson(read) : undefined;
 }
@@ -195,7 +199,7 @@ class JsonReader {
   }
 
   #value(type: ValueType, value: unknown, path: Path): ProtoValue | undefined {
-    if (type.kind === 'message') return this.message(messageOf(type.name), value, path);
+    if (type.kind === 'message') return this.message(type.of, value, path);
     if (!this.#goesOn(value, path)) return undefined;
     const read = type.kind === 'enum' ? readEnum(type.of, value) : readScalar(type.scalar, value);
     return isRefusal(read) ? this.#tell(path, read.refused) : read;
@@ -235,8 +239,8 @@ class JsonReader {
     if (typeof value === 'string') return holding(3, this.#checked(readScalar('string', value), path));
     if (typeof value === 'bigint') return holding(2, Number(value));
     if (typeof value === 'number' && Number.isFinite(value)) return holding(2, value);
-    if (Array.isArray(value)) return holding(6, this.#bare(messageOf('google.protobuf.ListValue'), value, path));
-    if (isObject(value)) return holding(5, this.#bare(messageOf('google.protobuf.Struct'), value, path));
+    if (Array.isArray(value)) return holding(6, this.#bare(type.catalog.get('google.protobuf.ListValue'), value, path));
+    if (isObject(value)) return holding(5, this.#bare(type.catalog.get('google.protobuf.Struct'), value, path));
     return this.#tell(path, `must be what JSON can say, not ${shown(value)}`);
   }
 
@@ -248,7 +252,7 @@ class JsonReader {
     if (!isObject(value)) return this.#tell(path, `must be an object with @type, not ${shown(value)}`);
     const { '@type': typeUrl, ...rest } = value;
     if (typeof typeUrl !== 'string') return this.#tell([...path, '@type'], `must be a type URL, not ${shown(typeUrl)}`);
-    const bytes = this.#bodyOfAny(typeUrl, rest, path);
+    const bytes = this.#bodyOfAny(type, typeUrl, rest, path);
     return (
       bytes &&
       makeMessage(
@@ -261,8 +265,13 @@ class JsonReader {
     );
   }
 
-  #bodyOfAny(typeUrl: string, rest: Readonly<Record<string, unknown>>, path: Path): Buffer | undefined {
-    const known = findMessage(typeUrl.slice(typeUrl.lastIndexOf('/') + 1));
+  #bodyOfAny(
+    type: MessageType,
+    typeUrl: string,
+    rest: Readonly<Record<string, unknown>>,
+    path: Path,
+  ): Buffer | undefined {
+    const known = type.catalog.find(typeUrl.slice(typeUrl.lastIndexOf('/') + 1));
     if (known && !isSpecial(known)) {
       const inside = this.#object(known, rest, path);
       return inside && encodeMessage(inside);

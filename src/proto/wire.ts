@@ -1,7 +1,7 @@
 import protobuf from 'protobufjs/minimal.js';
 import { invariant } from '../xds/assert.ts';
 import { TagWalk, WireError } from '../xds/tag-walk.ts';
-import { type Field, type MessageType, messageOf, type Scalar, type ValueType } from './descriptors.ts';
+import type { Field, MessageType, Scalar, ValueType } from './catalog.ts';
 import {
   type Content,
   isDefault,
@@ -9,6 +9,7 @@ import {
   type ProtoMessage,
   type ProtoValue,
   sortedKeys,
+  type UnknownField,
 } from './proto-message.ts';
 
 const { Writer } = protobuf;
@@ -69,7 +70,8 @@ const isPacked = (type: ValueType): boolean => wireTypeOf(type) !== 2;
 function wireTypeOf(type: ValueType): number {
   if (type.kind === 'enum') return 0;
   if (type.kind === 'message' || type.scalar === 'string' || type.scalar === 'bytes') return 2;
-  return type.scalar === 'double' ? 1 : 0;
+  if (type.scalar === 'double') return 1;
+  return type.scalar === 'float' ? 5 : 0;
 }
 
 function writeValue(out: Out, number: number, type: ValueType, value: ProtoValue): void {
@@ -109,6 +111,7 @@ function writeBare(out: Out, type: ValueType, value: ProtoValue): void {
 function writeNumber(out: Out, type: ValueType, value: number): void {
   const scalar = type.kind === 'scalar' ? type.scalar : 'int32';
   if (scalar === 'double') out.double(value);
+  else if (scalar === 'float') out.float(value);
   else if (scalar === 'uint32') out.uint32(value);
   else out.int32(value);
 }
@@ -118,10 +121,11 @@ type Fields = Map<Field, Content>;
 /** A message that is still being read. */
 interface Growing extends ProtoMessage {
   readonly fields: Fields;
+  unknown?: UnknownField[];
 }
 
 /**
- * Decodes a message. Fields that are not known are left out, and of several values of a field that holds one the last counts; messages
+ * Decodes a message. Fields that are not known are kept apart, and of several values of a field that holds one the last counts; messages
  * are merged, as protobuf demands.
  *
  * @returns what is wrong with the bytes, if so
@@ -141,11 +145,16 @@ function readFields(walk: TagWalk, message: Growing, nesting: number): void {
   if (nesting > nestingMax) throw new WireError(`more than ${nestingMax} messages inside of each other`);
   while (walk.next()) {
     const field = message.type.byNumber.get(walk.field);
-    if (field) readField(walk, field, message, nesting);
+    if (!field || !readField(walk, field, message, nesting)) {
+      const { field: number, wireType, start, end } = walk;
+      message.unknown ??= [];
+      message.unknown.push({ number, wireType, bytes: walk.bytes.subarray(start, end) });
+    }
   }
 }
 
-function readField(walk: TagWalk, field: Field, message: Growing, nesting: number): void {
+/** @returns false when it is of another wire type, which Go takes for a field that is not known */
+function readField(walk: TagWalk, field: Field, message: Growing, nesting: number): boolean {
   const { fields } = message;
   const before = fields.get(field);
   const expected = typeof field.form === 'object' ? 2 : wireTypeOf(field.type);
@@ -153,22 +162,23 @@ function readField(walk: TagWalk, field: Field, message: Growing, nesting: numbe
     const values = before?.form === 'list' ? (before.values as ProtoValue[]) : []; // Made here, by this very function.
     if (walk.wireType === expected) values.push(readValue(walk, field.type, undefined, nesting));
     else if (walk.wireType === 2) readPacked(walk, field.type, values);
+    else return false;
     if (values.length > 0) fields.set(field, { form: 'list', values });
-    return;
+    return true;
   }
-  // Go takes a field of another wire type for one that is not known.
-  if (walk.wireType !== expected) return;
+  if (walk.wireType !== expected) return false;
   if (field.form === 'one') {
     const value = readValue(walk, field.type, before?.form === 'one' ? before.value : undefined, nesting);
     if (field.oneof !== undefined) {
       for (const other of message.type.fields) if (other.oneof === field.oneof && other !== field) fields.delete(other);
     }
     fields.set(field, { form: 'one', value });
-    return;
+    return true;
   }
   const entries = before?.form === 'map' ? (before.entries as Map<ProtoKey, ProtoValue>) : new Map(); // As above.
   const [key, value] = readEntry(walk.message(), field.form.key, field.type, nesting);
   fields.set(field, { form: 'map', entries: entries.set(key, value) });
+  return true;
 }
 
 function readEntry(walk: TagWalk, keyScalar: Scalar, type: ValueType, nesting: number): [ProtoKey, ProtoValue] {
@@ -185,7 +195,7 @@ function readEntry(walk: TagWalk, keyScalar: Scalar, type: ValueType, nesting: n
 
 function defaultOf(type: ValueType): ProtoValue {
   if (type.kind === 'enum') return 0;
-  if (type.kind === 'message') return { type: messageOf(type.name), fields: new Map() };
+  if (type.kind === 'message') return { type: type.of, fields: new Map() };
   switch (type.scalar) {
     case 'string':
       return '';
@@ -205,7 +215,7 @@ function defaultOf(type: ValueType): ProtoValue {
 function readValue(walk: TagWalk, type: ValueType, before: ProtoValue | undefined, nesting: number): ProtoValue {
   if (type.kind === 'message') {
     const isMessage = typeof before === 'object' && !Buffer.isBuffer(before);
-    const message = isMessage ? (before as Growing) : { type: messageOf(type.name), fields: new Map() }; // As above.
+    const message = isMessage ? (before as Growing) : { type: type.of, fields: new Map() }; // As above.
     readFields(walk.message(), message, nesting + 1);
     return message;
   }
@@ -230,6 +240,15 @@ function readText(bytes: Buffer): string {
   }
 }
 
+/** The shortest number that is the same float, as protobuf writes one in JSON. */
+function shortest(float: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const rounded = Number(float.toPrecision(digits));
+    if (Math.fround(rounded) === float) return rounded;
+  }
+  return float;
+}
+
 /** Numbers one after the other, exact to all 64 bits, which {@link TagWalk} is not. */
 class NumberReader {
   readonly #bytes: Buffer;
@@ -252,6 +271,11 @@ class NumberReader {
       if (this.#end - this.#position < 8) throw new WireError('a double is cut off');
       this.#position += 8;
       return this.#bytes.readDoubleLE(this.#position - 8);
+    }
+    if (scalar === 'float') {
+      if (this.#end - this.#position < 4) throw new WireError('a float is cut off');
+      this.#position += 4;
+      return shortest(this.#bytes.readFloatLE(this.#position - 4));
     }
     const bits = this.#varint();
     if (scalar === 'bool') return bits !== 0n;

@@ -1,6 +1,6 @@
 import type { SchemaFile } from './schema-file.ts';
 
-/** Messages of protobuf itself that Istio's use. */
+/** Messages of protobuf itself that those of Istio and Envoy use. */
 export const wellKnown: SchemaFile = {
   package: 'google.protobuf',
   messages: {
@@ -17,11 +17,15 @@ export const wellKnown: SchemaFile = {
       'list_value 6 ListValue|kind',
     ],
     ListValue: ['values 1 Value*'],
+    Empty: [],
     DoubleValue: ['value 1 double'],
+    FloatValue: ['value 1 float'],
     Int64Value: ['value 1 int64'],
+    UInt64Value: ['value 1 uint64'],
     Int32Value: ['value 1 int32'],
     UInt32Value: ['value 1 uint32'],
     BoolValue: ['value 1 bool'],
+    StringValue: ['value 1 string'],
   },
   enums: {
     NullValue: ['NULL_VALUE 0'],
