@@ -242,7 +242,7 @@ function readText(bytes: Buffer): string {
 
 /** The shortest number that is the same float, as protobuf writes one in JSON. */
 function shortest(float: number): number {
-  for (let digits = 6; digits < 9; digits++) {
+  for (let digits = 1; digits < 9; digits++) {
     const rounded = Number(float.toPrecision(digits));
     if (Math.fround(rounded) === float) return rounded;
   }

@@ -7,15 +7,14 @@ import { parseAllDocuments } from 'yaml';
 import { istioKinds, kindOfObject } from '../../src/istio/kinds.ts';
 import { meshConfigOf, meshResourceOf, readMeshResource } from '../../src/istio/mesh-resource.ts';
 import { istioMessages } from '../../src/istio/messages.ts';
-import type { Field, ValueType } from '../../src/proto/catalog.ts';
 import { decodeJson, encodeJson } from '../../src/proto/json-reader.ts';
+import { type Given, GoTypes, goTypes, istioApiFolder, sameTypes } from '../support/go-types.ts';
 import { istioManifests, meshConfigs } from '../support/istio-manifests.ts';
-import { type Given, IstioTypes, istioApiFolder, istioTypes } from '../support/istio-types.ts';
 import { validJson } from '../support/proto-arbitrary.ts';
 
 // Our tables and our JSON against Istio's own Go types: what istiod makes of a manifest, we make of it, to the byte.
 
-const options = { skip: 'missing' in istioTypes ? istioTypes.missing : false };
+const options = { skip: 'missing' in goTypes ? goTypes.missing : false };
 const roots = [
   ...istioKinds.map(kind => kind.message),
   'istio.mesh.v1alpha1.MeshConfig',
@@ -24,15 +23,6 @@ const roots = [
 /** Where valid JSON is made from. */
 const source = { catalog: istioMessages, inAny: 'istio.networking.v1alpha3.HTTPRetry' };
 const corpus = [...istioManifests, ...meshConfigs];
-
-const nameOf = (type: ValueType): string =>
-  type.kind === 'scalar' ? type.scalar : type.kind === 'enum' ? type.of.name : type.name;
-
-/** A field of ours in the form in which Go describes its own. */
-function described({ name, jsonName, number, form, type, oneof }: Field) {
-  const shape = typeof form === 'object' ? { form: 'map', key: form.key } : { form, key: '' };
-  return { name, jsonName, number, ...shape, type: nameOf(type), oneof: oneof ?? '' };
-}
 
 /** Bytes that our encoder made, or the test fails with the problems. */
 function encoded(message: string, value: unknown): Buffer {
@@ -43,7 +33,7 @@ function encoded(message: string, value: unknown): Buffer {
 
 /** Compares, for each, our bytes and our JSON with what Go makes of the same JSON, and what Go makes of our JSON and our bytes. */
 async function agree(t: TestContext, all: readonly { title: string; message: string; spec: unknown }[]): Promise<void> {
-  const go = new IstioTypes(t);
+  const go = new GoTypes(t);
   const ours = all.map(({ message, spec }) => encoded(message, spec));
   const shown = all.map(({ message }, index) => decodeJson(istioMessages, message, ours[index] ?? Buffer.alloc(0)));
   const ask = (given: (index: number) => Given) => go.read(all.map((_, index) => given(index)));
@@ -71,22 +61,7 @@ async function agree(t: TestContext, all: readonly { title: string; message: str
 
 describe("Istio's own types", { concurrency: 1 }, () => {
   test('have the messages, fields and enum values of our tables, and no others', options, async t => {
-    const { messages, enums } = await new IstioTypes(t).describe(roots);
-    assert.deepEqual([...istioMessages.names].sort(), Object.keys(messages).sort());
-    const ourEnums = new Map<string, Record<string, number>>();
-    for (const [name, fields] of Object.entries(messages)) {
-      const message = istioMessages.get(name);
-      assert.deepEqual(message.fields.map(described), fields, name);
-      for (const { type } of message.fields) {
-        if (type.kind === 'enum') ourEnums.set(type.of.name, Object.fromEntries(type.of.numbers));
-      }
-    }
-    assert.deepEqual(Object.fromEntries(ourEnums), enums);
-    const values = Object.values(enums).reduce((sum, one) => sum + Object.keys(one).length, 0);
-    const fields = Object.values(messages).reduce((sum, one) => sum + one.length, 0);
-    t.diagnostic(
-      `${Object.keys(messages).length} messages, ${fields} fields, ${ourEnums.size} enums, ${values} values`,
-    );
+    await sameTypes(t, istioMessages, roots);
   });
 
   test('are served by Kubernetes in the versions of our table, under its names', options, () => {
@@ -134,7 +109,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
   });
 
   test('read our resources as MCP carries them, and we read theirs', options, async t => {
-    const go = new IstioTypes(t);
+    const go = new GoTypes(t);
     const made = istioManifests.map(({ object, title }) => {
       const { apiVersion, kind: name } = object as { readonly apiVersion: string; readonly kind: string };
       const kind = kindOfObject(apiVersion, name);
@@ -170,7 +145,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
 
   test('open our configuration of the mesh', options, async t => {
     const anys = meshConfigs.map(({ spec }) => meshConfigOf(spec));
-    const opened = await new IstioTypes(t).read(
+    const opened = await new GoTypes(t).read(
       anys.map(bytes => ({ message: 'google.protobuf.Any', bytes: Buffer.isBuffer(bytes) ? bytes : Buffer.alloc(0) })),
     );
     for (const [index, { message, spec }] of meshConfigs.entries()) {
@@ -185,7 +160,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
       metadata: { name: 'a/b', createTime: '0001-01-01T00:00:00Z', labels: { c: 'd' } },
       body: { '@type': 'type.googleapis.com/istio.networking.v1alpha3.Sidecar', egress: [{ hosts: ['*/*'] }] },
     };
-    const [made] = await new IstioTypes(t).read([{ message: 'google.protobuf.Any', json }]);
+    const [made] = await new GoTypes(t).read([{ message: 'google.protobuf.Any', json }]);
     assert.ok(made?.bytes);
     assert.deepEqual(readMeshResource('networking.istio.io/v1/Sidecar', made.bytes), {
       apiVersion: 'networking.istio.io/v1',
@@ -239,7 +214,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
   ];
 
   test('refuse what we refuse', options, async t => {
-    const answers = await new IstioTypes(t).read(refusedByBoth);
+    const answers = await new GoTypes(t).read(refusedByBoth);
     for (const [index, given] of refusedByBoth.entries()) {
       const json = 'json' in given ? given.json : undefined;
       assert.ok(answers[index]?.error, `Go takes ${JSON.stringify(json)}`);
@@ -255,7 +230,7 @@ describe("Istio's own types", { concurrency: 1 }, () => {
   ];
 
   test('take what we refuse as two meanings in one', options, async t => {
-    const answers = await new IstioTypes(t).read(refusedByUs);
+    const answers = await new GoTypes(t).read(refusedByUs);
     for (const [index, given] of refusedByUs.entries()) {
       const json = 'json' in given ? given.json : undefined;
       assert.equal(answers[index]?.error, undefined);

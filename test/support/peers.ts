@@ -8,7 +8,7 @@ const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 export type Peers = { readonly program: string } | { readonly missing: string };
 
 /** Folder of the Go sources of a program in `test/programs`. */
-export function goSources(folder: 'go' | 'go-istio'): string {
+export function goSources(folder: 'go' | 'go-types'): string {
   return join(repository, 'test', 'programs', folder);
 }
 
@@ -18,7 +18,7 @@ export function goSources(folder: 'go' | 'go-istio'): string {
  *
  * @throws Error when it cannot be built, or must be there and is not
  */
-function build(folder: 'go' | 'go-istio', name: string, what: string): Peers {
+function build(folder: 'go' | 'go-types', name: string, what: string): Peers {
   const version = spawnSync('go', ['version'], { encoding: 'utf8' });
   if (version.status !== 0) {
     if (process.env['REQUIRE_PEERS']) throw new Error('REQUIRE_PEERS is set and there is no Go; install it');
@@ -36,7 +36,7 @@ export function buildPeers(): Peers {
   return build('go', 'peers', 'the go-control-plane and gRPC-Go peers');
 }
 
-/** Builds the program with Istio's own types in it. */
-export function buildIstioTypes(): Peers {
-  return build('go-istio', 'istio-types', "the program with Istio's types");
+/** Builds the program with Istio's and Envoy's own types in it. */
+export function buildGoTypes(): Peers {
+  return build('go-types', 'types', "the program with Istio's and Envoy's types");
 }

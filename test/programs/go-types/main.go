@@ -1,4 +1,4 @@
-// Istio's own types for Weir's e2e tests: what they are, and how istiod reads and writes them. A line of JSON in, a line out.
+// Istio's and Envoy's own types for Weir's e2e tests: what they are, and how Go reads and writes them. A line of JSON in, a line out.
 package main
 
 import (
@@ -7,26 +7,23 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strings"
 
+	"github.com/cncf/xds/go/udpa/annotations"
 	"github.com/golang/protobuf/jsonpb"       //nolint:staticcheck // It is what istiod reads manifests with.
 	legacy "github.com/golang/protobuf/proto" //nolint:staticcheck // As above.
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
-	_ "istio.io/api/extensions/v1alpha1"
-	_ "istio.io/api/mcp/v1alpha1"
-	_ "istio.io/api/mesh/v1alpha1"
-	_ "istio.io/api/networking/v1alpha3"
-	_ "istio.io/api/networking/v1beta1"
-	_ "istio.io/api/security/v1beta1"
-	_ "istio.io/api/telemetry/v1alpha1"
 )
 
 // command asks for descriptions of these messages and all that they reach, or for messages to be read.
 type command struct {
 	Describe []string `json:"describe"`
-	Read     []given  `json:"read"`
+	// Closed are packages of which the names are enough.
+	Closed []string `json:"closed"`
+	Read   []given  `json:"read"`
 }
 
 // given is a message in one of its forms.
@@ -34,6 +31,8 @@ type given struct {
 	Message string          `json:"message"`
 	JSON    json.RawMessage `json:"json"`
 	Bytes   []byte          `json:"bytes"`
+	// ProtoNames has JSON written with the names of the .proto files, as Envoy writes it.
+	ProtoNames bool `json:"protoNames"`
 }
 
 // read is the message in both forms, or why it is none.
@@ -47,6 +46,7 @@ type answer struct {
 	Messages map[string][]field          `json:"messages,omitempty"`
 	Enums    map[string]map[string]int32 `json:"enums,omitempty"`
 	Read     []read                      `json:"read,omitempty"`
+	closed   []string
 }
 
 type field struct {
@@ -57,6 +57,8 @@ type field struct {
 	Key      string `json:"key"`
 	Type     string `json:"type"`
 	Oneof    string `json:"oneof"`
+	// Sensitive is what Envoy redacts.
+	Sensitive bool `json:"sensitive"`
 }
 
 func check(err error) {
@@ -97,6 +99,7 @@ func describeField(f protoreflect.FieldDescriptor) field {
 			made.Form = "list, not packed"
 		}
 	}
+	made.Sensitive = proto.GetExtension(f.Options(), annotations.E_Sensitive).(bool)
 	if oneof := f.ContainingOneof(); oneof != nil {
 		made.Oneof = string(oneof.Name())
 	}
@@ -111,6 +114,11 @@ func (a *answer) describe(m protoreflect.MessageDescriptor) {
 	}
 	fields := []field{}
 	a.Messages[name] = fields
+	for _, closed := range a.closed {
+		if strings.HasPrefix(name, closed+".") {
+			return
+		}
+	}
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
 		fields = append(fields, describeField(f))
@@ -152,7 +160,7 @@ func (g given) read() read {
 	if err != nil {
 		return read{Error: err.Error()}
 	}
-	text, err := protojson.Marshal(message)
+	text, err := protojson.MarshalOptions{UseProtoNames: g.ProtoNames}.Marshal(message)
 	if err != nil {
 		return read{Error: err.Error(), Bytes: encoded}
 	}
@@ -166,7 +174,7 @@ func main() {
 	for lines.Scan() {
 		var asked command
 		check(json.Unmarshal(lines.Bytes(), &asked))
-		said := answer{Messages: map[string][]field{}, Enums: map[string]map[string]int32{}}
+		said := answer{Messages: map[string][]field{}, Enums: map[string]map[string]int32{}, closed: asked.Closed}
 		for _, name := range asked.Describe {
 			message, err := newMessage(name)
 			check(err)
