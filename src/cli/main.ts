@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { AgentError, exitCodes } from '../agent/errors.ts';
-import { addSettingFlags } from './options.ts';
+import { addPlace, addSettingFlags } from './options.ts';
+import { addProxyConfigCommands } from './proxy-config-commands.ts';
 import { weirVersion } from './version.ts';
 
 const examples = `
@@ -11,24 +12,14 @@ Examples:
   weir bootstrap envoy --listen unix:/run/xds            a bootstrap for Envoy that points at it
   weir validate --config weir.yaml                       check a configuration
   weir status                                            what works, and since when something does not
-  weir proxy-config mcp                                  Istio’s configuration that it holds, and who took it
+  weir proxy-config clusters --cache-dir DIR             Envoy’s clusters that it holds, and who took them
+  weir proxy-config mcp                                  Istio’s mesh configuration in the same way
   weir cache ls --cache-dir DIR                          what a restart would start from
   weir source --from DIR                                 serve Istio’s mesh configuration from manifests
   weir record --cache-dir DIR --out bug.ndjson           write down what the control plane says
   weir replay bug.ndjson                                 and be that control plane, somewhere else
 
 Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 cache unusable.
-`;
-
-const meshExamples = `
-Examples:
-  weir proxy-config mcp                                  everything, in a table
-  weir pc mcp vs -n shop                                 the VirtualServices of a namespace
-  weir pc mcp vs shop/reviews --cache-dir DIR            one of them as YAML, with who acknowledged it
-  weir pc mcp -o json                                    the table as JSON, with each client’s word
-  weir pc mcp vs -o yaml --cache-dir DIR                 all of a kind, as kubectl apply takes them
-
-Resources themselves are shown over the agent’s admin socket only (--cache-dir DIR, or --admin unix:/path).
 `;
 
 const cacheExamples = `
@@ -133,14 +124,6 @@ function watchOutput(): void {
   });
 }
 
-/** Adds the options by which a command finds the agent, and the form of its output. */
-function addPlace(command: Command, formats = 'text or json'): Command {
-  return command
-    .option('--admin <ADDR>', 'the agent’s admin address or socket [127.0.0.1:15920] (WEIR_ADMIN)')
-    .option('--cache-dir <DIR>', 'its cache directory, where its admin socket is (WEIR_CACHE_DIR)')
-    .option('-o, --output <FORMAT>', formats, 'text');
-}
-
 /** Adds the command that serves mesh configuration. */
 function addSourceCommand(program: Command, done: Done): void {
   const list = (value: string, before: readonly string[] = []): readonly string[] => [...before, ...value.split(',')];
@@ -197,29 +180,6 @@ function addStatusCommands(program: Command, done: Done): void {
   ).action(async (type: string | undefined, options) => {
     done(await (await import('./commands/status.ts')).passGuard(type, options));
   });
-}
-
-/** Adds the commands that show what a running agent holds. */
-function addProxyConfigCommands(program: Command, done: Done): void {
-  const proxyConfig = program.command('proxy-config').alias('pc').description('what a running agent holds');
-  addPlace(
-    proxyConfig
-      .command('mcp')
-      .description(
-        'Istio’s mesh configuration as it came over MCP: what, since when, from where, and which clients took it',
-      )
-      .argument(
-        '[TYPE]',
-        'kind, plural or short form as with kubectl (VirtualService, virtualservices, vs), or a type URL',
-      )
-      .argument('[NAME]', 'namespace/name, or name with -n: the resource itself, as kubectl takes it')
-      .option('-n, --namespace <NAMESPACE>', 'of this namespace only'),
-    'text, json or yaml',
-  )
-    .addHelpText('after', meshExamples)
-    .action(async (type: string | undefined, name: string | undefined, options) => {
-      done(await (await import('./commands/proxy-config.ts')).showMesh(type, name, options));
-    });
 }
 
 /** Adds the commands that write down what is said upstream, and say it again. */

@@ -4,28 +4,20 @@ import { formatAge } from './table.ts';
 /** A resource as the agent tells of it. */
 export type Held = ReturnType<AdminClient['resources']> extends AsyncGenerator<infer One> ? One : never;
 
+/** Heading of what Weir alone knows of a resource: how sure it is, since when, and who took it. */
+export const stateHeading: readonly string[] = ['AGE', 'SOURCE', 'ACKED', 'LAST CHANGE'];
+
 /** Heading of the table of resources. */
-export const meshHeading: readonly string[] = [
-  'TYPE',
-  'NAMESPACE/NAME',
-  'VERSION',
-  'AGE',
-  'SOURCE',
-  'ACKED',
-  'LAST CHANGE',
-];
+export const meshHeading: readonly string[] = ['TYPE', 'NAMESPACE/NAME', 'VERSION', ...stateHeading];
 
 /** One row of that table: what is held, since when, from where, and who took it. @param label what its type is called */
 export function meshCells(row: Held, label: string, nowWallMs: number): string[] {
-  return [
-    label,
-    row.name || '-',
-    versionOf(row),
-    ageOf(row, nowWallMs),
-    row.source,
-    ackedOf(row),
-    sinceOf(row.changedWallMs, nowWallMs),
-  ];
+  return [label, row.name || '-', versionOf(row), ...stateCells(row, nowWallMs)];
+}
+
+/** Cells under {@link stateHeading}. */
+export function stateCells(row: Held, nowWallMs: number): string[] {
+  return [ageOf(row, nowWallMs), row.source, ackedOf(row), sinceOf(row.changedWallMs, nowWallMs)];
 }
 
 /** What its author gave it, else what the control plane gave it. */

@@ -88,6 +88,14 @@ export function settingsReference(): string {
   return lines.join('\n');
 }
 
+/** Adds the options by which a command finds the agent, and the form of its output. */
+export function addPlace(command: Command, formats = 'text or json'): Command {
+  return command
+    .option('--admin <ADDR>', 'the agent’s admin address or socket [127.0.0.1:15920] (WEIR_ADMIN)')
+    .option('--cache-dir <DIR>', 'its cache directory, where its admin socket is (WEIR_CACHE_DIR)')
+    .option('-o, --output <FORMAT>', formats, 'text');
+}
+
 /** The property under which commander keeps a flag. */
 function optionName(flag: string): string {
   return flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

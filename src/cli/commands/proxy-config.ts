@@ -3,9 +3,20 @@ import { nearest } from '../../xds/nearest.ts';
 import { groupOf } from '../../xds/type-urls.ts';
 import type { TypeUrl } from '../../xds/types.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import {
+  absences,
+  compare,
+  nodesOf,
+  nothing,
+  pagesOf,
+  refusals,
+  reportOf,
+  type TypeReport,
+  usage,
+} from '../held-types.ts';
 import { type Held, meshCells, meshHeading, meshNotes } from '../mesh-table.ts';
 import { jsonArray, print, printAll } from '../output.ts';
-import { formatTable, tablePieces } from '../table.ts';
+import { tablePieces } from '../table.ts';
 import { findTypes, labelsOf } from '../type-names.ts';
 
 /** Options of `weir proxy-config`. */
@@ -14,13 +25,9 @@ export interface ProxyConfigOptions extends AgentOptions {
   readonly output?: string | undefined;
 }
 
-type Client = ReturnType<typeof agentClient>;
-type Report = Awaited<ReturnType<Client['report']>>;
-type TypeReport = Report['types'][number];
-
 /** What is asked for, with all that is needed to tell of it. */
 interface Asked {
-  readonly client: Client;
+  readonly client: ReturnType<typeof agentClient>;
   /** In the order in which they are told; a type of several nodes is there several times. */
   readonly types: readonly TypeReport[];
   readonly labels: ReadonlyMap<string, string>;
@@ -31,9 +38,6 @@ interface Asked {
   readonly name: string | undefined;
 }
 
-/** Names asked for at a time with their bodies, and the length of a request line that names them. */
-const pageNamesMax = 64;
-const pageCharactersMax = 8_000;
 /** Names told where one was not found. */
 const toldMax = 10;
 
@@ -54,9 +58,7 @@ export async function showMesh(
     return usage(`'${name}' is of another namespace than '${namespace}' (--namespace)`);
   }
   const client = agentClient(options);
-  const report = await client.report().catch((error: unknown) => {
-    throw noAgent(error);
-  });
+  const report = await reportOf(client);
   const all = report.types.filter(one => groupOf(one.typeUrl as TypeUrl) === 'mcp'); // An agent has no other.
   if (all.length === 0) {
     return nothing('no client asks this agent for mesh configuration (MCP), and nothing of it is kept');
@@ -142,21 +144,7 @@ async function showTable(asked: Asked): Promise<number> {
 /** What no row says: what is refused, what there is none of, and what was never answered. */
 function remarks({ types, labels, namespace }: Asked): string {
   const label = ({ typeUrl }: TypeReport): string => labels.get(typeUrl) ?? typeUrl;
-  const refused = types.flatMap(type => type.quarantined.map(one => [label(type), one.name, one.served, one.words]));
-  let text = '';
-  if (refused.length > 0) {
-    const cells = refused.map(row => row.map(cell => cell.replace(/[\s\p{Cc}]+/gu, ' ')));
-    text += `\n${formatTable([['QUARANTINE', 'RESOURCE', 'SERVED INSTEAD', 'WORDS'], ...cells])}`;
-  }
-  if (namespace !== undefined) return text;
-  const lists = [
-    ['EMPTY', types.filter(one => one.resources === 0 && one.state === 'known')],
-    ['NOT ANSWERED by the control plane yet', types.filter(one => one.resources === 0 && one.state === 'unknown')],
-  ] as const;
-  for (const [what, ones] of lists) {
-    if (ones.length > 0) text += `\n${what}: ${[...new Set(ones.map(label))].join(', ')}\n`;
-  }
-  return text;
+  return refusals(types, label) + (namespace === undefined ? absences(types, label) : '');
 }
 
 /** What the agent tells of one type. */
@@ -191,22 +179,6 @@ async function namesOf(asked: Asked, type: TypeReport): Promise<string[]> {
   return names.sort(compare);
 }
 
-function* pagesOf(names: readonly string[]): Generator<string[]> {
-  let page: string[] = [];
-  let characters = 0;
-  for (const name of names) {
-    const length = encodeURIComponent(name).length;
-    if (page.length > 0 && (page.length === pageNamesMax || characters + length > pageCharactersMax)) {
-      yield page;
-      page = [];
-      characters = 0;
-    }
-    page.push(name);
-    characters += length;
-  }
-  if (page.length > 0) yield page;
-}
-
 /** Says what there is where nothing of what was asked for is. */
 async function whatThereIs(asked: Asked): Promise<string> {
   const { types, labels, namespace, name } = asked;
@@ -230,26 +202,4 @@ async function whatThereIs(asked: Asked): Promise<string> {
   const near = nearest(whole, bare.keys());
   const hint = near === undefined ? there : `did you mean '${bare.get(near) ?? near}'?`;
   return `there is no ${label} '${whole}'; ${hint}`;
-}
-
-/** What the nodes of several views are called, which are told apart by it. */
-function nodesOf({ clients }: Report, types: readonly TypeReport[]): Map<string, string> | undefined {
-  const keys = new Set(types.map(type => type.viewKey));
-  if (keys.size < 2) return undefined;
-  const nodeOf = (key: string): string | undefined => clients.find(one => one.viewKey === key)?.nodeId;
-  return new Map([...keys].map(key => [key, nodeOf(key) || key.slice(0, 8)]));
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function nothing(problem: string): number {
-  console.error(`weir: ${problem}`);
-  return exitCodes.failed;
-}
-
-function usage(problem: string): number {
-  console.error(`weir: ${problem}`);
-  return exitCodes.usage;
 }
