@@ -1,8 +1,14 @@
-import { type Address, formatAddress } from '../xds/address.ts';
+import type { IncomingMessage } from 'node:http';
+import type { Address } from '../xds/address.ts';
+import type { AgentEvent } from './agent-event.ts';
+import { EventParser } from './event-parser.ts';
+import { type AdminRequest, askAgent } from './requests.ts';
 import type { AgentReport, CachedResource, CachedView, HealthVerdict, HeldQuery, HeldResource } from './source.ts';
 
-/** Longest wait for an answer, in ms: the agent is on the same machine. */
-const timeoutMs = 10_000;
+/** Longest silence of an agent that was asked, in ms: it is on the same machine. */
+const silenceMs = 10_000;
+/** The same of one whose events are followed, in ms: it says that it is alive every 15 s. */
+const followSilenceMs = 40_000;
 
 /** The agent has answered, and not with what was asked for. */
 export class AdminRefusal extends Error {
@@ -16,7 +22,30 @@ export class AdminRefusal extends Error {
   }
 }
 
-/** The admin pages of a running agent, over TCP or its socket. undici is loaded with the first request. */
+/** Which events are asked for; all without it. */
+export interface EventsAsked {
+  /** A time span back from now, like `5m`. */
+  readonly since?: string | undefined;
+  readonly type?: string | undefined;
+  readonly name?: string | undefined;
+  readonly kinds?: readonly string[] | undefined;
+}
+
+/** What comes on a stream of events: first which process of the agent it is, then what happens. */
+export type FollowedEvent =
+  | { readonly kind: 'hello'; readonly process: string }
+  | { readonly kind: 'happened'; readonly id: string; readonly event: AgentEvent };
+
+function eventsQuery({ since, type, name, kinds = [] }: EventsAsked): URLSearchParams {
+  const query = new URLSearchParams();
+  if (since !== undefined) query.set('since', since);
+  if (type !== undefined) query.set('type', type);
+  if (name !== undefined) query.set('name', name);
+  for (const kind of kinds) query.append('kind', kind);
+  return query;
+}
+
+/** The admin pages of a running agent, over TCP or its socket. */
 export class AdminClient {
   readonly #address: Address;
 
@@ -31,6 +60,11 @@ export class AdminClient {
 
   async ready(): Promise<HealthVerdict> {
     return (await this.#json('GET', '/healthz/ready?format=json', [200, 503])) as HealthVerdict; // As above.
+  }
+
+  /** Whether there is an agent that answers. @throws Error when there is none */
+  async live(): Promise<HealthVerdict> {
+    return (await this.#json('GET', '/healthz/live?format=json')) as HealthVerdict; // As above.
   }
 
   /** @returns how many removals the guard held back */
@@ -84,50 +118,59 @@ export class AdminClient {
    * @param isWhole the agent opens its streams anew, so that everything is in it
    */
   async *record(isWhole: boolean, signal: AbortSignal): AsyncGenerator<Buffer> {
-    const { Agent, request } = await import('undici');
-    const agent = new Agent(this.#options());
-    try {
-      const path = isWhole ? '/record' : '/record?resumed';
-      const { statusCode, body } = await request(this.#origin + path, { dispatcher: agent, signal, bodyTimeout: 0 });
-      if (statusCode !== 200) throw new AdminRefusal(path, statusCode, await body.text());
-      yield* body;
-    } finally {
-      await agent.destroy();
+    yield* await this.#open({ path: isWhole ? '/record' : '/record?resumed', signal });
+  }
+
+  /** What happened lately, oldest first. */
+  async events(asked: EventsAsked): Promise<AgentEvent[]> {
+    const query = eventsQuery(asked);
+    query.set('history', 'true');
+    const events: AgentEvent[] = [];
+    for await (const event of this.#lines<AgentEvent>(`/events?${query}`)) events.push(event);
+    return events;
+  }
+
+  /**
+   * What happened and happens, as it happens, until the agent or the signal ends it.
+   *
+   * @param lastEventId of the last event that is known already, as it came with it; of no use to another process of the agent
+   */
+  async *follow(
+    asked: EventsAsked,
+    lastEventId: string | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<FollowedEvent> {
+    const path = `/events?${eventsQuery(asked)}`;
+    const headers = { accept: 'text/event-stream', ...(lastEventId !== undefined && { 'last-event-id': lastEventId }) };
+    const answer = await this.#open({ path, headers, silenceMs: followSilenceMs, signal });
+    answer.setEncoding('utf8');
+    const parser = new EventParser();
+    for await (const piece of answer as AsyncIterable<string>) {
+      for (const { id, event, data } of parser.push(piece)) {
+        // Written by the same program.
+        if (event === 'hello') yield { kind: 'hello', process: (JSON.parse(data) as { process: string }).process };
+        else yield { kind: 'happened', id, event: JSON.parse(data) as AgentEvent };
+      }
     }
+  }
+
+  /** Has the clients go and the agent end. */
+  async drain(): Promise<void> {
+    await this.#request('POST', '/drain', [200]);
   }
 
   /** Objects of a page that has one a line. */
   async *#lines<T>(path: string): AsyncGenerator<T> {
-    const { Agent, request } = await import('undici');
-    const agent = new Agent(this.#options());
-    try {
-      const { statusCode, body } = await request(this.#origin + path, {
-        dispatcher: agent,
-        headersTimeout: timeoutMs,
-        bodyTimeout: timeoutMs,
-      });
-      if (statusCode !== 200) throw new AdminRefusal(path, statusCode, await body.text());
-      let rest: Buffer = Buffer.alloc(0);
-      for await (const piece of body as AsyncIterable<Buffer>) {
-        const bytes = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
-        let start = 0;
-        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
-          yield JSON.parse(bytes.toString('utf8', start, end)) as T; // Written by the same program.
-          start = end + 1;
-        }
-        rest = bytes.subarray(start);
+    let rest: Buffer = Buffer.alloc(0);
+    for await (const piece of (await this.#open({ path, silenceMs })) as AsyncIterable<Buffer>) {
+      const bytes = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
+      let start = 0;
+      for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, start)) {
+        yield JSON.parse(bytes.toString('utf8', start, end)) as T; // Written by the same program.
+        start = end + 1;
       }
-    } finally {
-      await agent.destroy();
+      rest = bytes.subarray(start);
     }
-  }
-
-  get #origin(): string {
-    return this.#address.kind === 'unix' ? 'http://weir' : `http://${formatAddress(this.#address)}`;
-  }
-
-  #options(): { readonly connect: { readonly socketPath?: string } } {
-    return { connect: this.#address.kind === 'unix' ? { socketPath: this.#address.path } : {} };
   }
 
   async #json(method: 'GET' | 'POST', path: string, codes: readonly number[] = [200]): Promise<unknown> {
@@ -135,16 +178,20 @@ export class AdminClient {
   }
 
   async #request(method: 'GET' | 'POST', path: string, codes: readonly number[]): Promise<Buffer> {
-    const { Agent, request } = await import('undici');
-    const agent = new Agent(this.#options());
-    try {
-      const signal = AbortSignal.timeout(timeoutMs);
-      const { statusCode, body } = await request(this.#origin + path, { method, dispatcher: agent, signal });
-      const bytes = Buffer.from(await body.arrayBuffer());
-      if (codes.includes(statusCode)) return bytes;
-      throw new AdminRefusal(path, statusCode, bytes.toString());
-    } finally {
-      await agent.destroy();
-    }
+    return bytesOf(await this.#open({ method, path, silenceMs }, codes));
   }
+
+  /** @returns an answer that is what was asked for; leaving it early ends it */
+  async #open(asked: AdminRequest, codes: readonly number[] = [200]): Promise<IncomingMessage> {
+    const answer = await askAgent(this.#address, asked);
+    const { statusCode = 0 } = answer;
+    if (codes.includes(statusCode)) return answer;
+    throw new AdminRefusal(asked.path, statusCode, (await bytesOf(answer)).toString());
+  }
+}
+
+async function bytesOf(answer: IncomingMessage): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  for await (const piece of answer as AsyncIterable<Buffer>) pieces.push(piece);
+  return Buffer.concat(pieces);
 }

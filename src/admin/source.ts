@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import type { AgentEvent, EventQuery, TrendPoint } from './agent-event.ts';
+import type { AgentEvent, EventQuery, NameList, TrendPoint } from './agent-event.ts';
 import type { DriftReport } from './drift-report.ts';
 import type { HistogramSample, MetricSample } from './metric-sample.ts';
 
@@ -114,6 +114,8 @@ export interface ClientTypeReport {
   readonly lastAckedVersion: string;
   /** Text of the last NACK, until an ACK follows; it can quote configuration, so it is for the admin API only (R52). */
   readonly lastError: string | undefined;
+  /** Names that it rejected: those that its words name, or all of the message where they name none. Undefined where the last answer was none. */
+  readonly rejected?: NameList | undefined;
 }
 
 /** One local client stream. */

@@ -8,13 +8,14 @@ import type { DiskNote } from '../cache/disk-notes.ts';
 import { parseKey, parseSigningKey, RowSealer } from '../cache/secrets.ts';
 import { type DecodeOptions, decodeBundle, encodeBundle } from '../cache/seed-bundle.ts';
 import type { StoredView } from '../cache/stored.ts';
+import { ownDirectory } from '../net/own-directory.ts';
 import { type MatchField, matchKeyOf, readNode, viewKeyOf } from '../xds/node.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
 import { cachedView } from './control.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import { readVerifyKey, seedMatchKey } from './seed.ts';
-import { openDisk, ownDirectory, readSealer } from './storage.ts';
+import { openDisk, readSealer } from './storage.ts';
 
 /** What the tools for a cache that no agent holds need to know. */
 export interface CachePlace {

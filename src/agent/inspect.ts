@@ -1,3 +1,4 @@
+import type { NameList } from '../admin/agent-event.ts';
 import type { MetricSample } from '../admin/metric-sample.ts';
 import type {
   AgentReport,
@@ -9,7 +10,8 @@ import type {
   TypeReport,
   UpstreamReport,
 } from '../admin/source.ts';
-import type { Quarantined } from '../cache/quarantine.ts';
+import { type Quarantined, suspectsOf } from '../cache/quarantine.ts';
+import type { ClientType } from '../local-ads/client-type.ts';
 import type { Expiries } from '../upstream/credentials.ts';
 import { isTakenInSilence, traitsOf } from '../xds/type-urls.ts';
 import type { Clock } from '../xds/types.ts';
@@ -232,15 +234,23 @@ function clientReport(client: Client): ClientReport {
     variant: stream.variant,
     listener: client.peer.listener,
     connectedWallMs: client.connectedWallMs,
-    types: [...stream.types()].map(({ typeUrl, traits, nonces, isComplete, lastError }) => ({
-      typeUrl,
-      shortName: traits.shortName,
-      status: nonces.status === 'STALE' && isTakenInSilence(typeUrl) ? 'SENT' : nonces.status,
-      isComplete,
-      lastAckedVersion: nonces.ackedVersion,
-      lastError,
-    })),
+    types: [...stream.types()].map(type => {
+      const { typeUrl, traits, nonces, isComplete, lastError } = type;
+      const status = nonces.status === 'STALE' && isTakenInSilence(typeUrl) ? 'SENT' : nonces.status;
+      const { shortName } = traits;
+      const { ackedVersion: lastAckedVersion } = nonces;
+      return { typeUrl, shortName, status, isComplete, lastAckedVersion, lastError, rejected: rejectedBy(type) };
+    }),
   };
+}
+
+/** Names told of a rejection. */
+const rejectedMax = 5;
+
+function rejectedBy(type: ClientType): NameList | undefined {
+  if (type.lastError === undefined) return undefined;
+  const { names } = suspectsOf(type.lastError, [...type.refusedNames()]);
+  return { count: names.length, names: names.slice(0, rejectedMax) };
 }
 
 /** Types by their names, whoever asked for them first. */

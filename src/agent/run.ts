@@ -1,10 +1,10 @@
-import { join } from 'node:path';
 import { EventStreams } from '../admin/event-stream.ts';
 import { createAdminServer } from '../admin/server.ts';
 import type { AdminSource, CacheReport } from '../admin/source.ts';
 import { BodyPool, ownBodies } from '../cache/body-pool.ts';
 import { createIdleTier, createIdleViews } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';
+import { adminSocketPath } from '../net/own-directory.ts';
 import { Recorder } from '../recording/recorder.ts';
 import { UpstreamChannels } from '../upstream/channel.ts';
 import { ConnectionPool } from '../upstream/connection-pool.ts';
@@ -27,7 +27,7 @@ import { Observer } from './observer.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { Settings } from './settings.ts';
 import { sideServices } from './side-services.ts';
-import { openStorage, ownDirectory } from './storage.ts';
+import { openStorage } from './storage.ts';
 import { createTokenReviewer } from './token-review.ts';
 import { Trend, trendEveryMs } from './trend.ts';
 import { upstreamWarnings } from './upstream-check.ts';
@@ -177,7 +177,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       // Once it has been answered.
       control: createControl(core, storage, recorder, events, loop.post, () => setImmediate(() => end('weir drain'))),
       addresses: [settings.admin],
-      socketPath: settings.cacheDir === undefined ? undefined : join(ownDirectory(settings.cacheDir), 'admin.sock'),
+      socketPath: settings.cacheDir === undefined ? undefined : adminSocketPath(settings.cacheDir),
       healthAddresses: settings.health,
       health: {
         live: () => ({ isOk: true, reason: 'the event loop answers' }),

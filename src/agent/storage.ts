@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { DiskStore } from '../cache/disk.ts';
 import { type DiskNote, DiskUnusable } from '../cache/disk-notes.ts';
 import { restricted } from '../cache/restricted.ts';
 import { createProtector } from '../cache/row-protector.ts';
 import { parseKey, RowSealer } from '../cache/secrets.ts';
 import type { DiskChange, StoredView } from '../cache/stored.ts';
+import { ownDirectory } from '../net/own-directory.ts';
 import { matchKeyOf, type NodeIdentity, readNode, viewKeyOf } from '../xds/node.ts';
 import type { ViewKey } from '../xds/types.ts';
 import type { CacheSettings } from './cache-settings.ts';
@@ -49,11 +49,6 @@ export interface StorageWatch {
   readonly note: (note: DiskNote) => void;
   /** It was begun anew: it is to be told everything once more. */
   readonly onLost: () => void;
-}
-
-/** Weir's own part of the cache directory, which only its owner may enter (R104). */
-export function ownDirectory(cacheDir: string): string {
-  return join(cacheDir, 'weir');
 }
 
 /**

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { AdminClient, AdminRefusal } from '../admin/client.ts';
 import { AgentError, exitCodes } from '../agent/errors.ts';
-import { ownDirectory } from '../agent/storage.ts';
+import { adminSocketPath } from '../net/own-directory.ts';
 import { parseAddress } from '../xds/address.ts';
 
 /** How a command finds the agent. */
@@ -15,12 +14,8 @@ const defaultAdmin = '127.0.0.1:15920';
 
 /** Path of the admin socket in a cache directory; undefined when there is none, since no agent runs on it. */
 export function adminSocketOf(cacheDir: string): string | undefined {
-  const path = socketPathIn(cacheDir);
+  const path = adminSocketPath(cacheDir);
   return existsSync(path) ? path : undefined;
-}
-
-function socketPathIn(cacheDir: string): string {
-  return join(ownDirectory(cacheDir), 'admin.sock');
 }
 
 /**
@@ -35,7 +30,7 @@ export function agentClient(options: AgentOptions): AdminClient {
   const socket = admin === undefined && cacheDir ? adminSocketOf(cacheDir) : undefined;
   if (socket !== undefined) return new AdminClient({ kind: 'unix', path: socket });
   if (admin === undefined && options.cacheDir) {
-    const path = socketPathIn(options.cacheDir);
+    const path = adminSocketPath(options.cacheDir);
     throw new AgentError(`no agent runs on this cache directory (--cache-dir): there is no ${path}`);
   }
   const address = parseAddress(admin ?? (process.env['WEIR_ADMIN'] || defaultAdmin));

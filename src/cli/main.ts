@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { AgentError, exitCodes } from '../agent/errors.ts';
-import { addPlace, addSettingFlags } from './options.ts';
+import { addAgentCommands } from './agent-commands.ts';
+import { addSettingFlags } from './options.ts';
 import { addProxyConfigCommands } from './proxy-config-commands.ts';
 import { weirVersion } from './version.ts';
 
@@ -11,7 +12,10 @@ Examples:
   weir run --upstream cp:18000 --listen unix:/run/xds    the same on a Unix socket
   weir bootstrap envoy --listen unix:/run/xds            a bootstrap for Envoy that points at it
   weir validate --config weir.yaml                       check a configuration
-  weir status                                            what works, and since when something does not
+  weir status                                            what works, since when something does not, what to do
+  weir explain NAME                                      where a resource came from, who has it, or why it is missing
+  weir events --since 5m                                 what has changed, and why
+  weir wait --timeout 60s                                until the agent is ready, before Envoy starts
   weir proxy-config clusters --cache-dir DIR             Envoy’s clusters that it holds, and who took them
   weir proxy-config mcp                                  Istio’s mesh configuration in the same way
   weir cache ls --cache-dir DIR                          what a restart would start from
@@ -108,7 +112,7 @@ export function createProgram(done: Done): Command {
       done(await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options));
     });
   addSourceCommand(program, done);
-  addStatusCommands(program, done);
+  addAgentCommands(program, done);
   addProxyConfigCommands(program, done);
   addCacheCommands(program, done);
   addRecordingCommands(program, done);
@@ -162,24 +166,6 @@ function addSourceCommand(program: Command, done: Done): void {
     .action(async options => {
       done(await (await import('./commands/source.ts')).source(options));
     });
-}
-
-/** Adds the commands that ask a running agent. */
-function addStatusCommands(program: Command, done: Done): void {
-  addPlace(program.command('status').description('show what works, and since when something does not and why')).action(
-    async options => {
-      done(await (await import('./commands/status.ts')).showStatus(options));
-    },
-  );
-  const guard = program.command('guard').description('the guard against lists that shrink right after a connect');
-  addPlace(
-    guard
-      .command('pass')
-      .argument('[TYPE]', 'CDS, LDS … or a type URL; all without it')
-      .description('let removals pass that are held back'),
-  ).action(async (type: string | undefined, options) => {
-    done(await (await import('./commands/status.ts')).passGuard(type, options));
-  });
 }
 
 /** Adds the commands that write down what is said upstream, and say it again. */

@@ -1,5 +1,7 @@
+import { AgentError, exitCodes } from '../agent/errors.ts';
 import { istioKinds, kindOfTypeUrl } from '../istio/kinds.ts';
 import { nearest } from '../xds/nearest.ts';
+import { envoyTypes } from '../xds/type-urls.ts';
 
 /** A type that an agent holds. */
 export interface NamedType {
@@ -53,6 +55,26 @@ export function findTypes(
   const near = nearest(wanted, new Set(all.flatMap(type => wordsOf(type).filter(one => !one.includes('/')))));
   const hint = near === undefined ? '' : ` (did you mean '${near}'?)`;
   return { error: `there is no type '${wanted}'${hint}; there is: ${there}` };
+}
+
+/**
+ * The type that somebody means, be it held or not.
+ *
+ * @throws AgentError when there is no such type, or the word stands for several
+ */
+export function typeUrlAsked(wanted: string, held: readonly NamedType[]): string {
+  const mesh = istioKinds.map(({ typeUrl }) => ({ typeUrl, shortName: typeUrl }));
+  for (const types of [held, envoyTypes, mesh]) {
+    const found = findTypes(wanted, types);
+    if (!('typeUrls' in found)) continue;
+    const [typeUrl, ...others] = found.typeUrls;
+    if (typeUrl !== undefined && others.length === 0) return typeUrl;
+    const several = found.typeUrls.join(', ');
+    throw new AgentError(`'${wanted}' is several types: say which of ${several}`, { exitCode: exitCodes.usage });
+  }
+  if (wanted.includes('/')) return wanted;
+  const found = findTypes(wanted, [...held, ...envoyTypes]);
+  throw new AgentError('error' in found ? found.error : `there is no type '${wanted}'`, { exitCode: exitCodes.usage });
 }
 
 function kindIn(typeUrl: string): string | undefined {

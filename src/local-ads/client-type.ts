@@ -92,6 +92,11 @@ export class ClientType {
     return this.#refused.has(name);
   }
 
+  /** Those names, with what stood in the same messages. */
+  refusedNames(): Iterable<string> {
+    return this.#refused.names();
+  }
+
   /** Whether all that was asked for has been answered, as far as it can be. */
   get isComplete(): boolean {
     return !this.#owed.isWildcardOwed && this.#isAnswerable();

@@ -56,6 +56,11 @@ const traitsByUrl: ReadonlyMap<string, TypeTraits> = new Map([
   envoyType('envoy.config.core.v3.TypedExtensionConfig', 'ECDS', 9),
 ]);
 
+/** Envoy's types, with what people call them. */
+export const envoyTypes: readonly { readonly typeUrl: string; readonly shortName: string }[] = [...traitsByUrl].map(
+  ([typeUrl, { shortName }]) => ({ typeUrl, shortName }),
+);
+
 /** Short words of Envoy's types. */
 export const shortNames: readonly string[] = [...traitsByUrl.values()].map(({ shortName }) => shortName);
 

@@ -1,0 +1,117 @@
+import type { Command } from 'commander';
+import { addPlace } from './options.ts';
+
+type Done = (exitCode: number) => void;
+
+/** How a command finds its agent, and what it ends with; for the help of all of them. */
+const place = `
+Without flags it finds the agent of its pod: by the admin socket in WEIR_CACHE_DIR, else at WEIR_ADMIN, else at 127.0.0.1:15920.
+`;
+const codes = '\nExit codes: 0 fine, 1 failed or no agent there, 2 wrong usage.\n';
+
+const statusHelp = `
+The first line is the verdict: OK, DEGRADED (all clients have configuration, which is not what it should be) or BROKEN, with what to do.
+RESTART says whether a new process of the agent would have everything that this one has.
+
+Examples:
+  weir status                                            at a glance
+  weir status --watch                                    again every 2 s
+  weir status -o json | jq -r .verdict.sentence          for scripts
+${place}
+Exit codes: 0 the agent is ready, 1 it is not or does not answer, 2 wrong usage.
+`;
+
+const clientsHelp = `
+Examples:
+  weir clients                                           every client stream, and how it stands
+  weir clients --status rejected                         who rejected something, and in what words
+  weir clients --node sidecar-1 --type CDS               one type of one node
+${place}${codes}`;
+
+const eventsHelp = `
+Kinds: update, upstream, client, rejection, quarantine, guard, missing, restore, stale, disk, credential, scope, drift, agent.
+The agent keeps the last few thousand in memory; they end with its process.
+
+Examples:
+  weir events --since 5m                                 what has changed in the last five minutes, and why
+  weir events --since 1h --type EDS --name reviews       what became of one resource
+  weir events --kind rejection --kind quarantine         who rejected what
+  weir events --follow                                   what happens, also after a restart of the agent
+${place}
+Exit codes: 0 fine (also when nothing happened), 1 no agent there, 2 wrong usage.
+`;
+
+const waitHelp = `
+Examples:
+  weir wait --timeout 60s && exec envoy -c envoy.yaml    as the start gate of a pod
+  weir wait --timeout 0s                                 only look
+${place}
+Exit codes: 0 the agent is ready, 1 it was not in time, 2 wrong usage.
+`;
+
+const drainHelp = `
+As SIGTERM does: clients are told to go, what is held is written to disk, and the agent ends. It goes by the admin socket only.
+
+Examples:
+  weir drain --wait                                      as the preStop hook of a pod
+${place}${codes}`;
+
+const completionHelp = `
+Examples:
+  source <(weir completion bash)                         in ~/.bashrc
+  weir completion zsh > "\${fpath[1]}/_weir"              for zsh
+  weir completion fish > ~/.config/fish/completions/weir.fish
+`;
+
+/** Adds the commands that ask a running agent. @param done is told the exit code */
+export function addAgentCommands(program: Command, done: Done): void {
+  const command = (name: string, description: string, help: string): Command =>
+    program.command(name).description(description).addHelpText('after', help);
+  addPlace(command('status', 'what works, since when something does not and why, and what to do', statusHelp))
+    .option('-w, --watch', 'show it again every 2 s')
+    .action(async options => {
+      done(await (await import('./commands/status.ts')).showStatus(options));
+    });
+  const guard = program.command('guard').description('the guard against lists that shrink right after a connect');
+  addPlace(
+    guard
+      .command('pass')
+      .argument('[TYPE]', 'CDS, LDS … or a type URL; all without it')
+      .description('let removals pass that are held back'),
+  ).action(async (type: string | undefined, options) => {
+    done(await (await import('./commands/status.ts')).passGuard(type, options));
+  });
+  addPlace(command('clients', 'every client stream: who it is, and how it stands with each type', clientsHelp))
+    .option('--node <ID>', 'of nodes whose id has this in it')
+    .option('--type <TYPE>', 'this type only: CDS, VirtualService … or a type URL')
+    .option('--status <STATUS>', 'types of this status: synced, stale, sent, not-sent or rejected')
+    .action(async options => {
+      done(await (await import('./commands/clients.ts')).showClients(options));
+    });
+  const kinds = (value: string, before: readonly string[] = []): readonly string[] => [...before, ...value.split(',')];
+  addPlace(command('events', 'what happened: updates with names and reasons, outages, rejections', eventsHelp))
+    .option('--since <TIME>', 'of this time only: 90s, 5m, 2h')
+    .option('-f, --follow', 'go on with what happens')
+    .option('--type <TYPE>', 'of this type only')
+    .option('--name <NAME>', 'that name this resource')
+    .option('--kind <KIND>', 'of this kind only; several by commas', kinds)
+    .action(async options => {
+      done(await (await import('./commands/events.ts')).showEvents(options));
+    });
+  addPlace(command('wait', 'wait until the agent is ready', waitHelp))
+    .option('--timeout <TIME>', 'the longest wait', '60s')
+    .action(async options => {
+      done(await (await import('./commands/wait.ts')).waitUntilReady(options));
+    });
+  addPlace(command('drain', 'have the clients go and the agent end', drainHelp))
+    .option('--wait', 'until it has ended')
+    .option('--timeout <TIME>', 'the longest wait', '60s')
+    .action(async options => {
+      done(await (await import('./commands/drain.ts')).drain(options));
+    });
+  command('completion', 'a script that completes commands, flags and types', completionHelp)
+    .argument('<SHELL>', 'bash, zsh or fish')
+    .action(async (shell: string) => {
+      done(await (await import('./commands/completion.ts')).printCompletion(shell, program));
+    });
+}

@@ -1,0 +1,14 @@
+import type { AdminClient } from '../admin/client.ts';
+
+/** What an agent says of itself. */
+export type AgentReport = Awaited<ReturnType<AdminClient['report']>>;
+/** Whether it is of use, and why not. */
+export type Readiness = Awaited<ReturnType<AdminClient['ready']>>;
+/** One type of one view. */
+export type TypeReport = AgentReport['types'][number];
+/** One local client stream. */
+export type ClientReport = AgentReport['clients'][number];
+/** One type on one client stream. */
+export type ClientTypeReport = ClientReport['types'][number];
+/** Something that happened. */
+export type AgentEvent = Awaited<ReturnType<AdminClient['events']>>[number];

@@ -1,0 +1,104 @@
+import type { AdminClient, EventsAsked } from '../../admin/client.ts';
+import { exitCodes } from '../../agent/errors.ts';
+import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import type { AgentEvent } from '../agent-report.ts';
+import { eventLine } from '../event-text.ts';
+import { isJson, print } from '../output.ts';
+import { paintFor } from '../paint.ts';
+import { typeUrlAsked } from '../type-names.ts';
+
+/** Options of `weir events`. */
+export interface EventsOptions extends AgentOptions {
+  readonly since?: string | undefined;
+  readonly follow?: boolean | undefined;
+  readonly type?: string | undefined;
+  readonly name?: string | undefined;
+  readonly kind?: readonly string[] | undefined;
+  readonly output: string;
+}
+
+/** How long after a lost connection the agent is looked for again, in ms; then after twice as long each time, up to the other. */
+const againMs = 250;
+const againMsMax = 2_000;
+
+/** `weir events`: what happened, and with --follow what happens. Resolves to 0; to 1 where there is no agent. */
+export async function showEvents(options: EventsOptions): Promise<number> {
+  isJson(options.output);
+  const client = agentClient(options);
+  const asked = await askedOf(options, client);
+  const write = writer(options);
+  if (options.follow) return await follow(client, asked, write);
+  const events = await client.events(asked).catch((error: unknown) => {
+    throw noAgent(error);
+  });
+  for (const event of events) await write(event);
+  if (events.length === 0 && options.output !== 'json') console.error(noneText(options));
+  return exitCodes.ok;
+}
+
+async function askedOf({ since, name, kind, type }: EventsOptions, client: AdminClient): Promise<EventsAsked> {
+  if (type === undefined) return { since, name, kinds: kind };
+  const { types } = await client.report().catch((error: unknown) => {
+    throw noAgent(error);
+  });
+  return { since, name, kinds: kind, type: typeUrlAsked(type, types) };
+}
+
+function noneText({ since, type, name, kind }: EventsOptions): string {
+  const isFiltered = type !== undefined || name !== undefined || kind !== undefined;
+  const what = isFiltered ? 'nothing of that kind happened' : 'nothing happened';
+  return since === undefined ? `${what} since the agent started` : `${what} in the last ${since}`;
+}
+
+function writer({ output }: EventsOptions): (event: AgentEvent) => Promise<void> {
+  const paint = paintFor(process.stdout, process.env);
+  return event => print(output === 'json' ? `${JSON.stringify(event)}\n` : eventLine(event, Date.now(), paint));
+}
+
+/** Goes on over lost connections and new processes of the agent, until a signal ends it. */
+async function follow(
+  client: AdminClient,
+  asked: EventsAsked,
+  write: (event: AgentEvent) => Promise<void>,
+): Promise<number> {
+  const ending = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
+  let lastEventId: string | undefined;
+  let known: string | undefined;
+  let waitMs = againMs;
+  for (;;) {
+    try {
+      // After a restart everything is new, however long it is ago.
+      const query = known === undefined ? asked : { ...asked, since: undefined };
+      for await (const one of client.follow(query, lastEventId, ending.signal)) {
+        waitMs = againMs;
+        if (one.kind === 'happened') {
+          lastEventId = one.id;
+          await write(one.event);
+        } else {
+          if (known !== undefined && known !== one.process) console.error('the agent was started anew');
+          known = one.process;
+        }
+      }
+    } catch (error) {
+      if (ending.signal.aborted) return exitCodes.ok;
+      if (known === undefined) throw noAgent(error);
+    }
+    if (ending.signal.aborted) return exitCodes.ok;
+    await pause(waitMs, ending.signal);
+    if (ending.signal.aborted) return exitCodes.ok;
+    waitMs = Math.min(2 * waitMs, againMsMax);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end, { once: true });
+    function end(): void {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,257 @@
+import type { AgentReport, ClientReport, ClientTypeReport, Readiness, TypeReport } from './agent-report.ts';
+import { countOf, formatAge, oneLine, shellWord } from './table.ts';
+
+/** One thing that an operator has to know. */
+export interface Finding {
+  /** `broken`: somebody lacks configuration; `degraded`: all have some, which is not what it should be; `notice`: good to know. */
+  readonly severity: 'broken' | 'degraded' | 'notice';
+  /** What is so, and since when. */
+  readonly what: string;
+  /** What to do about it; undefined where time does it. */
+  readonly toDo: string | undefined;
+}
+
+/** What a report comes down to. */
+export interface Verdict {
+  readonly state: 'ok' | 'degraded' | 'broken' | 'draining';
+  /** What works, or what is worst. */
+  readonly sentence: string;
+  readonly toDo: string | undefined;
+  /** What there is to know besides, the worst first. */
+  readonly also: readonly Finding[];
+  /** What a restart of the agent would begin with. */
+  readonly restart: { readonly isSafe: boolean; readonly why: string };
+}
+
+/** What is said of clients that were refused lately, where an agent tells it. */
+interface Refusals {
+  readonly refusals?: readonly { readonly wallMs: number; readonly reason: string }[] | undefined;
+}
+
+const severities = ['broken', 'degraded', 'notice'] as const;
+/** Clients that were refused longer ago than this are history, in ms. */
+const refusedLatelyMs = 300_000;
+
+/** Says of an agent what works, since when something does not, and what to do: the worst first. */
+export function verdictOf(report: AgentReport, ready: Readiness): Verdict {
+  const restart = restartOf(report);
+  if (report.isDraining) {
+    const left = countOf(report.clients.length, 'client');
+    return {
+      state: 'draining',
+      sentence: `draining: clients are told to go (${left} left)`,
+      toDo: undefined,
+      also: [],
+      restart,
+    };
+  }
+  const findings = [
+    ...upstreamFindings(report),
+    ...clientFindings(report, ready),
+    ...contentFindings(report),
+    ...diskFindings(report),
+    ...refusalFindings(report),
+  ];
+  const sorted = severities.flatMap(severity => findings.filter(one => one.severity === severity));
+  const [worst, ...also] = sorted;
+  if (!worst || worst.severity === 'notice') {
+    return { state: 'ok', sentence: fineSentence(report), toDo: undefined, also: sorted, restart };
+  }
+  return { state: worst.severity, sentence: worst.what, toDo: worst.toDo, also, restart };
+}
+
+/** Streams of clients that have asked for something. */
+function askingClients({ clients }: AgentReport): readonly ClientReport[] {
+  return clients.filter(client => client.types.length > 0);
+}
+
+function fineSentence(report: AgentReport): string {
+  const connected = connectedSince(report);
+  const clients = askingClients(report);
+  if (clients.length === 0) return `nothing is asked for yet: no client has connected; ${connected}`;
+  const resources = report.types.reduce((sum, type) => sum + type.resources, 0);
+  const have = clients.length === 1 ? 'the client has' : `all ${clients.length} clients have`;
+  return `${have} what the control plane has (${countOf(resources, 'resource')}); ${connected}`;
+}
+
+function connectedSince({ upstreams, nowWallMs }: AgentReport): string {
+  const open = upstreams.filter(one => one.isInUse && one.phase === 'open');
+  if (open.length === 0) return 'no control plane is asked for anything';
+  const sinceMs = Math.max(...open.map(one => one.sinceWallMs));
+  return `connected to ${[...new Set(open.map(one => one.address))].join(', ')} for ${formatAge(nowWallMs - sinceMs)}`;
+}
+
+function upstreamFindings(report: AgentReport): Finding[] {
+  const { upstreams, nowWallMs, startedWallMs, types } = report;
+  const findings: Finding[] = [];
+  for (const one of upstreams) {
+    if (!one.isInUse || one.phase === 'open' || one.phase === 'idle') continue;
+    const held = types.filter(type => type.viewKey === one.viewKey && type.source !== 'none' && isOfGroup(type, one));
+    const serving = held.length > 0 ? servingText(held, report, one.viewKey) : undefined;
+    const severity = serving === undefined ? 'broken' : 'degraded';
+    const because = one.lastError === undefined ? '' : ` (${oneLine(one.lastError)})`;
+    const then = serving ?? 'nothing is held of it, and clients wait';
+    const refusedSince = one.unauthenticatedSinceWallMs;
+    if (refusedSince !== undefined) {
+      findings.push({
+        severity,
+        what: `the control plane ${one.address} has refused our credentials for ${formatAge(nowWallMs - refusedSince)}${because}; ${then}`,
+        toDo: 'check certificate and token (settings upstreamTls… and upstreamToken…); files are read again when they change',
+      });
+    } else if (report.load.upstreamBytes === 0) {
+      findings.push({
+        severity,
+        what: `the control plane ${one.address} was never reached since the start ${formatAge(nowWallMs - startedWallMs)} ago${because}; ${then}`,
+        toDo: 'check the address (setting upstream) and whether it runs; the agent goes on trying',
+      });
+    } else {
+      findings.push({
+        severity,
+        what: `the control plane ${one.address} is away for ${formatAge(nowWallMs - one.sinceWallMs)}${because}; ${then}`,
+        toDo: 'mend the control plane; the agent goes on trying and clients need nothing',
+      });
+    }
+  }
+  return findings;
+}
+
+/** Whether a type is asked for on a stream, as far as a report tells. */
+function isOfGroup({ typeUrl }: TypeReport, { group }: AgentReport['upstreams'][number]): boolean {
+  const isMesh = /^[^/]+\/v[^/]+\/[^/]+$/.test(typeUrl);
+  return group === 'mcp' ? isMesh : group.startsWith('own ') ? typeUrl.startsWith(group.slice(4)) : !isMesh;
+}
+
+function servingText(held: readonly TypeReport[], report: AgentReport, viewKey: string): string {
+  const clients = askingClients(report).filter(client => client.viewKey === viewKey).length;
+  const sources = [...new Set(held.map(({ source }) => (source === 'upstream' ? 'memory' : source)))].join(' and ');
+  const ageMs = Math.max(...held.map(type => type.ageMs ?? 0));
+  const whom = clients === 0 ? 'ready to serve' : `${countOf(clients, 'client')} served`;
+  return `${whom} from ${sources}, as of ${formatAge(ageMs)} ago`;
+}
+
+function clientFindings(report: AgentReport, ready: Readiness): Finding[] {
+  const findings: Finding[] = [];
+  const rejections = new Map<string, { client: ClientReport; type: ClientTypeReport; clients: number }>();
+  for (const client of report.clients) {
+    for (const type of client.types) {
+      if (type.status !== 'REJECTED') continue;
+      const known = rejections.get(type.typeUrl);
+      if (known) known.clients++;
+      else rejections.set(type.typeUrl, { client, type, clients: 1 });
+    }
+  }
+  for (const { client, type, clients } of rejections.values()) {
+    const { names: [name] = [], count: rejected = 0 } = type.rejected ?? {};
+    const who = clients === 1 ? `client '${client.nodeId}' rejects` : `${clients} clients reject`;
+    const more = rejected > 1 ? ` and ${rejected - 1} more` : '';
+    const what = name === undefined ? '' : ` '${name}'${more}`;
+    findings.push({
+      severity: 'degraded',
+      what: `${who} ${type.shortName}${what}: ${oneLine(type.lastError ?? '')}`,
+      toDo: name === undefined ? 'weir clients --status rejected' : `weir explain ${shellWord(name)} ${type.shortName}`,
+    });
+  }
+  if (ready.isOk) return findings;
+  findings.push({
+    severity: 'broken',
+    what: `not ready: ${ready.reason}`,
+    toDo: askingClients(report).length > 0 ? 'weir clients, then weir explain NAME for what is waited for' : undefined,
+  });
+  return findings;
+}
+
+function contentFindings({ types, nowWallMs }: AgentReport): Finding[] {
+  const findings: Finding[] = [];
+  for (const type of types) {
+    const { shortName, quarantined, heldRemovals } = type;
+    const [first] = quarantined;
+    if (first) {
+      const more = quarantined.length > 1 ? ` and ${quarantined.length - 1} more` : '';
+      findings.push({
+        severity: first.served === 'nothing' ? 'broken' : 'degraded',
+        what: `${shortName} '${first.name}'${more} in quarantine for ${formatAge(nowWallMs - first.sinceWallMs)}: every client rejected it; clients that start are given ${served(first.served)}`,
+        toDo: `weir explain ${shellWord(first.name)} ${shortName}`,
+      });
+    }
+    if (heldRemovals > 0) {
+      findings.push({
+        severity: 'degraded',
+        what: `the guard holds back ${countOf(heldRemovals, 'removal')} of ${shortName}: the control plane had much less right after a connect`,
+        toDo: `see whether it is meant, then: weir guard pass ${shortName}`,
+      });
+    }
+    if (type.isWithheld) {
+      findings.push({
+        severity: 'broken',
+        what: `${shortName} is withheld from clients that start: it is as of ${age(type)}`,
+        toDo: 'mend the control plane, or allow more (settings maxAge, startup)',
+      });
+    } else if (type.isStale) {
+      findings.push({
+        severity: 'degraded',
+        what: `${shortName} is older than allowed: it is as of ${age(type)}`,
+        toDo: 'mend the control plane, or allow more (setting maxAge)',
+      });
+    }
+  }
+  return findings;
+}
+
+function age({ ageMs }: TypeReport): string {
+  return ageMs === undefined ? 'an unknown time' : `${formatAge(ageMs)} ago`;
+}
+
+function served(what: TypeReport['quarantined'][number]['served']): string {
+  if (what === 'nothing') return 'nothing of it';
+  return what === 'last accepted' ? 'the content before it' : 'it all the same: there is nothing better';
+}
+
+function diskFindings({ cache, nowWallMs }: AgentReport): Finding[] {
+  if (cache?.state !== 'failing') return [];
+  const since = cache.sinceWallMs === undefined ? '' : ` for ${formatAge(nowWallMs - cache.sinceWallMs)}`;
+  return [
+    {
+      severity: 'degraded',
+      what: `the disk cache cannot be written${since}: ${oneLine(cache.error ?? 'no reason given')}`,
+      toDo: 'make room, or mend the volume of the cache directory; the agent then goes on by itself',
+    },
+  ];
+}
+
+function refusalFindings(report: AgentReport & Refusals): Finding[] {
+  const lately = report.refusals?.filter(one => one.wallMs > report.nowWallMs - refusedLatelyMs) ?? [];
+  const newest = lately.at(-1);
+  if (!newest) return [];
+  return [
+    {
+      severity: 'notice',
+      what: `${countOf(lately.length, 'client')} refused in the last 5 m, the newest ${formatAge(report.nowWallMs - newest.wallMs)} ago: ${oneLine(newest.reason)}`,
+      toDo: 'weir events --kind client',
+    },
+  ];
+}
+
+/** What the agent would serve if it were started anew now. */
+function restartOf(report: AgentReport): Verdict['restart'] {
+  const { types, upstreams, cache, isSeeded } = report;
+  const held = types.filter(type => type.resources > 0 || type.state === 'known');
+  const isAway = upstreams.some(one => one.isInUse && one.phase !== 'open' && one.phase !== 'idle');
+  const unconfirmed = held.filter(type => !type.isCurrent);
+  const secrets = held.some(type => type.shortName === 'SDS')
+    ? '; secrets only as far as they are sealed there (weir cache ls)'
+    : '';
+  if (held.length === 0) return { isSafe: true, why: 'nothing is held that could be lost' };
+  if (!isAway && unconfirmed.length === 0) {
+    const besides = cache?.state === 'ok' ? ', and it is on disk' : '';
+    return { isSafe: true, why: `the control plane answers and gives again what is held${besides}` };
+  }
+  if (cache?.state === 'ok') {
+    return {
+      isSafe: true,
+      why: `what is held is on disk, and served from there until the control plane answers${secrets}`,
+    };
+  }
+  const lost = `the control plane does not answer, and ${cache ? 'the disk cannot be written' : 'there is no disk cache (setting cacheDir)'}`;
+  const seed = isSeeded ? 'only the seed would be left' : 'clients that start would get nothing';
+  return { isSafe: false, why: `${lost}: ${seed}` };
+}
