@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Address } from '../xds/address.ts';
 import type { AgentEvent } from './agent-event.ts';
+import type { DriftReport } from './drift-report.ts';
 import { EventParser } from './event-parser.ts';
 import { type AdminRequest, askAgent } from './requests.ts';
 import type { AgentReport, CachedResource, CachedView, HealthVerdict, HeldQuery, HeldResource } from './source.ts';
@@ -155,6 +156,16 @@ export class AdminClient {
   }
 
   /** Has the clients go and the agent end. */
+  /** Begins a drift check. */
+  async checkDrift(): Promise<void> {
+    await this.#request('POST', '/drift/check', [200]);
+  }
+
+  /** Drift checks: whether one is under way, and what the last one found. */
+  async drift(): Promise<DriftReport> {
+    return (await this.#json('GET', '/drift')) as DriftReport; // As above.
+  }
+
   async drain(): Promise<void> {
     await this.#request('POST', '/drain', [200]);
   }

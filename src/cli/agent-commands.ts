@@ -49,6 +49,18 @@ ${place}
 Exit codes: 0 the agent is ready, 1 it was not in time, 2 wrong usage.
 `;
 
+const driftHelp = `
+Asks the control plane for everything once more, on a second stream with nothing to resume from, and compares it with what is held. That is a full
+push for the control plane. Clients and the stream in use notice nothing. It goes by the admin socket only.
+
+Examples:
+  weir drift --cache-dir DIR                             a check, and what it found
+  weir drift --last                                      what the last one found, also one that was made by itself
+  weir run --drift-check 6h …                            an agent that makes one every six hours
+${place}
+Exit codes: 0 the same, 1 something differs, could not be compared, or no agent there, 2 wrong usage.
+`;
+
 const drainHelp = `
 As SIGTERM does: clients are told to go, what is held is written to disk, and the agent ends. It goes by the admin socket only.
 
@@ -102,6 +114,12 @@ export function addAgentCommands(program: Command, done: Done): void {
     .option('--timeout <TIME>', 'the longest wait', '60s')
     .action(async options => {
       done(await (await import('./commands/wait.ts')).waitUntilReady(options));
+    });
+  addPlace(command('drift', 'compare what the agent holds with what the control plane has', driftHelp))
+    .option('--last', 'only show what the last check found')
+    .option('--timeout <TIME>', 'the longest wait', '2m')
+    .action(async options => {
+      done(await (await import('./commands/drift.ts')).checkDrift(options));
     });
   addPlace(command('drain', 'have the clients go and the agent end', drainHelp))
     .option('--wait', 'until it has ended')
