@@ -7,6 +7,7 @@ import { identitiesFaults, identitiesTable, measureIdentities } from './identiti
 import { type LabFigures, measureWithLab } from './lab.ts';
 import { measure } from './measured-run.ts';
 import { measureNeighbours, neighboursTable } from './neighbours.ts';
+import { measureObserved, observedTable } from './observed.ts';
 import { type BenchOptions, benchHelp, readOptions } from './options.ts';
 import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
@@ -130,6 +131,10 @@ async function runScenario(options: BenchOptions, bundle: string): Promise<numbe
   if (scenario === 'storm') {
     const cases = await measureStorm(size, options.lab ?? '', bundle, tell);
     print({ cases }, figures => stormTable(figures.cases));
+    return 0;
+  }
+  if (scenario === 'observed') {
+    print(await measureObserved(size, bundle, tell), observedTable);
     return 0;
   }
   print(await measureNeighbours(size, bundle, tell), neighboursTable);

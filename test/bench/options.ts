@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/demo/envelopes.ts';
 
 /** What is measured: the way of an update, many identities, bad neighbours, or the return of a control plane. */
-export type Scenario = 'propagation' | 'identities' | 'neighbours' | 'storm';
+export type Scenario = 'propagation' | 'identities' | 'neighbours' | 'observed' | 'storm';
 
 /** What the user asked for. */
 export interface BenchOptions {
@@ -30,13 +30,13 @@ in turn, with processes of their own. Takes about half an hour with the defaults
 
   --scenario NAME      propagation: the above; identities: a stream for each of many nodes, one of which changes all the time;
                        neighbours: clients that stand still, reconnect without end, reject everything or send garbage beside
-                       many that behave; storm: agents that come back after an outage, and as many clients without them,
+                       many that behave; observed: a dashboard that is open while everything is dumped again and again; storm: agents that come back after an outage, and as many clients without them,
                        by --lab [propagation]
-  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; others 100]
-  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; others 1000]
+  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; observed 10; others 100]
+  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; observed 10000; others 1000]
   --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
   --repetitions N      runs of each, alternating [3; in the other scenarios 5]
-  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600]
+  --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600; observed 100]
   --changed N          clusters in an update [10]
   --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
   --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir; storm needs it
@@ -70,12 +70,22 @@ const defaults: Readonly<
   propagation: { clients: '1,10,100', resources: '1000,10000', repetitions: '3', updates: '40' },
   identities: { clients: '200', resources: '500', repetitions: '5', updates: '600' },
   neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
+  observed: { clients: '10', resources: '10000', repetitions: '5', updates: '100' },
   storm: { clients: '100', resources: '1000', repetitions: '1', updates: '1' },
 };
 
+const scenarios = [
+  'propagation',
+  'identities',
+  'neighbours',
+  'observed',
+  'storm',
+] as const satisfies readonly Scenario[];
+
 function scenarioIn(value: string): Scenario {
-  if (value === 'propagation' || value === 'identities' || value === 'neighbours' || value === 'storm') return value;
-  throw new Error(`--scenario: ${JSON.stringify(value)} is none of propagation, identities, neighbours and storm`);
+  const scenario = scenarios.find(one => one === value);
+  if (scenario) return scenario;
+  throw new Error(`--scenario: ${JSON.stringify(value)} is none of ${scenarios.join(', ')}`);
 }
 
 /**
