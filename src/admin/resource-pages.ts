@@ -1,8 +1,5 @@
 import type { AdminControl, AdminSource, HeldQuery, HeldResource } from './source.ts';
 
-/** Text gathered before it is handed on, in characters: ten thousand resources are neither one string nor ten thousand writes. */
-const pieceLength = 64 * 1024;
-
 /** What a page of resources is asked for. */
 export type ResourceQuery = HeldQuery | { readonly error: string };
 
@@ -42,7 +39,7 @@ function typeIn(query: URLSearchParams, types: readonly HeldType[]): string | { 
 
 /** Resources of a type as JSON, one a line. */
 export function renderHeld(source: AdminSource, query: HeldQuery): Generator<string> {
-  return inPieces(source.held(query), shown);
+  return lines(source.held(query), shown);
 }
 
 /** Bytes travel as base64. */
@@ -61,18 +58,11 @@ export function renderCached(
   const types = wanted.includes('/') ? [] : (control.listCache() ?? []).flatMap(view => view.types);
   const typeUrl = wanted.includes('/') ? wanted : typeIn(query, types);
   if (typeof typeUrl !== 'string') return typeUrl;
-  return inPieces(control.listCached(typeUrl, query.get('view') ?? undefined) ?? [], row => row);
+  return lines(control.listCached(typeUrl, query.get('view') ?? undefined) ?? [], row => row);
 }
 
-function* inPieces<T>(all: Iterable<T>, shownAs: (one: T) => object): Generator<string> {
-  let piece = '';
-  for (const one of all) {
-    piece += `${JSON.stringify(shownAs(one))}\n`;
-    if (piece.length < pieceLength) continue;
-    yield piece;
-    piece = '';
-  }
-  if (piece !== '') yield piece;
+function* lines<T>(all: Iterable<T>, shownAs: (one: T) => object): Generator<string> {
+  for (const one of all) yield `${JSON.stringify(shownAs(one))}\n`;
 }
 
 /** Whether a flag is in a query. */

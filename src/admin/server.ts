@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Address } from '../xds/address.ts';
 import { listen } from './listen.ts';
 import { answer, type HealthSource, type PageRequest } from './routes.ts';
+import { inSlices } from './slices.ts';
 import type { AdminControl, AdminSource } from './source.ts';
 
 /** What the admin pages show, and where. */
@@ -99,7 +100,7 @@ async function respond(
   response.writeHead(page.status, { 'content-type': page.contentType, 'cache-control': 'no-store', ...page.headers });
   if (method === 'HEAD') response.end();
   else {
-    await pipeline(page.body instanceof Readable ? page.body : Readable.from(page.body), response).catch(
+    await pipeline(page.body instanceof Readable ? page.body : inSlices(page.body), response).catch(
       (error: NodeJS.ErrnoException) => {
         // Whoever asked has gone: that is how a recording ends.
         if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;

@@ -25,7 +25,7 @@ const shells: readonly string[] = [
   'src/upstream/{channel,connection,connection-pool,credentials}.ts',
   'src/local-ads/{server,http2-streams,tls-credentials,answered-calls,status-answers,csds,health,reflection}.ts',
   'src/net/**',
-  'src/admin/{server,listen,client,requests,dashboard,event-stream}.ts',
+  'src/admin/{server,listen,client,requests,dashboard,event-stream,slices}.ts',
   'src/recording/replay-server.ts',
   'src/agent/{cache-tools,control,load-stats,loop,log,observer,recording-stream,run,side-services,seed,seed-fetch,storage,token-review}.ts',
   'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-{api,config},pages,run}.ts',
