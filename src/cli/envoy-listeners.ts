@@ -1,6 +1,6 @@
 import { addressText, hostAndPort } from './envoy-clusters.ts';
 import { at, listAt, textAt, textsAt } from './envoy-json.ts';
-import { cell, type EnvoyRow, type EnvoyTable, type ShownResource } from './envoy-table.ts';
+import { cell, type EnvoyRow, type EnvoyTable, type ShownResource, some } from './envoy-table.ts';
 
 /** As `istioctl proxy-config listeners` shows them, and the name, by which a listener is asked for. */
 export const listenerTable: EnvoyTable = {
@@ -9,6 +9,8 @@ export const listenerTable: EnvoyTable = {
   rowsOf: listenerRows,
 };
 
+/** Texts of a list that are told in a cell; of the others the number. */
+const textsMax = 5;
 const connectionManager = '.http_connection_manager.v3.HttpConnectionManager';
 const tcpProxy = '.tcp_proxy.v3.TcpProxy';
 
@@ -54,10 +56,10 @@ function pathsThrough(listener: unknown): readonly Path[] {
 /** A FilterChainMatch in the words of istioctl, with what it leaves out. */
 function matchText(match: unknown): string {
   const said = (label: string, texts: readonly string[]): string[] =>
-    texts.length > 0 ? [`${label}: ${texts.join(',')}`] : [];
+    texts.length > 0 ? [`${label}: ${some(texts, textsMax)}`] : [];
   const port = textAt(match, 'destination_port');
   const ranges = (field: string): string[] => listAt(match, field).map(rangeText);
-  const destinations = ranges('prefix_ranges').join(',');
+  const destinations = some(ranges('prefix_ranges'), textsMax);
   const transport = textAt(match, 'transport_protocol');
   const parts = [
     ...said('SNI', textsAt(match, 'server_names')),
@@ -94,13 +96,19 @@ function routesOf(config: unknown): string {
   const scopes = at(config, 'scoped_routes');
   if (scopes !== undefined) return `Scoped routes: ${textAt(scopes, 'name')}`;
   const routes = listAt(config, 'route_config', 'virtual_hosts').flatMap(host => listAt(host, 'routes'));
-  return `Inline Route: ${routes.map(route => routeMatchText(at(route, 'match'))).join(', ')}`;
+  return `Inline Route: ${some(
+    routes.map(route => routeMatchText(at(route, 'match'))),
+    textsMax,
+  )}`;
 }
 
 function clustersOf(config: unknown): string {
   const weighted = listAt(config, 'weighted_clusters', 'clusters');
   if (weighted.length === 0) return `Cluster: ${textAt(config, 'cluster')}`;
-  return `Clusters: ${weighted.map(one => `${textAt(one, 'name')} (${textAt(one, 'weight')})`).join(', ')}`;
+  return `Clusters: ${some(
+    weighted.map(one => `${textAt(one, 'name')} (${textAt(one, 'weight')})`),
+    textsMax,
+  )}`;
 }
 
 /** A RouteMatch in the words of istioctl, and the names of headers and parameters that it looks at. */

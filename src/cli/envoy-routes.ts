@@ -1,6 +1,6 @@
 import { at, listAt, textAt, textsAt } from './envoy-json.ts';
 import { routeMatchText } from './envoy-listeners.ts';
-import { cell, type EnvoyRow, type EnvoyTable, madeOf, type ShownResource } from './envoy-table.ts';
+import { cell, type EnvoyRow, type EnvoyTable, madeOf, type ShownResource, some } from './envoy-table.ts';
 
 /** As `istioctl proxy-config routes` shows them: a row for each route of each virtual host. */
 export const routeTable: EnvoyTable = {
@@ -36,6 +36,5 @@ function domainsText(domains: readonly string[]): string {
     const host = domain.replace(/:(?:\d+|\*)$/, '');
     return host === domain || !domains.includes(host);
   });
-  const more = bare.length - domainsMax;
-  return bare.slice(0, domainsMax).join(', ') + (more > 0 ? ` + ${more} more...` : '');
+  return some(bare, domainsMax);
 }

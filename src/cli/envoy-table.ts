@@ -44,9 +44,15 @@ export function isChosen({ facets }: EnvoyRow, filters: Filters): boolean {
   });
 }
 
-/** A cell that is never empty. */
+/** A cell that is never empty, and says nothing to a terminal. */
 export function cell(text: string): string {
-  return text === '' ? '-' : text;
+  return text === '' ? '-' : text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+}
+
+/** The first of some texts, and how many more there are. */
+export function some(texts: readonly string[], max: number): string {
+  const more = texts.length - max;
+  return texts.slice(0, max).join(', ') + (more > 0 ? ` + ${more} more...` : '');
 }
 
 /**

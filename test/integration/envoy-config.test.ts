@@ -123,7 +123,7 @@ describe('weir proxy-config', { concurrency: 1 }, () => {
     ]);
     assert.deepEqual(await shown('listeners'), [
       ['ADDRESSES', 'PORT', 'MATCH', 'DESTINATION', 'NAME', 'SOURCE', 'ACKED'],
-      ['0.0.0.0', '80', 'Trans: raw_buffer; App: http/1.1,h2c', 'Route: 80', '0.0.0.0_80', ...own],
+      ['0.0.0.0', '80', 'Trans: raw_buffer; App: http/1.1, h2c', 'Route: 80', '0.0.0.0_80', ...own],
       ['0.0.0.0', '80', 'ALL', 'Cluster: PassthroughCluster', '0.0.0.0_80', ...own],
       ['10.96.0.9', '5432', 'ALL', 'Cluster: outbound|5432||db.shop.svc.cluster.local', '10.96.0.9_5432', ...own],
       ['0.0.0.0', '15006', 'Trans: tls; Addr: *:9080', 'Inline Route: /*', 'virtualInbound', ...own],
