@@ -1,7 +1,11 @@
+import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 
 /** Packages that few runs need. As part of the program their text alone would cost every start 20 ms. */
 const lazyPackages = ['undici', 'yaml', 'js-yaml', 'pino-pretty', '@grpc/proto-loader', '@kubernetes/client-node'];
+
+/** Files of ours of which the same is true: data alone, which nothing is shared with. */
+const lazyFiles = ['src/envoy/tables.ts'];
 
 /** What of a package is used, where the rest of it is too much to carry along: client-node describes all of Kubernetes, in 6 MB. */
 const usedOf: ReadonlyMap<string, string> = new Map([['@kubernetes/client-node', 'KubeConfig']]);
@@ -19,20 +23,26 @@ export const lazyLoader = `const loadLazy=name=>{
   return module.exports;
 };`;
 
-/** Makes such a package be loaded from behind the program when it is first asked for. */
+/** Makes such a package or file be loaded from behind the program when it is first asked for. */
 export const lazyPlugin: Plugin = {
   name: namespace,
   setup({ onResolve, onLoad }) {
     const filter = new RegExp(`^(${lazyPackages.join('|')})$`);
     onResolve({ filter }, ({ path }) => ({ path, namespace }));
-    onLoad({ filter, namespace }, ({ path }) => ({ contents: `module.exports = loadLazy(${JSON.stringify(path)});` }));
+    onResolve({ filter: /^\.{1,2}\// }, ({ path, resolveDir }) => {
+      const file = lazyFiles.find(one => join(resolveDir, path).endsWith(`/${one}`));
+      return file === undefined ? undefined : { path: file, namespace };
+    });
+    onLoad({ filter: /^/, namespace }, ({ path }) => ({
+      contents: `module.exports = loadLazy(${JSON.stringify(path)});`,
+    }));
   },
 };
 
-/** The packages as comments, to stand behind the program: those cost next to nothing. */
+/** The packages and files as comments, to stand behind the program: those cost next to nothing. */
 export async function lazyText(directory: string, options: Parameters<typeof build>[0]): Promise<string> {
   const parts: string[] = [];
-  for (const name of lazyPackages) {
+  for (const name of [...lazyPackages, ...lazyFiles]) {
     const { outputFiles } = await build({
       ...options,
       absWorkingDir: directory,
@@ -47,6 +57,7 @@ export async function lazyText(directory: string, options: Parameters<typeof bui
 }
 
 function contentsOf(name: string): string {
+  if (lazyFiles.includes(name)) return `export * from './${name}';`;
   const used = usedOf.get(name);
   const from = JSON.stringify(name);
   return used === undefined ? `module.exports = require(${from});` : `export { ${used} } from ${from};`;

@@ -19,7 +19,7 @@ export function* tablePieces(
     for (const [column, cell] of row.entries()) widths[column] = Math.max(widths[column] ?? 0, cell.length);
   }
   const isNumber = widths.map((_, column) =>
-    rows.slice(1).every(row => /^[\d.,]*( ([KMG]i)?B)?$/.test(row[column] ?? '')),
+    rows.slice(1).every(row => /^(?:[\d,]+(?:\.\d+)?(?: (?:[KMG]i)?B)?)?$/.test(row[column] ?? '')),
   );
   for (let at = 0; at < rows.length; at += rowsPerPiece) {
     const lines = rows.slice(at, at + rowsPerPiece).map(row =>

@@ -228,6 +228,25 @@ describe('weir proxy-config', { concurrency: 1 }, () => {
     }
   });
 
+  test('a cluster with a private key in it is there, and its content is not', async t => {
+    const { socket, controlPlane, stream } = await sidecarOf(t);
+    const pem = '-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n';
+    const cluster = { name: 'keyed', type: 'EDS', metadata: { filter_metadata: { a: { pem } } } };
+    controlPlane.respond(stream, types.cluster, { resources: [envoyResource(types.cluster, 'keyed', cluster)] });
+    const shown = await waitFor('the cluster', waitMs, async () => {
+      const { stdout } = await runWeir(['pc', 'clusters', ...socket]);
+      return stdout.includes('keyed') ? stdout : undefined;
+    });
+    assert.match(shown, /^keyed +- +- +- +- +- /m);
+    assert.match(shown, /^NOT SHOWN: keyed \(it holds a private key\)$/m);
+    const json = await runWeir(['pc', 'clusters', 'keyed', '-o', 'json', ...socket]);
+    assert.deepEqual(JSON.parse(json.stdout), {
+      '@type': types.cluster,
+      name: 'keyed',
+      '@withheld': 'it holds a private key',
+    });
+  });
+
   test('over TCP it has what names say, tells on stderr what is missing, and shows no contents', async t => {
     const { tcp } = await sidecarOf(t);
     const clusters = await runWeir(['pc', 'clusters', ...tcp]);

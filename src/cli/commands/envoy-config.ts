@@ -5,7 +5,7 @@ import type { TypeUrl } from '../../xds/types.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
 import { type EnvoyKind, envoyKinds, nameTable } from '../envoy-kinds.ts';
 import { objectOf, referenceNotes, shownOf } from '../envoy-object.ts';
-import { type EnvoyTable, type Facet, type Filters, isChosen } from '../envoy-table.ts';
+import { cell, type EnvoyTable, type Facet, type Filters, isChosen, some } from '../envoy-table.ts';
 import {
   absences,
   compare,
@@ -200,10 +200,12 @@ async function showTable(one: Asked, hasBefore: boolean): Promise<boolean> {
   const { types, nodes, nowWallMs, hasContents, filters } = one;
   const table = hasContents || one.table.isReadableByName ? one.table : nameTable;
   const rows: { readonly cells: readonly string[]; readonly sortKey: string }[] = [];
+  const withheld: string[] = [];
   for (const type of types) {
     const node = nodes ? [nodes.get(type.viewKey) ?? type.viewKey] : [];
     for await (const row of held(one, type, { hasBodies: hasContents })) {
       const state = stateCells(row, nowWallMs);
+      if (row.withheld !== undefined && type.shortName !== 'SDS') withheld.push(`${row.name} (${row.withheld})`);
       if (row.quarantine) state[2] = `${state[2]}, REFUSED`;
       for (const made of table.rowsOf(shownOf(row))) {
         if (!isChosen(made, filters)) continue;
@@ -217,6 +219,7 @@ async function showTable(one: Asked, hasBefore: boolean): Promise<boolean> {
   const heading = [...(nodes ? ['NODE'] : []), ...table.heading, ...stateHeading];
   await printAll(tablePieces([heading, ...rows.map(row => row.cells)]));
   await print(refusals(ownTypes(one), ({ shortName }) => shortName));
+  if (withheld.length > 0) await print(`\nNOT SHOWN: ${cell(some(withheld, toldMax))}\n`);
   return true;
 }
 
@@ -321,10 +324,8 @@ function hasValue(values: ReadonlySet<string> | undefined, wanted: string): bool
 function hint(wanted: string, there: ReadonlySet<string>): string {
   const near = nearest(wanted, there);
   if (near !== undefined && near !== wanted) return `; did you mean '${near}'?`;
-  const some = [...there].filter(one => one !== '').sort(compare);
-  if (some.length === 0) return '';
-  const more = some.length > toldMax ? ` and ${some.length - toldMax} more` : '';
-  return `; there is: ${some.slice(0, toldMax).join(', ')}${more}`;
+  const all = [...there].filter(one => one !== '').sort(compare);
+  return all.length === 0 ? '' : `; there is: ${some(all, toldMax)}`;
 }
 
 function thereIs(types: readonly TypeReport[]): string {
