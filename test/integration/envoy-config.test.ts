@@ -325,6 +325,8 @@ describe('weir proxy-config', { concurrency: 1 }, () => {
     );
     const endpoints = await runWeir(['pc', 'endpoints', '--node', 'sidecar-2', ...socket]);
     assert.deepEqual(table(endpoints.stdout)[1]?.slice(0, 3), ['-', 'UNKNOWN', 'own'], 'an endpoint in a cluster');
+    const all = await runWeir(['pc', 'all', '--node', 'sidecar-2', '-o', 'json', ...socket]);
+    assert.equal((JSON.parse(all.stdout) as unknown[]).length, 1, 'each resource once');
     const wrong = await runWeir(['pc', 'clusters', '--node', 'sidecar-3', ...socket]);
     assert.match(wrong.stderr, /there is no node 'sidecar-3' \(--node\); there is: sidecar-1, sidecar-2/);
   });

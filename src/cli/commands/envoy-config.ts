@@ -252,8 +252,12 @@ async function* wholeOf(
   tables: readonly Asked[],
   hasClients: boolean,
 ): AsyncGenerator<readonly [row: Held, nowWallMs: number]> {
+  // Clusters are looked into for endpoints, too.
+  const told = new Set<TypeReport>();
   for (const one of tables) {
     for (const type of tables.length > 1 ? ownTypes(one) : one.types) {
+      if (told.has(type)) continue;
+      told.add(type);
       for (const page of pagesOf(await namesOf(one, type))) {
         for await (const row of held(one, type, { names: page, hasBodies: true, hasClients })) {
           if (one.table.rowsOf(shownOf(row)).some(made => isChosen(made, one.filters))) yield [row, one.nowWallMs];
