@@ -3,6 +3,7 @@ import type { Address } from '../xds/address.ts';
 import type { AgentEvent } from './agent-event.ts';
 import type { DriftReport } from './drift-report.ts';
 import { EventParser } from './event-parser.ts';
+import type { ExplainQuery, Explanation } from './explanation.ts';
 import { type AdminRequest, askAgent } from './requests.ts';
 import type { AgentReport, CachedResource, CachedView, HealthVerdict, HeldQuery, HeldResource } from './source.ts';
 
@@ -153,6 +154,12 @@ export class AdminClient {
         else yield { kind: 'happened', id, event: JSON.parse(data) as AgentEvent };
       }
     }
+  }
+
+  /** All that the agent knows of a resource. */
+  async explain({ name, typeUrl }: ExplainQuery): Promise<Explanation> {
+    const query = new URLSearchParams({ name, ...(typeUrl !== undefined && { type: typeUrl }) });
+    return (await this.#json('GET', `/explain?${query}`)) as Explanation; // As above.
   }
 
   /** Has the clients go and the agent end. */

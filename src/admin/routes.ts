@@ -60,6 +60,7 @@ const pages: ReadonlyMap<string, string> = new Map([
     'what is held of ?type=, a JSON object a line: &view= &namespace= &name= &clients; &bodies on the admin socket',
   ],
   ['/events', 'what happens, server-sent; as JSON lines with ?history: &since=5m &after= &type= &name= &kind= &view='],
+  ['/explain', 'all that is known of the resource ?name=, and why it is missing: &type='],
   ['/trend', 'the last hour as JSON: propagation, ages, connection, memory'],
   ['/drift', 'what the last drift check found, as JSON'],
   ['/cache', 'what is on disk, as JSON, without contents'],
@@ -106,6 +107,8 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
       return eventPage(request, searchParams, source, control);
     case '/drift':
       return json(source.drift());
+    case '/explain':
+      return explainPage(searchParams, source);
     case '/trend':
       return json({ points: source.trend() });
     case '/resources':
@@ -133,6 +136,14 @@ function eventPage(
   const body = control.followEvents(query);
   if (!body) return text(429, 'as many event streams as there may be are open: end one\n');
   return { status: 200, contentType: 'text/event-stream', body };
+}
+
+function explainPage(search: URLSearchParams, source: AdminSource): Page {
+  const name = search.get('name') ?? '';
+  if (name === '') return text(400, 'say which resource: ?name=\n');
+  const type = search.get('type') ?? undefined;
+  const typeUrl = source.report().types.find(one => one.shortName === type)?.typeUrl ?? type;
+  return json(source.explain({ name, typeUrl }));
 }
 
 function resourcePage({ isPrivileged }: PageRequest, search: URLSearchParams, source: AdminSource): Page {

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { AgentEvent, EventQuery, NameList, TrendPoint } from './agent-event.ts';
 import type { DriftReport } from './drift-report.ts';
+import type { ExplainQuery, Explanation } from './explanation.ts';
 import type { HistogramSample, MetricSample } from './metric-sample.ts';
 
 /**
@@ -304,6 +305,8 @@ export interface AdminSource {
   metrics(): Iterable<MetricSample | HistogramSample>;
   /** What happened lately, oldest first. */
   events(query: EventQuery): Iterable<AgentEvent>;
+  /** All that is known of a name. */
+  explain(query: ExplainQuery): Explanation;
   /** The last hour, oldest first. */
   trend(): readonly TrendPoint[];
   drift(): DriftReport;

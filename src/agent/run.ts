@@ -18,6 +18,7 @@ import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
 import { credentialSettings } from './credential-notes.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect } from './events.ts';
+import { explain } from './explain.ts';
 import { heldResources } from './held-resources.ts';
 import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges, trendLook } from './inspect.ts';
 import { listenerName } from './listener-settings.ts';
@@ -159,6 +160,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
       yield* expiryGauges(credentials.expiries);
     },
     events: query => observer.journal.events(query),
+    explain: query => explain(core, query, asked => observer.journal.events(asked), readClock()),
     trend: () => trend.points(),
     drift: () => core.drift.report(),
   };

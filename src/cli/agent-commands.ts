@@ -41,6 +41,19 @@ ${place}
 Exit codes: 0 fine (also when nothing happened), 1 no agent there, 2 wrong usage.
 `;
 
+const explainHelp = `
+NAME is the exact name of a resource; for another one, the nearest names are told. What refers to it, and an address such as 10.1.2.3:8080, is looked for
+in contents, which the agent gives out on its admin socket only (--cache-dir DIR, or --admin unix:/path).
+
+Examples:
+  weir explain reviews                                   in every type that has to do with it
+  weir explain reviews CDS                               as a cluster only
+  weir explain 10.1.2.3                                  which clusters have this endpoint
+  weir explain shop/reviews VirtualService               Istio’s mesh configuration
+${place}
+Exit codes: 0 clients are served it, 1 they are not (the output says why) or there is no agent, 2 wrong usage.
+`;
+
 const waitHelp = `
 Examples:
   weir wait --timeout 60s && exec envoy -c envoy.yaml    as the start gate of a pod
@@ -109,6 +122,14 @@ export function addAgentCommands(program: Command, done: Done): void {
     .option('--kind <KIND>', 'of this kind only; several by commas', kinds)
     .action(async options => {
       done(await (await import('./commands/events.ts')).showEvents(options));
+    });
+  addPlace(
+    command('explain', 'where a resource came from, who has it, who rejected it; or why it is missing', explainHelp),
+  )
+    .argument('<NAME>', 'of a resource, or an address of an endpoint')
+    .argument('[TYPE]', 'CDS, EDS, VirtualService … or a type URL')
+    .action(async (name: string, type: string | undefined, options) => {
+      done(await (await import('./commands/explain.ts')).explain(name, type, options));
     });
   addPlace(command('wait', 'wait until the agent is ready', waitHelp))
     .option('--timeout <TIME>', 'the longest wait', '60s')

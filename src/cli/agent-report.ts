@@ -10,5 +10,11 @@ export type TypeReport = AgentReport['types'][number];
 export type ClientReport = AgentReport['clients'][number];
 /** One type on one client stream. */
 export type ClientTypeReport = ClientReport['types'][number];
+/** All that is known of a resource. */
+export type Explanation = Awaited<ReturnType<AdminClient['explain']>>;
+/** The same in one type. */
+export type ExplainedName = Explanation['found'][number];
+/** One resource, as far as it may be shown. */
+export type ShownResource = ReturnType<AdminClient['resources']> extends AsyncGenerator<infer One> ? One : never;
 /** Something that happened. */
 export type AgentEvent = Awaited<ReturnType<AdminClient['events']>>[number];

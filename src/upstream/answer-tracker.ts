@@ -69,6 +69,11 @@ export class AnswerTracker {
     return this.#waiting.size;
   }
 
+  /** Since when an answer on the name is awaited, monotonic in ms, Infinity while the request has not left; undefined when none is. */
+  waitingSinceMs(name: string): number | undefined {
+    return this.#waiting.get(name)?.askedAtMs;
+  }
+
   /** A request was written for names that are not held. Silence counts from when it has {@link left}. */
   asked(names: Iterable<string>): void {
     const batch: Batch = { askedAtMs: Infinity, isAnswered: false };

@@ -67,6 +67,7 @@ function sourceWith(types: readonly TypeReport[], resources: Readonly<Record<str
     held: () => [],
     metrics: () => samples,
     events: () => [],
+    explain: ({ name }) => ({ name, nowWallMs: 0, found: [], isKnown: false, near: [] }),
     trend: () => [],
     drift: () => ({ running: undefined, last: undefined }),
   };
