@@ -208,8 +208,25 @@ export class AdminClient {
   }
 }
 
-async function bytesOf(answer: IncomingMessage): Promise<Buffer> {
+async function bytesOf(answer: IncomingMessage, bytesMax = Infinity): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of answer as AsyncIterable<Buffer>) pieces.push(piece);
+  let bytes = 0;
+  for await (const piece of answer as AsyncIterable<Buffer>) {
+    bytes += piece.length;
+    if (bytes > bytesMax) throw new Error(`the answer has more than ${bytesMax} bytes`);
+    pieces.push(piece);
+  }
   return Buffer.concat(pieces);
+}
+
+/**
+ * What another admin server, such as Envoy's, says under a path.
+ *
+ * @throws Error when it does not answer with JSON, or with more than so many bytes
+ */
+export async function readJson(address: Address, path: string, bytesMax: number): Promise<unknown> {
+  const answer = await askAgent(address, { path, silenceMs });
+  const bytes = await bytesOf(answer, bytesMax);
+  if (answer.statusCode !== 200) throw new AdminRefusal(path, answer.statusCode ?? 0, bytes.toString());
+  return JSON.parse(bytes.toString());
 }

@@ -54,6 +54,18 @@ ${place}
 Exit codes: 0 clients are served it, 1 they are not (the output says why) or there is no agent, 2 wrong usage.
 `;
 
+const diffHelp = `
+Compares what the agent holds with what each client has accepted, what is on disk, and, with --envoy, what an Envoy runs. Versions of secrets are not
+compared, and of endpoints in Envoy only their addresses: Envoy adds fields of its own to them.
+
+Examples:
+  weir diff                                              clients and disk, every type
+  weir diff CDS                                          one type
+  weir diff --envoy 127.0.0.1:15000 --cache-dir DIR      with Envoy’s own /config_dump, contents included
+${place}
+Exit codes: 0 no difference, 1 there is one or something could not be read, 2 wrong usage.
+`;
+
 const waitHelp = `
 Examples:
   weir wait --timeout 60s && exec envoy -c envoy.yaml    as the start gate of a pod
@@ -130,6 +142,12 @@ export function addAgentCommands(program: Command, done: Done): void {
     .argument('[TYPE]', 'CDS, EDS, VirtualService … or a type URL')
     .action(async (name: string, type: string | undefined, options) => {
       done(await (await import('./commands/explain.ts')).explain(name, type, options));
+    });
+  addPlace(command('diff', 'what differs between control plane, clients, disk and Envoy', diffHelp))
+    .argument('[TYPE]', 'this type only')
+    .option('--envoy <ADDR>', 'Envoy’s admin address, such as 127.0.0.1:15000')
+    .action(async (type: string | undefined, options) => {
+      done(await (await import('./commands/diff.ts')).diff(type, options));
     });
   addPlace(command('wait', 'wait until the agent is ready', waitHelp))
     .option('--timeout <TIME>', 'the longest wait', '60s')
