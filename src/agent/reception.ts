@@ -3,7 +3,7 @@ import type { ClientRequest, RequestOutcome } from '../local-ads/client-stream.t
 import type { Peer } from '../local-ads/peer.ts';
 import type { SubscriptionChange } from '../local-ads/subscription.ts';
 import { invariant } from '../xds/assert.ts';
-import { matchKeyOf, type NodeIdentity } from '../xds/node.ts';
+import { matchKeyOf, type NodeIdentity, readNode } from '../xds/node.ts';
 import type { TypeScope } from '../xds/type-scope.ts';
 import { isReport, secretType } from '../xds/type-urls.ts';
 import { type Clock, grpcCode, type RpcStatus, type TypeUrl, type ViewKey } from '../xds/types.ts';
@@ -187,4 +187,12 @@ export class Reception {
 
 function exhausted(message: string): RpcStatus {
   return { code: grpcCode.resourceExhausted, message };
+}
+
+/** The seed for a view that has nothing yet, if there is one for its node. */
+export function seedFor(view: View, stored: StoredViews): StoredView | undefined {
+  const identity = readNode(view.node);
+  if (view.hasContent || 'error' in identity) return undefined;
+  const found = stored.find(identity, undefined);
+  return found?.provenance === 'seed' ? found : undefined;
 }

@@ -1,14 +1,11 @@
 import type { StoredResource, StoredType, StoredView } from '../cache/stored.ts';
-import { readNode } from '../xds/node.ts';
 import { forbidsCaching } from '../xds/resource-fields.ts';
 import type { Clock, ViewKey } from '../xds/types.ts';
 import { heldEntries, storedOf } from './disk-log.ts';
 import type { Note } from './events.ts';
 import type { Lane } from './lane.ts';
 import { severalServers } from './origin.ts';
-import type { StoredViews } from './reception.ts';
 import { isWrittenByName, stateOf, type TypeView } from './type-view.ts';
-import type { View } from './view.ts';
 
 /**
  * Puts one stored type back into a view that has nothing of it. What outlived its TTL is left out (R113), what was refused stays in
@@ -130,12 +127,4 @@ export function snapshotOf(
   }
   // The disk may have lost its rows meanwhile, so it is told everything again.
   return { viewKey, matchKey, node, usedWallMs: clock.wallMs, provenance: 'memory', isCopy: true, types: stored };
-}
-
-/** The seed for a view that has nothing yet, if there is one for its node. */
-export function seedFor(view: View, stored: StoredViews): StoredView | undefined {
-  const identity = readNode(view.node);
-  if (view.hasContent || 'error' in identity) return undefined;
-  const found = stored.find(identity, undefined);
-  return found?.provenance === 'seed' ? found : undefined;
 }
