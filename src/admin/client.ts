@@ -64,6 +64,11 @@ export class AdminClient {
     return (await this.#json('GET', '/healthz/ready?format=json', [200, 503])) as HealthVerdict; // As above.
   }
 
+  /** Whether it listens. */
+  async started(): Promise<HealthVerdict> {
+    return (await this.#json('GET', '/healthz/started?format=json', [200, 503])) as HealthVerdict; // As above.
+  }
+
   /** Whether there is an agent that answers. @throws Error when there is none */
   async live(): Promise<HealthVerdict> {
     return (await this.#json('GET', '/healthz/live?format=json')) as HealthVerdict; // As above.

@@ -67,8 +67,12 @@ Exit codes: 0 no difference, 1 there is one or something could not be read, 2 wr
 `;
 
 const waitHelp = `
+Ready is what /healthz/ready says: without clients, that something is held, the control plane answers, or the setting readyGrace is over; with clients, that
+they have what they asked for.
+
 Examples:
   weir wait --timeout 60s && exec envoy -c envoy.yaml    as the start gate of a pod
+  weir wait --started                                    only until it listens: Envoy waits for the rest by itself
   weir wait --timeout 0s                                 only look
 ${place}
 Exit codes: 0 the agent is ready, 1 it was not in time, 2 wrong usage.
@@ -150,6 +154,7 @@ export function addAgentCommands(program: Command, done: Done): void {
       done(await (await import('./commands/diff.ts')).diff(type, options));
     });
   addPlace(command('wait', 'wait until the agent is ready', waitHelp))
+    .option('--started', 'only until it listens')
     .option('--timeout <TIME>', 'the longest wait', '60s')
     .action(async options => {
       done(await (await import('./commands/wait.ts')).waitUntilReady(options));

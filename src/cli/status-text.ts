@@ -73,32 +73,21 @@ function savedLine(load: AgentReport['load']): string {
 type Label = (type: NamedType) => string;
 
 function typeTable({ types, clients }: AgentReport, label: Label, paint: Paint): string {
-  const head = [
-    'TYPE',
-    'STATE',
-    'SOURCE',
-    'AGE',
-    'VERSION',
-    'RESOURCES',
-    'SIZE',
-    'MISSING',
-    'QUARANTINED',
-    'HELD BACK',
-  ];
+  const head = ['TYPE', 'STATE', 'SOURCE', 'AGE', 'RESOURCES', 'SIZE', 'MISSING', 'QUARANTINED', 'HELD BACK'];
   const rows = types.map(type => [
     label(type),
     stateOf(type),
     type.source,
     type.isCurrent ? 'current' : type.ageMs === undefined ? 'never heard' : formatAge(type.ageMs),
-    type.versionInfo.slice(0, 8),
     String(type.resources),
     formatBytes(type.bytes),
     String(type.namesMissing),
     String(type.quarantined.length),
     String(type.heldRemovals),
+    type.versionInfo.slice(0, 8),
     statusCounts(clients, type),
   ]);
-  return formatTable([[...head, 'CLIENTS'], ...rows], paintStatus(paint));
+  return formatTable([[...head, 'VERSION', 'CLIENTS'], ...rows], paintStatus(paint));
 }
 
 function stateOf({ isWithheld, isStale, state, resources }: TypeReport): string {
@@ -150,6 +139,7 @@ function clientTable({ clients, nowWallMs }: AgentReport, label: Label, paint: P
       oneLine(error, 80),
     ];
   });
+  if (clients.length === 0) return 'CLIENTS none is connected\n';
   const left = clients.length - shown.length;
   if (left === clients.length && left > 0) return `CLIENTS ${left}, each has all that it asked for (weir clients)\n`;
   const table = formatTable(

@@ -101,7 +101,7 @@ function upstreamFindings(report: AgentReport): Finding[] {
     } else if (report.load.upstreamBytes === 0) {
       findings.push({
         severity,
-        what: `the control plane ${one.address} was never reached since the start ${formatAge(nowWallMs - startedWallMs)} ago${because}; ${then}`,
+        what: `the control plane ${one.address} was not reached since the agent started ${formatAge(nowWallMs - startedWallMs)} ago${because}; ${then}`,
         toDo: 'check the address (setting upstream) and whether it runs; the agent goes on trying',
       });
     } else {

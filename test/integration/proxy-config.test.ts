@@ -295,7 +295,7 @@ describe('weir status with MCP clients', { concurrency: 1 }, () => {
     const { status, stdout, stderr } = await runWeir(['status', '--admin', mesh.admin]);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^VirtualService +whole set +upstream /m);
-    assert.match(stdout, /^ *\d+ +sidecar~\S+ +sotw +\d+ m?s +SENT MeshConfig; SYNCED .*VirtualService/m);
+    assert.match(stdout, /^ *\d+ +sidecar~\S+ +sotw +\d+ m?s +SENT MeshConfig; SYNCED \d+ types$/m);
     assert.doesNotMatch(stdout, /STALE/);
     const json = JSON.parse((await runWeir(['status', '--admin', mesh.admin, '-o', 'json'])).stdout) as {
       types: { shortName: string }[];

@@ -56,12 +56,12 @@ test('the control plane was never reached: clients wait, or are served from the 
   assert.equal(nothing.state, 'broken');
   assert.match(
     nothing.sentence,
-    /^the control plane cp:18000 was never reached since the start 1 s ago \(14: .*nothing is held/,
+    /^the control plane cp:18000 was not reached since the agent started 1 s ago \(14: .*nothing is held/,
   );
   assert.match(nothing.toDo ?? '', /setting upstream/);
   const disk = verdictOf(fine({ ...never, types: [clustersReport({ ...heldOnly, source: 'disk' })] }), ready);
   assert.equal(disk.state, 'degraded');
-  assert.match(disk.sentence, /never reached.*2 clients served from disk, as of 5 m ago$/);
+  assert.match(disk.sentence, /not reached.*2 clients served from disk, as of 5 m ago$/);
 });
 
 test('credentials are refused, since when', () => {

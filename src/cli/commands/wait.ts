@@ -6,6 +6,8 @@ import { isJson } from '../output.ts';
 
 /** Options of `weir wait`. */
 export interface WaitOptions extends AgentOptions {
+  /** Until it listens is enough. */
+  readonly started?: boolean | undefined;
   readonly timeout: string;
   readonly output: string;
 }
@@ -25,6 +27,7 @@ export function timeOf(flag: string, text: string): number {
 export async function waitUntilReady(options: WaitOptions): Promise<number> {
   const asJson = isJson(options.output);
   const timeoutMs = timeOf('--timeout', options.timeout);
+  const aim = options.started ? 'started' : 'ready';
   const startMs = performance.now();
   let said = '';
   for (;;) {
@@ -37,8 +40,8 @@ export async function waitUntilReady(options: WaitOptions): Promise<number> {
     said = kind;
     if (isOver) {
       if (asJson) console.log(JSON.stringify({ isOk, reason, waitedMs }));
-      else if (isOk) console.log(`ready after ${waitedMs} ms: ${reason}`);
-      else console.error(`weir: not ready after ${options.timeout}: ${reason} (weir status)`);
+      else if (isOk) console.log(`${aim} after ${waitedMs} ms: ${reason}`);
+      else console.error(`weir: not ${aim} after ${options.timeout}: ${reason} (weir status)`);
       return isOk ? exitCodes.ok : exitCodes.failed;
     }
     await new Promise(resolve => setTimeout(resolve, Math.min(lookEveryMs, timeoutMs - waitedMs)));
@@ -48,7 +51,8 @@ export async function waitUntilReady(options: WaitOptions): Promise<number> {
 /** The socket comes with the agent, so the way to it is looked for anew each time. */
 async function look(options: WaitOptions): Promise<Readiness> {
   try {
-    return await agentClient(options).ready();
+    const client = agentClient(options);
+    return options.started ? await client.started() : await client.ready();
   } catch (error) {
     const known = AgentError.from(error);
     if (known.exitCode === exitCodes.usage) throw known;
