@@ -1,25 +1,49 @@
 import type { AdminControl, AdminSource, HeldQuery, HeldResource } from './source.ts';
 
+/** Longest part of a name that is looked for, in characters: names are not longer. */
+const containsMax = 2_048;
+
 /** What a page of resources is asked for. */
-export type ResourceQuery = HeldQuery | { readonly error: string };
+export interface ResourceQuery {
+  /** One for each type. */
+  readonly parts: readonly HeldQuery[];
+  readonly hasBodies: boolean;
+  /** Resources at most. */
+  readonly limit: number;
+}
 
 /**
- * Reads the query of `/resources`: `type` (URL or short name), and maybe `view`, `namespace`, `name` (may be repeated), `clients`, `bodies`.
+ * Reads the query of `/resources`: `type` (URL or short name), and maybe `view`, `namespace`, `name` (may be repeated), `contains` (part of a name),
+ * `limit`, `clients`, `bodies`. With `name` or `contains` the type may be left out: all are looked through.
  *
  * @param types what is held, to be named where the type is none of it
  */
-export function resourceQuery(query: URLSearchParams, types: readonly HeldType[]): ResourceQuery {
-  const typeUrl = typeIn(query, types);
-  if (typeof typeUrl !== 'string') return typeUrl;
+export function resourceQuery(
+  query: URLSearchParams,
+  types: readonly HeldType[],
+): ResourceQuery | { readonly error: string } {
   const names = query.getAll('name');
-  return {
-    typeUrl,
+  const contains = query.get('contains') ?? undefined;
+  if (contains !== undefined && contains.length > containsMax) {
+    return { error: `contains has more than ${containsMax} characters` };
+  }
+  const limit = query.get('limit');
+  if (limit !== null && !/^[1-9]\d{0,8}$/.test(limit)) return { error: `limit is no number above 0: '${limit}'` };
+  const isOverAll = !query.has('type') && (names.length > 0 || contains !== undefined);
+  const typeUrl = isOverAll ? undefined : typeIn(query, types);
+  if (typeof typeUrl === 'object') return typeUrl;
+  const typeUrls = typeUrl === undefined ? new Set(types.map(type => type.typeUrl)) : [typeUrl];
+  const hasBodies = isSet(query, 'bodies');
+  const common = {
     viewKey: query.get('view') ?? undefined,
     namespace: query.get('namespace') ?? undefined,
+    contains,
     names: names.length > 0 ? names : undefined,
     hasClients: isSet(query, 'clients'),
-    hasBodies: isSet(query, 'bodies'),
+    hasBodies,
   };
+  const parts = [...typeUrls].map(one => ({ typeUrl: one, ...common }));
+  return { parts, hasBodies, limit: limit === null ? Infinity : Number(limit) };
 }
 
 /** What is needed to find a type by what it is called. */
@@ -37,9 +61,20 @@ function typeIn(query: URLSearchParams, types: readonly HeldType[]): string | { 
   return { error: `${problem}; there is: ${there}` };
 }
 
-/** Resources of a type as JSON, one a line. */
-export function renderHeld(source: AdminSource, query: HeldQuery): Generator<string> {
-  return lines(source.held(query), shown);
+/** Resources as JSON, one a line. */
+export function renderHeld(source: AdminSource, query: ResourceQuery): Generator<string> {
+  return lines(heldUpTo(source, query), shown);
+}
+
+function* heldUpTo(source: AdminSource, { parts, limit }: ResourceQuery): Generator<HeldResource> {
+  let count = 0;
+  for (const part of parts) {
+    for (const resource of source.held(part)) {
+      yield resource;
+      count += 1;
+      if (count >= limit) return;
+    }
+  }
 }
 
 /** Bytes travel as base64. */

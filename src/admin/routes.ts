@@ -48,7 +48,7 @@ const actions: ReadonlyMap<string, readonly [method: string, what: string]> = ne
 ]);
 
 const pages: ReadonlyMap<string, string> = new Map([
-  ['/', 'this list'],
+  ['/', 'this list; to a browser the dashboard (?pages: the list)'],
   ['/healthz/live', 'the process answers'],
   ['/healthz/started', 'it listens'],
   ['/healthz/ready', 'it is of use; ?strict: and has a live upstream (health pages: ?format=json or Accept)'],
@@ -57,7 +57,7 @@ const pages: ReadonlyMap<string, string> = new Map([
   ['/clients', 'client streams as JSON'],
   [
     '/resources',
-    'what is held of ?type=, a JSON object a line: &view= &namespace= &name= &clients; &bodies on the admin socket',
+    'what is held of ?type= (or ?contains=, ?name= over all), a JSON object a line: &view= &namespace= &limit= &clients; &bodies on the admin socket',
   ],
   ['/events', 'what happens, server-sent; as JSON lines with ?history: &since=5m &after= &type= &name= &kind= &view='],
   ['/explain', 'all that is known of the resource ?name=, and why it is missing: &type='],
@@ -96,7 +96,7 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
         body: [renderMetrics(source.metrics())],
       };
     case '/status':
-      return json(source.report());
+      return json({ ready: health.ready(false), ...source.report() });
     case '/clients':
       return json(source.report().clients);
     case '/cache': {

@@ -2,8 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Address } from '../xds/address.ts';
+import { dashboardFile, refusalOf } from './browser.ts';
 import { listen } from './listen.ts';
-import { answer, type HealthSource, type PageRequest } from './routes.ts';
+import { answer, type HealthSource, type Page, type PageRequest } from './routes.ts';
 import { inSlices } from './slices.ts';
 import type { AdminControl, AdminSource } from './source.ts';
 
@@ -85,20 +86,24 @@ function serve(options: AdminServerOptions, isHealthOnly: boolean, isPrivileged:
   return server;
 }
 
+/** On every page: no other origin may read it, and its type is what it says. */
+const shieldHeaders = { 'cross-origin-resource-policy': 'same-origin', 'x-content-type-options': 'nosniff' };
+
 async function respond(
-  { source, health, control }: AdminServerOptions,
+  options: AdminServerOptions,
   rights: Pick<PageRequest, 'isHealthOnly' | 'isPrivileged'>,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   request.resume();
-  const method = request.method ?? '';
-  const accept = request.headers.accept ?? '';
-  const lastEventId = [request.headers['last-event-id']].flat()[0];
-  const asked = { method, url: request.url ?? '/', accept, lastEventId, ...rights };
-  const page = answer(asked, source, health, control);
-  response.writeHead(page.status, { 'content-type': page.contentType, 'cache-control': 'no-store', ...page.headers });
-  if (method === 'HEAD') response.end();
+  const page = await pageFor(options, rights, request);
+  response.writeHead(page.status, {
+    'content-type': page.contentType,
+    'cache-control': 'no-store',
+    ...shieldHeaders,
+    ...page.headers,
+  });
+  if (request.method === 'HEAD') response.end();
   else {
     await pipeline(page.body instanceof Readable ? page.body : inSlices(page.body), response).catch(
       (error: NodeJS.ErrnoException) => {
@@ -107,6 +112,25 @@ async function respond(
       },
     );
   }
+}
+
+async function pageFor(
+  { source, health, control }: AdminServerOptions,
+  rights: Pick<PageRequest, 'isHealthOnly' | 'isPrivileged'>,
+  { method = '', url = '/', headers }: IncomingMessage,
+): Promise<Page> {
+  const { accept = '', host } = headers;
+  const header = (name: string): string | undefined => [headers[name]].flat()[0];
+  // No browser reaches a socket, and probes call a pod by any name.
+  if (!rights.isHealthOnly && !rights.isPrivileged) {
+    const [site, mode, destination] = ['site', 'mode', 'dest'].map(what => header(`sec-fetch-${what}`));
+    const refusal = refusalOf({ host, site, mode, destination });
+    if (refusal !== undefined) return { status: 403, contentType: 'text/plain; charset=utf-8', body: [`${refusal}\n`] };
+  }
+  const file = rights.isHealthOnly ? undefined : dashboardFile(method, url, accept);
+  if (file !== undefined) return (await import('./dashboard.ts')).dashboardPage(file);
+  const lastEventId = header('last-event-id');
+  return answer({ method, url, accept, lastEventId, ...rights }, source, health, control);
 }
 
 function closeServer(server: Server): Promise<void> {

@@ -197,6 +197,8 @@ export interface HeldQuery {
   readonly viewKey?: string | undefined;
   /** Of one namespace only: names are `namespace/name`. */
   readonly namespace?: string | undefined;
+  /** Whose name holds this, in upper or lower case. */
+  readonly contains?: string | undefined;
   /** These only, in this order; all without it. */
   readonly names?: readonly string[] | undefined;
   readonly hasClients: boolean;
@@ -210,6 +212,8 @@ export interface AgentReport {
   readonly isListening: boolean;
   readonly isDraining: boolean;
   readonly upstreams: readonly UpstreamReport[];
+  /** Control planes that were configured, the preferred one first. */
+  readonly servers: readonly string[];
   readonly types: readonly TypeReport[];
   readonly clients: readonly ClientReport[];
   /** Undefined without a disk cache. */

@@ -36,7 +36,7 @@ export function* heldResources(core: Core, query: HeldQuery, clock: Clock): Gene
 }
 
 /** What is served, besides it what is refused and nothing is served of, and what waits in the idle tier. */
-function* entriesOf({ store }: TypeView, { names, namespace }: HeldQuery): Generator<Entry> {
+function* entriesOf({ store }: TypeView, { names, namespace, contains }: HeldQuery): Generator<Entry> {
   if (names) {
     let parked: ReadonlyMap<string, Entry> | undefined;
     for (const name of names) {
@@ -50,11 +50,11 @@ function* entriesOf({ store }: TypeView, { names, namespace }: HeldQuery): Gener
     return;
   }
   const start = namespace === undefined ? '' : `${namespace}/`;
-  for (const entry of store.entries()) if (entry.name.startsWith(start)) yield entry;
-  for (const { entry } of store.quarantined.values()) {
-    if (!store.get(entry.name) && entry.name.startsWith(start)) yield entry;
-  }
-  for (const entry of store.parked()) if (!store.get(entry.name) && entry.name.startsWith(start)) yield entry;
+  const part = contains?.toLowerCase() ?? '';
+  const isAsked = ({ name }: Entry): boolean => name.startsWith(start) && name.toLowerCase().includes(part);
+  for (const entry of store.entries()) if (isAsked(entry)) yield entry;
+  for (const { entry } of store.quarantined.values()) if (!store.get(entry.name) && isAsked(entry)) yield entry;
+  for (const entry of store.parked()) if (!store.get(entry.name) && isAsked(entry)) yield entry;
 }
 
 function report(

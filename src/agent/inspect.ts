@@ -28,6 +28,8 @@ export interface ProcessState {
   readonly startedWallMs: number;
   readonly clock: Clock;
   readonly isListening: boolean;
+  /** As {@link AgentReport} has it. */
+  readonly servers: readonly string[];
   readonly cache: CacheReport | undefined;
   readonly isSeeded: boolean;
   readonly load: LoadReport;

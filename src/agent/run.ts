@@ -143,6 +143,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     startedWallMs,
     clock: readClock(),
     isListening: !core.isDraining,
+    servers: settings.upstream.map(formatAddress),
     cache: cache(),
     isSeeded: storage.seed !== undefined,
     load: counters.load(),

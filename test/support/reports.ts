@@ -26,6 +26,7 @@ export function reportWith(change: Partial<AgentReport>): AgentReport {
     isListening: true,
     isDraining: false,
     upstreams: [],
+    servers: [],
     types: [],
     clients: [],
     cache: undefined,

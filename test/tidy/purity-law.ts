@@ -25,7 +25,9 @@ const shells: readonly string[] = [
   'src/upstream/{channel,connection,connection-pool,credentials}.ts',
   'src/local-ads/{server,http2-streams,tls-credentials,answered-calls,status-answers,csds,health,reflection}.ts',
   'src/net/**',
-  'src/admin/{server,listen,client,requests,dashboard,event-stream,slices}.ts',
+  'src/admin/{server,listen,client,requests,dashboard,dashboard-files,event-stream,slices}.ts',
+  // In the browser.
+  'src/admin/dashboard/{main,charts,clients,connection,dom,search,timeline,types,upstream,verdict-view}.js',
   'src/recording/replay-server.ts',
   'src/agent/{cache-tools,control,load-stats,loop,log,observer,recording-stream,run,side-services,seed,seed-fetch,storage,token-review}.ts',
   'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-{api,config},pages,run}.ts',

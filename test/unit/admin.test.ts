@@ -305,18 +305,30 @@ test('resources can be asked for by view, namespace and names, and of a type tha
   const { page, asked } = holding(1, '');
   linesOf(page('?type=CDS'));
   linesOf(page(`?type=${meshType}&view=v&namespace=shop&name=shop/a&name=shop%2Fb&clients=true&bodies=false`));
-  const rest = { viewKey: undefined, namespace: undefined, names: undefined, hasClients: false, hasBodies: false };
+  linesOf(page('?contains=Shop&limit=3'));
+  const none = { viewKey: undefined, namespace: undefined, names: undefined, contains: undefined };
+  const rest = { ...none, hasClients: false, hasBodies: false };
   assert.deepEqual(asked, [
     { ...rest, typeUrl: clusterType },
     { ...rest, typeUrl: meshType, viewKey: 'v', namespace: 'shop', names: ['shop/a', 'shop/b'], hasClients: true },
+    { ...rest, typeUrl: clusterType, contains: 'Shop' },
+    { ...rest, typeUrl: meshType, contains: 'Shop' },
   ]);
   for (const [query, why] of [
     ['', `say which type: ?type=; there is: CDS, ${meshType}`],
+    ['?contains=a&limit=0', "limit is no number above 0: '0'"],
+    [`?contains=${'a'.repeat(3000)}`, 'contains has more than 2048 characters'],
     ['?type=EDS', `there is nothing of the type 'EDS'; there is: CDS, ${meshType}`],
   ] as const) {
     const refused = page(query);
     assert.deepEqual([refused.status, [...(refused.body as Iterable<string>)].join('')], [400, `${why}\n`]);
   }
+});
+
+test('no more resources are looked at than are asked for', () => {
+  const { page, taken } = holding(10_000, '');
+  assert.equal(linesOf(page('?contains=r-&limit=20')).length, 20);
+  assert.equal(taken.length, 20);
 });
 
 test('ten thousand resources are made one by one, when they are taken', () => {
@@ -548,7 +560,7 @@ test('close does not wait for a client that keeps its connection', { timeout: 10
     assert.ok(address.kind === 'tcp');
     const socket = connect(address.port, address.host);
     const ended = once(socket, 'close');
-    socket.write('GET / HTTP/1.1\r\nhost: a\r\n\r\n');
+    socket.write('GET / HTTP/1.1\r\nhost: localhost\r\n\r\n');
     const [reply] = await once(socket, 'data');
     assert.match(String(reply), /^HTTP\/1.1 200 OK/);
     await server.close();

@@ -27,7 +27,7 @@ function held(harness: CoreHarness, typeUrl: TypeUrl, query: Partial<HeldQuery> 
 
 function report(harness: CoreHarness) {
   const clock = { monotonicMs: harness.nowMs, wallMs: 1_000_000 + harness.nowMs };
-  const rest = { startedWallMs: 0, isListening: true, cache: undefined, isSeeded: false, load: noLoad };
+  const rest = { startedWallMs: 0, isListening: true, servers: [], cache: undefined, isSeeded: false, load: noLoad };
   return inspect(harness.core, { ...rest, clock, idleNodes: { count: 0, keptMs: 0 } });
 }
 
