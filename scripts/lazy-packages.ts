@@ -1,5 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { build, type Plugin } from 'esbuild';
+import { build, type Plugin, transform } from 'esbuild';
 
 /** Packages that few runs need. As part of the program their text alone would cost every start 20 ms. */
 const lazyPackages = ['undici', 'yaml', 'js-yaml', 'pino-pretty', '@grpc/proto-loader', '@kubernetes/client-node'];
@@ -13,10 +14,13 @@ const usedOf: ReadonlyMap<string, string> = new Map([['@kubernetes/client-node',
 const namespace = 'lazy';
 
 /** What a program with {@link lazyPlugin} has to begin with. Node's own way of running a text as a module, without its cache. */
-export const lazyLoader = `const loadLazy=name=>{
+export const lazyLoader = `const textBehind=name=>{
   const [,text]=require("node:fs").readFileSync(__filename,"utf8").split("\\n//# lazy "+name+"\\n");
   const lines=text.slice(0,text.indexOf("\\n//# end")).split("\\n");
-  const source=lines.map(line=>line.slice(2)).join("\\n");
+  return lines.map(line=>line.slice(2)).join("\\n");
+};
+const loadLazy=name=>{
+  const source=textBehind(name);
   const module={exports:{}};
   const parameters=["exports","require","module"];
   require("node:vm").compileFunction(source,parameters,{filename:__filename+" ("+name+")"})(module.exports,require,module);
@@ -36,10 +40,13 @@ export const lazyPlugin: Plugin = {
     onLoad({ filter: /^/, namespace }, ({ path }) => ({
       contents: `module.exports = loadLazy(${JSON.stringify(path)});`,
     }));
+    onLoad({ filter: /[/\\]src[/\\]admin[/\\]dashboard-files\.ts$/ }, () => ({
+      contents: "export const readDashboardFile = name => textBehind('dashboard/' + name);",
+    }));
   },
 };
 
-/** The packages and files as comments, to stand behind the program: those cost next to nothing. */
+/** The packages, the files and those of the dashboard as comments, to stand behind the program: those cost next to nothing. */
 export async function lazyText(directory: string, options: Parameters<typeof build>[0]): Promise<string> {
   const parts: string[] = [];
   for (const name of [...lazyPackages, ...lazyFiles]) {
@@ -50,10 +57,27 @@ export async function lazyText(directory: string, options: Parameters<typeof bui
       plugins: [unusedPlugin],
       write: false,
     });
-    const text = outputFiles[0]?.text.trimEnd() ?? '';
-    parts.push(`//# lazy ${name}`, ...text.split('\n').map(line => `//${line}`), '//# end');
+    parts.push(...comment(name, outputFiles[0]?.text.trimEnd() ?? ''));
+  }
+  const folder = join(directory, 'src', 'admin', 'dashboard');
+  for (const name of readdirSync(folder)) {
+    if (name === 'tsconfig.json') continue;
+    const text = readFileSync(join(folder, name), 'utf8');
+    parts.push(...comment(`dashboard/${name}`, await smaller(name, text)));
   }
   return `\n${parts.join('\n')}\n`;
+}
+
+function comment(name: string, text: string): string[] {
+  return [`//# lazy ${name}`, ...text.split('\n').map(line => `//${line}`), '//# end'];
+}
+
+/** Of scripts and styles the comments and blanks go; lines stay short enough to be read. */
+async function smaller(name: string, text: string): Promise<string> {
+  const loader = name.endsWith('.js') ? 'js' : name.endsWith('.css') ? 'css' : undefined;
+  if (!loader) return text.trimEnd();
+  const { code } = await transform(text, { loader, minifyWhitespace: true, lineLimit: 200 });
+  return code.trimEnd();
 }
 
 function contentsOf(name: string): string {

@@ -4,7 +4,13 @@ import { byId, drawing, element, scrollerOf, tableOf } from './dom.js';
 import { connectionRuns, decades, inRows, inWords, lines, niceTop } from './plot.js';
 import { count, latency, shortTime, span } from './words.js';
 
-const hourMs = 3_600_000;
+/** The time shown: as far as the agent goes back, within these. */
+const spanMinMs = 600_000;
+const spanMaxMs = 3_600_000;
+/** Times between two marks of the axis. */
+const stepsMs = [120_000, 300_000, 600_000, 1_200_000];
+/** Room for a time of day, in pixels. */
+const timeWidth = 54;
 /** As the agent takes them, in ms. */
 const everyMs = 10_000;
 const left = 46;
@@ -104,10 +110,16 @@ export class Charts {
     );
   }
 
+  #window() {
+    const endMs = this.#points.at(-1)?.wallMs ?? Date.now();
+    const firstMs = this.#points[0]?.wallMs ?? endMs;
+    return { endMs, spanMs: Math.min(spanMaxMs, Math.max(spanMinMs, endMs - firstMs)) };
+  }
+
   /** @param {(value: number) => number} y @returns {Frame} */
   #frame(y) {
-    const end = this.#points.at(-1)?.wallMs ?? Date.now();
-    return { x: wallMs => left + ((wallMs - end + hourMs) / hourMs) * (this.#width - left - right), y };
+    const { endMs, spanMs } = this.#window();
+    return { x: wallMs => left + ((wallMs - endMs + spanMs) / spanMs) * (this.#width - left - right), y };
   }
 
   /**
@@ -138,10 +150,11 @@ export class Charts {
       drawing('text', { x: left - 5, y: y + 3.5, 'text-anchor': 'end' }, text),
     ]);
     const { x } = this.#frame(value => value);
-    const end = this.#points.at(-1)?.wallMs ?? Date.now();
-    const stepMs = this.#width < 420 ? 1_200_000 : 600_000;
+    const { endMs, spanMs } = this.#window();
+    const most = (this.#width - left - right) / timeWidth;
+    const stepMs = stepsMs.find(step => spanMs / step <= most) ?? spanMaxMs / 2;
     const times = [];
-    for (let at = Math.ceil((end - hourMs) / stepMs) * stepMs; at <= end; at += stepMs) {
+    for (let at = Math.ceil((endMs - spanMs) / stepMs) * stepMs; at <= endMs; at += stepMs) {
       const anchor = x(at) > this.#width - 24 ? 'end' : 'middle';
       times.push(
         drawing('line', { class: 'grid', x1: x(at), x2: x(at), y1: height, y2: height + 3 }),

@@ -57,7 +57,7 @@ export function showClients({ clients }, nowWallMs) {
     ({ client, rejected }) =>
       rejected
         ? `${rejected.lastError}`
-        : `${client.nodeId} ${client.types.map(type => type.typeUrl + type.status).join()}`,
+        : `${client.nodeId} ${client.types.map(type => type.typeUrl + type.status + remarkOn(type)).join()}`,
     ({ client, rejected }) =>
       rejected
         ? element(
@@ -82,7 +82,17 @@ function order(label) {
 
 /** @param {ClientReport} client */
 function rankOf({ types }) {
-  return types.reduce((least, { status }) => Math.min(least, looks[status].rank), 9);
+  // Who came back with what it has is sent nothing.
+  const ranks = types.map(({ status, isComplete }) =>
+    status === 'NOT SENT' && isComplete ? looks.SYNCED.rank : looks[status].rank,
+  );
+  return Math.min(...ranks, 9);
+}
+
+/** @param {ClientTypeReport} type */
+function remarkOn({ status, isComplete, lastAckedVersion }) {
+  if (status === 'NOT SENT' && isComplete) return 'it came with what it has: nothing is to be sent';
+  return lastAckedVersion === '' ? 'nothing acknowledged yet' : `acknowledged: ${lastAckedVersion}`;
 }
 
 /** @param {readonly ClientReport[]} clients */
@@ -129,11 +139,9 @@ function rowOf(
     ...typeUrls.map(typeUrl => {
       const type = byUrl.get(typeUrl);
       if (!type) return element('td', { class: 'none' }, '–');
-      const title =
-        type.lastAckedVersion === '' ? 'nothing acknowledged yet' : `acknowledged: ${type.lastAckedVersion}`;
       return element(
         'td',
-        { title },
+        { title: remarkOn(type) },
         element('span', { class: 'chip', 'data-kind': looks[type.status].kind }, type.status),
       );
     }),

@@ -100,7 +100,7 @@ function draw(event) {
     clockTime(lastWallMs, Date.now()),
   );
   const about = [
-    shortName,
+    message.startsWith(`${shortName} `) ? undefined : shortName,
     nodeId === undefined || nodeId === '' ? undefined : nodeId,
     kind === 'client' && streamId !== undefined ? `stream ${streamId}` : undefined,
   ].filter(Boolean);

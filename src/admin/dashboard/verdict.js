@@ -62,7 +62,7 @@ function problemsOf(status) {
 }
 
 /** @param {Status} status @returns {Problem[]} */
-function awayProblems({ upstreams, servers, types }) {
+function awayProblems({ upstreams, servers, types, cache }) {
   const isKept = types.some(type => type.resources > 0 || type.state === 'known');
   /** @type {Problem[]} */
   const problems = [];
@@ -75,7 +75,7 @@ function awayProblems({ upstreams, servers, types }) {
       ...(sinceWallMs > 0 && { sinceWallMs }),
       ...(lastError !== undefined && { words: oneLine(lastError) }),
       todo: isKept
-        ? 'Clients keep what they have, and those that start are given it. A restart is safe where there is a disk cache. See to the control plane; Weir connects by itself.'
+        ? `Clients keep what they have, and those that start are given it. ${restartWords(types, cache)} See to the control plane; Weir connects by itself.`
         : 'Nothing is kept that could be served. See to the control plane and the way there; Weir connects by itself.',
     });
   }
@@ -90,6 +90,20 @@ function awayProblems({ upstreams, servers, types }) {
     });
   }
   return problems;
+}
+
+/**
+ * Whether the agent may be restarted in an outage.
+ *
+ * @param {Status['types']} types
+ * @param {Status['cache']} cache
+ */
+function restartWords(types, cache) {
+  if (!cache) return 'Do not restart the agent: what it keeps is in memory alone.';
+  if (cache.state === 'failing') return 'Do not restart the agent: the disk has less than it keeps.';
+  const hasSecrets = types.some(type => /[./]Secret$/.test(type.typeUrl) && type.resources > 0);
+  const but = hasSecrets ? ', secrets only if they are kept encrypted (setting secrets)' : '';
+  return `A restart of the agent is safe: what it keeps is on disk${but}.`;
 }
 
 /** @param {Status} status @returns {Problem[]} */
