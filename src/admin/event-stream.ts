@@ -6,8 +6,8 @@ import { isAsked, serverSent } from './event-pages.ts';
 const streamsMax = 16;
 /** How often a stream that has nothing to tell says that it is alive, in ms: whoever went without a word is noticed by it. */
 const aliveEveryMs = 15_000;
-/** Bytes that a reader may be behind; past it the stream ends, and it may come back and say what it has. */
-const behindBytesMax = 1024 * 1024;
+/** Bytes that a reader may be behind; past it the stream ends, and it may come back and say what it has. More than all that is remembered. */
+const behindBytesMax = 4 * 1024 * 1024;
 
 /** Where events come from. */
 export interface EventFeed {
