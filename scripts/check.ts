@@ -18,6 +18,7 @@ const colours = `--colors=${process.stdout.isTTY ? 'force' : 'off'}`;
 const steps: readonly Step[] = [
   { title: 'format and lint', command: ['node_modules/.bin/biome', 'ci', '--error-on-warnings', colours, '.'] },
   { title: 'types', command: ['node_modules/.bin/tsc', '--noEmit'] },
+  { title: 'types, dashboard', command: ['node_modules/.bin/tsc', '--noEmit', '--project', 'src/admin/dashboard'] },
   { title: 'generated documents', command: ['scripts/docs.ts', '--check'] },
   { title: 'tidy', command: ['scripts/test.ts', 'tidy'] },
   { title: 'unit', command: ['scripts/test.ts', 'unit'] },

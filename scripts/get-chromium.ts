@@ -60,13 +60,13 @@ function install(): void {
     const wanted = all.map(({ name, version }) => `${name}=${version}`);
     process.stdout.write(`downloading ${wanted.length} packages (about 65 MB, more where libraries are missing) …\n`);
     run('apt-get', [...apt, '-q', 'download', ...wanted], 'apt could not download them', join(work, 'debs'));
-    const root = join(work, 'root');
+    const unpacked = join(work, 'files');
     for (const file of readdirSync(join(work, 'debs'))) {
-      run('dpkg-deb', ['--extract', join(work, 'debs', file), root], `${file} cannot be unpacked`);
+      run('dpkg-deb', ['--extract', join(work, 'debs', file), unpacked], `${file} cannot be unpacked`);
     }
-    const target = join(chromiumFolder, 'root');
+    const target = join(chromiumFolder, 'files');
     rmSync(target, { recursive: true, force: true });
-    renameSync(root, target);
+    renameSync(unpacked, target);
     writeFileSync(`${program}.new`, launcher());
     chmodSync(`${program}.new`, 0o755);
     const complaint = 'the Chromium that was unpacked does not start here';
@@ -82,15 +82,15 @@ function install(): void {
 /** Starts the program with the libraries that came with it, wherever the clone is. */
 function launcher(): string {
   return `#!/bin/sh
-root=$(dirname -- "$(readlink -f -- "$0")")/root
-for folder in "$root"/usr/lib/*-linux-gnu "$root"/lib/*-linux-gnu "$root"/usr/lib/*-linux-gnu/pulseaudio; do
+files=$(dirname -- "$(readlink -f -- "$0")")/files
+for folder in "$files"/usr/lib/*-linux-gnu "$files"/lib/*-linux-gnu "$files"/usr/lib/*-linux-gnu/pulseaudio; do
   [ -d "$folder" ] && LD_LIBRARY_PATH=$folder\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 done
 export LD_LIBRARY_PATH
-if [ ! -e /etc/fonts/fonts.conf ] && [ -e "$root/etc/fonts/fonts.conf" ]; then
-  export FONTCONFIG_SYSROOT="$root"
+if [ ! -e /etc/fonts/fonts.conf ] && [ -e "$files/etc/fonts/fonts.conf" ]; then
+  export FONTCONFIG_SYSROOT="$files"
 fi
-exec "$root/${programInPackage}" "$@"
+exec "$files/${programInPackage}" "$@"
 `;
 }
 

@@ -6,6 +6,7 @@ import { spec } from 'node:test/reporters';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findEnvoy } from '../src/demo/envoy-process.ts';
+import { findChromium } from '../test/support/chromium.ts';
 import { type Suite, suites } from './suites.ts';
 
 // `npm test [-- SUITE…] [--name REGEXP]`: runs the suites on the TypeScript sources, with the Node.js that runs this script.
@@ -55,6 +56,20 @@ async function runSuite(suite: Suite, names: readonly string[]): Promise<Counts>
   return { ...counts, failed: counts.failed + silent.length };
 }
 
+/** Sees to it that there is a Chromium, as {@link provideEnvoy} does for Envoy (REQUIRE_CHROMIUM). */
+function provideChromium(): boolean {
+  if (findChromium() !== undefined) return true;
+  process.stdout.write('e2e: there is no Chromium here yet, so `npm run get-chromium` runs first\n');
+  spawnSync(process.execPath, [join(repository, 'scripts', 'get-chromium.ts')], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  if (findChromium() !== undefined) return true;
+  const isRequired = Boolean(process.env['REQUIRE_CHROMIUM']);
+  const consequence = isRequired ? 'REQUIRE_CHROMIUM is set, so this is a failure' : 'its tests are skipped';
+  process.stdout.write(`e2e: no Chromium could be had (the reason is above); ${consequence}\n`);
+  return !isRequired;
+}
+
 /** Sees to it that there is an Envoy. @returns false when there must be one (WEIR_REQUIRE_ENVOY) and it cannot be had */
 function provideEnvoy(): boolean {
   const explicit = process.env['WEIR_ENVOY'] || undefined;
@@ -92,7 +107,7 @@ const chosen = chosenSuites(positionals);
 const startMs = performance.now();
 const total: Counts = { passed: 0, failed: 0, skipped: 0 };
 for (const suite of chosen) {
-  if (suite.name === 'e2e' && !provideEnvoy()) {
+  if (suite.name === 'e2e' && !(provideEnvoy() && provideChromium())) {
     total.failed += 1;
     continue;
   }

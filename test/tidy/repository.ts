@@ -10,7 +10,7 @@ export interface TidyFile {
   /** Empty when the file is not text. */
   readonly text: string;
   readonly bytes: number;
-  /** Only for TypeScript. */
+  /** Only for TypeScript, and for JavaScript modules. */
   readonly source: SourceText | undefined;
   readonly imports: readonly ImportedModule[];
 }
@@ -92,7 +92,7 @@ function importsOf(path: string, text: string, source: SourceText): ImportedModu
 
 /** Makes a file from its text. @param bytes its size on disk, where the text is not all of it */
 export function tidyFile(path: string, text: string, bytes = Buffer.byteLength(text)): TidyFile {
-  const source = path.endsWith('.ts') ? takeApart(text) : undefined;
+  const source = /\.(ts|js)$/.test(path) ? takeApart(text) : undefined;
   return { path, text, bytes, source, imports: source === undefined ? [] : importsOf(path, text, source) };
 }
 
