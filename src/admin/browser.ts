@@ -21,7 +21,7 @@ export const dashboardFiles: ReadonlyMap<string, string> = new Map([
     'clients.js',
     'connection.js',
     'dom.js',
-    'folding.js',
+    'event-log.js',
     'plot.js',
     'search.js',
     'timeline.js',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -75,6 +76,38 @@ describe('the one-file bundle', { concurrency: 1 }, () => {
     const kubernetes = runNode(bundle, ...from);
     assert.equal(kubernetes.status, 1, kubernetes.stdout + kubernetes.stderr);
     assert.match(kubernetes.stderr, /the server of cluster k is plain http/);
+  });
+
+  test('carries the dashboard, which is read when it is asked for', async () => {
+    const agent = spawn(process.execPath, [
+      bundle,
+      'run',
+      '--upstream',
+      '127.0.0.1:1',
+      '--listen',
+      '127.0.0.1:0',
+      '--admin',
+      '127.0.0.1:0',
+      '--log-format',
+      'json',
+    ]);
+    try {
+      let admin: string | undefined;
+      for await (const line of createInterface({ input: agent.stdout })) {
+        admin = JSON.parse(line).admin;
+        if (admin !== undefined) break;
+      }
+      const page = async (path: string) => await fetch(`http://${admin}${path}`, { headers: { accept: 'text/html' } });
+      const index = await (await page('/')).text();
+      const files = [...index.matchAll(/"(\/dashboard\/[a-z.-]+)"/g)].map(([, path]) => path ?? '');
+      assert.ok(files.includes('/dashboard/main.js') && files.includes('/dashboard/base.css'), index);
+      const main = await (await page('/dashboard/main.js')).text();
+      files.push(...[...main.matchAll(/"\.(\/[a-z-]+\.js)"/g)].map(([, path]) => `/dashboard${path}`));
+      assert.ok(files.length > 10, files.join());
+      for (const file of files) assert.equal((await page(file)).status, 200, file);
+    } finally {
+      agent.kill('SIGKILL');
+    }
   });
 
   test('validate names an unknown key and ends with 2', () => {

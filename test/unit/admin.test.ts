@@ -555,6 +555,33 @@ test('an address that is taken is named, and nothing stays open', async () => {
   });
 });
 
+test('a browser gets the dashboard, and a page from elsewhere nothing; a socket is asked by any name', async () => {
+  await withFolder(async folder => {
+    const socketPath = join(folder, 'admin.sock');
+    await withServer({ socketPath }, async (_server, address) => {
+      const html = { accept: 'text/html' };
+      const page = await fetchFrom(address, { path: '/', headers: html });
+      assert.match(page.text, /^<!doctype html>/);
+      assert.match(String(page.response.headers['content-security-policy']), /frame-ancestors 'none'/);
+      const script = await fetchFrom(address, { path: '/dashboard/main.js' });
+      assert.deepEqual(
+        [script.response.statusCode, script.response.headers['content-type']],
+        [200, 'text/javascript; charset=utf-8'],
+      );
+      assert.match((await fetchFrom(address, { path: '/' })).text, /^weir admin\n/);
+      for (const headers of [{ host: 'rebound.example' }, { 'sec-fetch-site': 'cross-site' }]) {
+        for (const path of ['/', '/status', '/healthz/ready', '/nowhere']) {
+          assert.equal((await fetchFrom(address, { path, headers: { ...html, ...headers } })).response.statusCode, 403);
+        }
+      }
+      const local = await fetchFrom({ kind: 'unix', path: socketPath }, { path: '/status', headers: { host: 'weir' } });
+      assert.equal(local.response.statusCode, 200);
+      assert.equal(local.response.headers['cross-origin-resource-policy'], 'same-origin');
+      assert.equal(local.response.headers['access-control-allow-origin'], undefined);
+    });
+  });
+});
+
 test('close does not wait for a client that keeps its connection', { timeout: 10_000 }, async () => {
   await withServer({}, async (server, address) => {
     assert.ok(address.kind === 'tcp');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { AgentEvent, TrendPoint } from '../../src/admin/agent-event.ts';
-import { folded } from '../../src/admin/dashboard/folding.js';
+import { EventLog } from '../../src/admin/dashboard/event-log.js';
 import { connectionRuns, decades, inRows, inWords, lines, niceTop } from '../../src/admin/dashboard/plot.js';
 import { verdictOf } from '../../src/admin/dashboard/verdict.js';
 import { clockTime, count, labelsOf, latency, oneLine, size, someOf, span } from '../../src/admin/dashboard/words.js';
@@ -57,7 +57,13 @@ function verdict(change: Partial<AgentReport>, isOk = true) {
 
 describe('the verdict of the dashboard', () => {
   test('nothing is wrong', () => {
-    assert.deepEqual(verdict({}), { level: 'ok', headline: 'All is well', reason: 'as the agent says', problems: [] });
+    assert.deepEqual(verdict({}), {
+      level: 'ok',
+      headline: 'All is well',
+      reason: 'as the agent says',
+      more: 0,
+      problems: [],
+    });
   });
 
   test('not ready comes before all else, with what is behind it', () => {
@@ -107,7 +113,7 @@ describe('the verdict of the dashboard', () => {
     const refused = { ...upstream, phase: 'backoff', unauthenticatedSinceWallMs: 9_000 } as const;
     const worst = verdict({ upstreams: [refused] });
     assert.deepEqual([worst.level, worst.problems.map(one => one.level)], ['bad', ['bad', 'warn']]);
-    assert.equal(worst.headline, 'Serving. cp-1:18000 does not accept our certificate or token, and 1 more problem');
+    assert.deepEqual([worst.headline, worst.more], ['Serving. cp-1:18000 does not accept our certificate or token', 1]);
   });
 
   test('what clients reject, the guard holds back, is too old or missing: each with what to do', () => {
@@ -169,39 +175,74 @@ describe('the verdict of the dashboard', () => {
 });
 
 describe('events of the dashboard', () => {
-  const event = (seq: number, message: string, kind: AgentEvent['kind'] = 'upstream') => ({
-    key: `1-${seq}`,
-    event: { seq, wallMs: seq, lastWallMs: seq, times: 1, kind, level: 'info', message } as AgentEvent,
+  const event = (seq: number, message: string, change: Partial<AgentEvent> = {}): AgentEvent => ({
+    seq,
+    wallMs: seq,
+    lastWallMs: seq,
+    times: 1,
+    kind: 'upstream',
+    level: 'info',
+    message,
+    ...change,
   });
+  const joined = { kind: 'client' } as const;
+
+  function shown(log: EventLog) {
+    return log
+      .newestFirst()
+      .map(({ key, event: { message, times, wallMs, lastWallMs } }) => [key, message, times, wallMs, lastWallMs]);
+  }
 
   test('attempts that take turns with their failures are two events, counted, until something else happens', () => {
-    const newestFirst = [
-      event(8, 'failed'),
-      event(7, 'connecting'),
-      event(6, 'failed'),
-      event(5, 'connecting'),
-      event(4, 'joined', 'client'),
+    const log = new EventLog(10);
+    const all = [
+      event(1, 'joined', joined),
+      event(2, 'joined', joined),
       event(3, 'failed'),
-      event(2, 'joined', 'client'),
-      event(1, 'joined', 'client'),
+      event(4, 'joined', joined),
+      event(5, 'connecting'),
+      event(6, 'failed'),
+      event(7, 'connecting'),
+      event(8, 'failed', { times: 3 }),
+      event(9, 'failed', { typeUrl: 'other' }),
     ];
-    assert.deepEqual(
-      folded(newestFirst).map(({ key, event: { message, times, wallMs, lastWallMs } }) => [
-        key,
-        message,
-        times,
-        wallMs,
-        lastWallMs,
-      ]),
-      [
-        ['1-6', 'failed', 2, 6, 8],
-        ['1-5', 'connecting', 2, 5, 7],
-        ['1-4', 'joined', 1, 4, 4],
-        ['1-3', 'failed', 1, 3, 3],
-        ['1-2', 'joined', 1, 2, 2],
-        ['1-1', 'joined', 1, 1, 1],
-      ],
-    );
+    for (const one of all) assert.ok(log.add(one, 'p'));
+    const expected = [
+      ['p-9', 'failed', 1, 9, 9],
+      ['p-6', 'failed', 4, 6, 8],
+      ['p-5', 'connecting', 2, 5, 7],
+      ['p-4', 'joined', 1, 4, 4],
+      ['p-3', 'failed', 1, 3, 3],
+      ['p-2', 'joined', 1, 2, 2],
+      ['p-1', 'joined', 1, 1, 1],
+    ];
+    assert.deepEqual(shown(log), expected);
+    // A stream that is opened anew tells them once more.
+    for (const one of all) assert.equal(log.add(one, 'p'), false);
+    assert.deepEqual(shown(log), expected);
+  });
+
+  test('what happens again under its number is counted as the agent counts it', () => {
+    const log = new EventLog(10);
+    log.add(event(1, 'failed'), 'p');
+    log.add(event(2, 'connecting'), 'p');
+    log.add(event(3, 'failed'), 'p');
+    log.add(event(3, 'failed', { times: 5, lastWallMs: 30 }), 'p');
+    assert.deepEqual(shown(log), [
+      ['p-2', 'connecting', 1, 2, 2],
+      ['p-1', 'failed', 6, 1, 30],
+    ]);
+  });
+
+  test('another process counts from 1 again; the oldest go where there are too many', () => {
+    const log = new EventLog(2);
+    log.add(event(7, 'old', joined), 'p');
+    log.add(event(8, 'later', joined), 'p');
+    assert.ok(log.add(event(1, 'new', joined), 'q'));
+    assert.deepEqual(shown(log), [
+      ['q-1', 'new', 1, 1, 1],
+      ['p-8', 'later', 1, 8, 8],
+    ]);
   });
 });
 
@@ -250,13 +291,12 @@ describe('charts of the dashboard', () => {
       point(40, { isConnected: false }),
       point(100),
     ];
-    // A point stands for the time before it, and is followed by the next one within half as much again.
     assert.deepEqual(
-      connectionRuns(points, 30_000).map(run => [run.isConnected, run.fromWallMs / 1000, run.toWallMs / 1000]),
+      connectionRuns(points, 10_000).map(run => [run.isConnected, run.fromWallMs / 1000, run.toWallMs / 1000]),
       [
-        [true, -20, 20],
+        [true, 0, 20],
         [false, 20, 40],
-        [true, 70, 100],
+        [true, 90, 100],
       ],
     );
   });
@@ -264,7 +304,7 @@ describe('charts of the dashboard', () => {
   test('axes end at round numbers', () => {
     assert.deepEqual(
       [niceTop(0), niceTop(10_001), niceTop(3_700_000), niceTop(90_000_000)],
-      [10_000, 30_000, 21_600_000, 172_800_000],
+      [10_000, 20_000, 7_200_000, 172_800_000],
     );
     assert.deepEqual(decades([]), [1, 10]);
     assert.deepEqual(decades([0.4, 230]), [0.1, 1000]);

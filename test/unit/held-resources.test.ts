@@ -130,7 +130,7 @@ describe('what is held', () => {
     assert.deepEqual(a?.words, { subscribed: 1, acked: 0, nacked: 1, sent: 0 });
   });
 
-  test('is found by namespace and by name, and tells the version of its author', () => {
+  test('is found by namespace, by name and by a part of it, and tells the version of its author', () => {
     const harness = new CoreHarness({ variant: 'sotw' });
     const client = harness.client('sotw');
     client.send({ typeUrl: vs, nonce: 'of another stream' });
@@ -141,6 +141,8 @@ describe('what is held', () => {
       held(harness, vs, query).map(one => `${one.name} ${one.metadataVersion}`);
     assert.deepEqual(shown({ namespace: 'shop' }), ['shop/a 40', 'shop/b 41']);
     assert.deepEqual(shown({ names: ['shopping/a', 'none/a', 'shop/a'] }), ['shopping/a 42', 'shop/a 40']);
+    assert.deepEqual(shown({ contains: 'PING/' }), ['shopping/a 42']);
+    assert.deepEqual(shown({ contains: 'b', namespace: 'shop' }), ['shop/b 41']);
     assert.deepEqual(shown({ viewKey: 'another' }), []);
   });
 

@@ -155,6 +155,8 @@ export class Charts {
     const stepMs = stepsMs.find(step => spanMs / step <= most) ?? spanMaxMs / 2;
     const times = [];
     for (let at = Math.ceil((endMs - spanMs) / stepMs) * stepMs; at <= endMs; at += stepMs) {
+      // Beside the lowest mark of the upright axis there is no room.
+      if (x(at) < left + timeWidth / 3) continue;
       const anchor = x(at) > this.#width - 24 ? 'end' : 'middle';
       times.push(
         drawing('line', { class: 'grid', x1: x(at), x2: x(at), y1: height, y2: height + 3 }),

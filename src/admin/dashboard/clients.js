@@ -60,18 +60,16 @@ export function showClients({ clients }, nowWallMs) {
         : `${client.nodeId} ${client.types.map(type => type.typeUrl + type.status + remarkOn(type)).join()}`,
     ({ client, rejected }) =>
       rejected
-        ? element(
-            'tr',
-            { class: 'more' },
-            element(
-              'td',
-              { colspan: String(typeUrls.length + 2) },
-              element('b', {}, `${labels.get(rejected.typeUrl) ?? rejected.shortName} rejected by ${client.nodeId}: `),
-              element('span', { class: 'words' }, oneLine(rejected.lastError ?? '')),
-            ),
-          )
+        ? refusalOf(client, rejected, labels.get(rejected.typeUrl) ?? rejected.shortName, typeUrls.length + 2)
         : rowOf(client, typeUrls, nowWallMs),
   );
+}
+
+/** @param {ClientReport} client @param {ClientTypeReport} rejected @param {string} label @param {number} columns */
+function refusalOf({ nodeId }, { lastError = '' }, label, columns) {
+  const words = element('span', { class: 'words' }, oneLine(lastError));
+  const what = element('div', {}, element('b', {}, `${label} rejected by ${nodeId}: `), words);
+  return element('tr', { class: 'more' }, element('td', { colspan: String(columns) }, what));
 }
 
 /** Envoy's types in the order in which they are sent. @param {string | undefined} label */

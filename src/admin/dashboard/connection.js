@@ -119,10 +119,10 @@ export class Connection {
       this.#lost();
     } finally {
       this.#isAsking = false;
+      const pauseMs = this.#isAskedAgain ? statusLeastMs : statusEveryMs;
+      this.#askSoon(this.#state.kind === 'lost' ? retryEveryMs : Math.max(pauseMs, statusShare * this.#tookMs));
+      this.#isAskedAgain = false;
     }
-    const againMs = this.#state.kind === 'lost' ? retryEveryMs : statusEveryMs;
-    this.#askSoon(this.#isAskedAgain ? statusLeastMs : againMs);
-    this.#isAskedAgain = false;
   }
 
   #answered() {

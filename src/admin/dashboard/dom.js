@@ -116,6 +116,27 @@ export function reconcile(parent, items, keyOf, signatureOf, draw) {
   made.set(parent, after);
 }
 
+/** What an element that has an age was drawn from, its age apart. @type {WeakMap<Element, string>} */
+const drawnFrom = new WeakMap();
+
+/**
+ * Draws something; where only time has passed since, only the time is written, since somebody may be copying the rest.
+ *
+ * @param {Element | undefined} before
+ * @param {string} signature of all but the age
+ * @param {string} age
+ * @param {(age: Element) => Element} draw is given the element of the age, to be put somewhere
+ * @returns {Element}
+ */
+export function aging(before, signature, age, draw) {
+  const same = before && drawnFrom.get(before) === signature ? before : undefined;
+  const ageElement = same?.querySelector('.age') ?? element('span', { class: 'quiet age' });
+  setText(ageElement, age);
+  const drawn = same ?? draw(ageElement);
+  drawnFrom.set(drawn, signature);
+  return drawn;
+}
+
 /**
  * Brings a table's cells to texts; of a cell that stays the same nothing is touched.
  *

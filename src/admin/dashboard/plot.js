@@ -54,7 +54,7 @@ export function connectionRuns(points, everyMs) {
   const runs = [];
   for (const { wallMs, isConnected } of points) {
     const last = runs.at(-1);
-    const isNext = last !== undefined && wallMs - last.toWallMs <= everyMs / 2;
+    const isNext = last !== undefined && wallMs - last.toWallMs <= everyMs * 1.5;
     if (isNext && last.isConnected === isConnected) last.toWallMs = wallMs;
     else runs.push({ isConnected, fromWallMs: isNext ? last.toWallMs : wallMs - everyMs, toWallMs: wallMs });
   }
@@ -62,14 +62,16 @@ export function connectionRuns(points, everyMs) {
 }
 
 /**
- * A round number that is not smaller, for the top of an axis.
+ * A round number that is not smaller, for the top of an axis; so is its half.
  *
  * @param {number} value in ms
  * @returns {number}
  */
 export function niceTop(value) {
-  const steps = [10_000, 30_000, 60_000, 300_000, 600_000, 1_800_000, 3_600_000, 6 * 3_600_000, 86_400_000];
-  return steps.find(step => step >= value) ?? Math.ceil(value / 86_400_000) * 86_400_000;
+  const steps = [10, 20, 60, 120, 240, 600, 1_200, 3_600, 7_200, 21_600, 43_200, 86_400].map(
+    seconds => seconds * 1_000,
+  );
+  return steps.find(step => step >= value) ?? Math.ceil(value / 172_800_000) * 172_800_000;
 }
 
 /**

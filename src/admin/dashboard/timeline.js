@@ -1,7 +1,6 @@
 /** @import { AgentEvent, NameList } from '../agent-event.ts' */
-/** @import { Kept } from './folding.js' */
 import { byId, element, reconcile, setAttributes, setText } from './dom.js';
-import { folded } from './folding.js';
+import { EventLog } from './event-log.js';
 import { clockTime, count, counted, oneLine } from './words.js';
 
 /** Events kept for the filters, and shown at once. */
@@ -12,8 +11,7 @@ const namesMax = 4;
 
 /** What happened, newest first, as far as the reader has asked for it. */
 export class Timeline {
-  /** Oldest first. @type {Map<string, Kept>} */
-  #kept = new Map();
+  #log = new EventLog(keptMax);
   #isPaused = false;
   /** Events that came while it was paused. */
   #unseen = 0;
@@ -38,22 +36,13 @@ export class Timeline {
    * @param {string} process that they are of
    */
   add(events, process) {
-    for (const event of events) {
-      const key = `${process}-${event.seq}`;
-      if (!this.#kept.has(key)) this.#unseen += 1;
-      this.#kept.set(key, { key, event });
-    }
-    while (this.#kept.size > keptMax) {
-      const [oldest] = this.#kept.keys();
-      if (oldest === undefined) break;
-      this.#kept.delete(oldest);
-    }
+    for (const event of events) if (this.#log.add(event, process)) this.#unseen += 1;
     if (this.#isPaused) setText(byId('timeline-count'), `Paused: ${counted(this.#unseen, 'new event')}`);
     else this.#show();
   }
 
   #show() {
-    const all = [...this.#kept.values()].reverse();
+    const all = this.#log.newestFirst();
     choices(this.#kind, 'all', new Set(all.map(({ event }) => event.kind)));
     choices(this.#type, 'all', new Set(all.flatMap(({ event }) => event.shortName ?? [])));
     const kind = this.#kind.value;
@@ -61,8 +50,7 @@ export class Timeline {
     const asked = all.filter(
       ({ event }) => (kind === 'all' || event.kind === kind) && (type === 'all' || event.shortName === type),
     );
-    const shown = folded(asked);
-    const cut = shown.length > shownMax ? `, the newest ${shownMax} shown` : '';
+    const cut = asked.length > shownMax ? `, the newest ${shownMax} shown` : '';
     const paused = this.#isPaused ? 'Paused: ' : '';
     setText(
       byId('timeline-count'),
@@ -70,7 +58,7 @@ export class Timeline {
     );
     reconcile(
       byId('timeline-list'),
-      shown.slice(0, shownMax),
+      asked.slice(0, shownMax),
       ({ key }) => key,
       ({ event }) => `${event.times} ${event.lastWallMs}`,
       ({ event }) => draw(event),

@@ -6,8 +6,8 @@ import { clockTime, count, counted, labelsOf, oneLine, size, span } from './word
 
 /** Rejections told of one type. */
 const quarantinedMax = 20;
-/** Rows at most: nodes have some ten types each. */
-const rowsMax = 300;
+/** Types shown at most: each node has some ten. */
+const typesMax = 300;
 
 /** @type {[string, string?][]} */
 const columns = [
@@ -36,50 +36,45 @@ export function showTypes(status, nowWallMs) {
   const { types, clients } = status;
   const resources = types.reduce((sum, type) => sum + type.resources, 0);
   const bytes = types.reduce((sum, type) => sum + type.bytes, 0);
-  setText(
-    byId('types-sum'),
-    types.length === 0 ? 'Nothing was asked for yet.' : `${counted(resources, 'resource')}, ${size(bytes)}`,
-  );
+  const cut = types.length > typesMax ? `; the first ${typesMax} types are shown` : '';
+  const sum = `${counted(resources, 'resource')}, ${size(bytes)}${cut}`;
+  setText(byId('types-sum'), types.length === 0 ? 'Nothing was asked for yet.' : sum);
   if (!table) {
     table = tableOf('What is held of each type', columns);
+    table.createTBody();
     scrollerOf('types').append(table);
   }
+  const [body] = table.tBodies;
+  if (!body) return;
   const labels = labelsOf(types);
   const nodes = new Map(
-    clients.flatMap(client => (client.viewKey === undefined ? [] : [[client.viewKey, client.nodeId]])),
+    clients.flatMap(({ viewKey, nodeId }) => (viewKey === undefined ? [] : [/** @type {const} */ ([viewKey, nodeId])])),
   );
   const isManyViews = new Set(types.map(type => type.viewKey)).size > 1;
-  const rows = types.slice(0, rowsMax).map(type => {
-    const label = labels.get(type.typeUrl) ?? type.shortName;
-    const node = isManyViews ? ` · ${nodes.get(type.viewKey) ?? type.viewKey.slice(0, 12)}` : '';
-    return { type, cells: cellsOf(type, label + node, nowWallMs) };
+  const lines = types.slice(0, typesMax).flatMap(type => {
+    const { viewKey, typeUrl, shortName, quarantined } = type;
+    const key = `${viewKey} ${typeUrl}`;
+    const node = isManyViews ? ` · ${nodes.get(viewKey) ?? viewKey.slice(0, 12)}` : '';
+    const line = {
+      key,
+      cells: cellsOf(type, (labels.get(typeUrl) ?? shortName) + node, nowWallMs),
+      refused: undefined,
+    };
+    return quarantined.length === 0 ? [line] : [line, { key: `${key} refused`, cells: [], refused: quarantined }];
   });
-  const head = table.tHead;
-  if (!head) throw new Error('the table of types has no head');
-  reconcileBodies(table, rows);
-}
-
-/**
- * @param {HTMLTableElement} into
- * @param {readonly { type: TypeReport, cells: Cell[] }[]} rows
- */
-function reconcileBodies(into, rows) {
-  // One body for all rows: its rows are what is reconciled.
-  const body = into.tBodies[0] ?? into.createTBody();
-  const lines = rows.flatMap(({ type, cells }) => [
-    { key: `${type.viewKey} ${type.typeUrl}`, cells, refused: undefined },
-    ...(type.quarantined.length === 0
-      ? []
-      : [{ key: `${type.viewKey} ${type.typeUrl} refused`, cells: [], refused: type.quarantined }]),
-  ]);
   reconcile(
     body,
     lines,
     line => line.key,
     line => JSON.stringify(line.refused ?? line.cells),
     ({ cells, refused }, before) => {
-      if (refused)
-        return element('tr', { class: 'more' }, element('td', { colspan: String(columns.length) }, refusals(refused)));
+      if (refused) {
+        return element(
+          'tr',
+          { class: 'more' },
+          element('td', { colspan: String(columns.length) }, element('div', {}, refusals(refused))),
+        );
+      }
       const row = before instanceof HTMLTableRowElement ? before : element('tr');
       setCells(row, cells);
       return row;
@@ -119,7 +114,7 @@ function refusals(refused) {
  */
 function cellsOf(type, label, nowWallMs) {
   const { typeUrl, resources, bytes, source, isCurrent, isStale, isWithheld, ageMs, versionInfo, updatedWallMs } = type;
-  const age = isCurrent ? 'current' : ageMs === undefined ? 'never heard' : `${span(ageMs)} old`;
+  const age = isCurrent ? 'current' : ageMs === undefined ? 'never heard' : span(ageMs);
   const remark = isWithheld ? ', withheld' : isStale ? ', too old' : '';
   const state = type.state === 'known' ? 'the whole set' : 'by name only';
   return [

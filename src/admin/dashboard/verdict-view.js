@@ -1,7 +1,7 @@
 /** @import { ConnectionState } from './connection.js' */
 /** @import { Problem, Verdict } from './verdict.js' */
-import { byId, element, reconcile, setAttributes, setText } from './dom.js';
-import { clockTime, span } from './words.js';
+import { aging, byId, element, reconcile, setAttributes, setText } from './dom.js';
+import { clockTime, counted, span } from './words.js';
 
 const stateText = { connecting: 'connecting', live: 'live', polling: 'live, without events' };
 
@@ -26,8 +26,9 @@ export function showVerdict(verdict, connection, nowWallMs) {
   } else {
     setText(chip, stateText[connection.kind]);
     if (verdict) {
-      const since = verdict.sinceWallMs === undefined ? '' : `, since ${clockTime(verdict.sinceWallMs, nowWallMs)}`;
-      setText(byId('headline'), `${verdict.headline}${since}`);
+      const since = verdict.sinceWallMs === undefined ? '' : ` since ${clockTime(verdict.sinceWallMs, nowWallMs)}`;
+      const more = verdict.more === 0 ? '' : `, and ${counted(verdict.more, 'more problem')}`;
+      setText(byId('headline'), `${verdict.headline}${since}${more}`);
       setText(byId('reason'), verdict.reason);
       document.title = `Weir: ${verdict.headline}`;
     }
@@ -39,7 +40,7 @@ export function showVerdict(verdict, connection, nowWallMs) {
     problems,
     problem => problem.what,
     problem => JSON.stringify([problem, ageOf(problem, nowWallMs)]),
-    problem => draw(problem, nowWallMs),
+    (problem, before) => aging(before, JSON.stringify(problem), ageOf(problem, nowWallMs), age => draw(problem, age)),
   );
 }
 
@@ -50,28 +51,15 @@ function ageOf({ sinceWallMs }, nowWallMs) {
 
 const levelWord = { bad: 'Failing', warn: 'Attention', note: 'Note' };
 
-/** @param {Problem} problem @param {number} nowWallMs */
-function draw(problem, nowWallMs) {
-  const { level, what, words, todo, command } = problem;
+/** @param {Problem} problem @param {Element} age */
+function draw({ level, what, words, todo, command }, age) {
+  const advice = [todo, ...(command === undefined ? [] : [' ', element('code', { class: 'command' }, command)])];
+  const chip = element('span', { class: 'chip', 'data-kind': level }, levelWord[level]);
   return element(
     'li',
     { 'data-level': level },
-    element(
-      'p',
-      { class: 'what' },
-      element('span', { class: 'chip', 'data-kind': level }, levelWord[level]),
-      ' ',
-      element('b', {}, what),
-      ' ',
-      element('span', { class: 'quiet' }, ageOf(problem, nowWallMs)),
-    ),
+    element('p', {}, chip, ' ', element('b', {}, what), ' ', age),
     words === undefined ? undefined : element('p', { class: 'words' }, words),
-    element(
-      'p',
-      {},
-      todo,
-      command === undefined ? '' : ' ',
-      command === undefined ? undefined : element('code', { class: 'command' }, command),
-    ),
+    element('p', {}, ...advice),
   );
 }

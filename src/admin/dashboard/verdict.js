@@ -21,6 +21,7 @@ import { counted, labelsOf, oneLine, someOf } from './words.js';
  * @property {string} headline
  * @property {string} reason the agent's own
  * @property {number} [sinceWallMs] since when it is not as it should be, wall time in ms
+ * @property {number} more how many problems there are besides the one of the headline, notes apart
  * @property {readonly Problem[]} problems the worst first
  */
 
@@ -38,13 +39,12 @@ export function verdictOf(status) {
   const serious = problems.filter(problem => problem.level !== 'note');
   const [first] = serious;
   const since = first?.sinceWallMs === undefined ? {} : { sinceWallMs: first.sinceWallMs };
-  const common = { reason: ready.reason, problems };
+  const common = { reason: ready.reason, more: 0, problems };
   if (status.isDraining) return { level: 'warn', headline: 'The agent is ending', ...common };
   if (!ready.isOk) return { level: 'bad', headline: 'Not ready', ...since, ...common };
   if (!first) return { level: 'ok', headline: 'All is well', ...common };
-  const rest = serious.length > 1 ? `, and ${counted(serious.length - 1, 'more problem')}` : '';
   const level = first.level === 'bad' ? 'bad' : 'warn';
-  return { level, headline: `Serving. ${first.what}${rest}`, ...since, ...common };
+  return { level, headline: `Serving. ${first.what}`, ...since, ...common, more: serious.length - 1 };
 }
 
 /**
