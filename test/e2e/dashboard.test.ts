@@ -249,6 +249,30 @@ describe('the dashboard', { skip, concurrency: 1 }, () => {
     }
   });
 
+  test('however often something changes, the state is asked for once a second at most, and by a hidden page never', async () => {
+    await using scene = new DashboardScene({ clusters: ['frontend'], clients: [podId] });
+    await scene.start();
+    const { page, requests } = await watchedPage(browser);
+    await page.goto(scene.url);
+    await waitText(page, '#connection', /^live$/);
+    const asked = (): number => requests.filter(url => url.endsWith('/status')).length;
+    const happen = async (update: number): Promise<void> => {
+      scene.clusters.set(`service-${update}`, { endpoints: [] });
+      scene.publish();
+      await waitText(page, '#timeline-list li', `service-${update}`);
+    };
+    const before = asked();
+    const startMs = performance.now();
+    for (let update = 1; update <= 15; update += 1) await happen(update);
+    const most = Math.ceil((performance.now() - startMs) / 1_000) + 1;
+    assert.ok(asked() - before <= most, `${asked() - before} requests, where ${most} are the most`);
+
+    await page.evaluate("Object.defineProperty(document, 'hidden', { get: () => true })");
+    const atRest = asked();
+    for (let update = 16; update <= 22; update += 1) await happen(update);
+    assert.ok(asked() - atRest <= 1, 'one may have been under way');
+  });
+
   test('200 clients of six types are drawn without a pause that anybody feels, and the list of events does not grow', async () => {
     await using scene = new DashboardScene({ clusters: ['frontend'], clients: [podId] });
     await scene.start();
