@@ -72,10 +72,10 @@ function comment(name: string, text: string): string[] {
   return [`//# lazy ${name}`, ...text.split('\n').map(line => `//${line}`), '//# end'];
 }
 
-/** Of scripts and styles the comments and blanks go; lines stay short enough to be read. */
+/** Of scripts and styles the comments and blanks go; lines stay short enough to be read. All of it is ASCII, as the bundle has to be. */
 async function smaller(name: string, text: string): Promise<string> {
   const loader = name.endsWith('.js') ? 'js' : name.endsWith('.css') ? 'css' : undefined;
-  if (!loader) return text.trimEnd();
+  if (!loader) return text.trimEnd().replace(/[^\0-\x7f]/gu, character => `&#${character.codePointAt(0)};`);
   const { code } = await transform(text, { loader, minifyWhitespace: true, lineLimit: 200 });
   return code.trimEnd();
 }
