@@ -8,7 +8,7 @@ export function renderMetrics(samples: Iterable<MetricSample | HistogramSample>)
     const family = families.get(name) ?? { first: sample, lines: [] };
     families.set(name, family);
     if (sample.kind === 'histogram') family.lines.push(...histogramLines(name, sample));
-    else family.lines.push(`${name}${labelText(sample.labels)} ${sample.value}`);
+    else family.lines.push(`${name}${labelText(sample.labels)} ${valueText(sample.value)}`);
   }
   const lines: string[] = [];
   for (const [name, { first, lines: own }] of families) {
@@ -27,7 +27,13 @@ function histogramLines(name: string, { labels, bounds, counts, sum }: Histogram
     return `${name}_bucket${labelText([...labels, ['le', String(bound)]])} ${below}`;
   });
   const text = labelText(labels);
-  return [...lines, `${name}_sum${text} ${sum}`, `${name}_count${text} ${below}`];
+  return [...lines, `${name}_sum${text} ${valueText(sum)}`, `${name}_count${text} ${below}`];
+}
+
+/** A number as Go reads it. */
+function valueText(value: number): string {
+  if (Number.isFinite(value)) return String(value);
+  return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '-Inf';
 }
 
 function labelText(labels: MetricSample['labels']): string {

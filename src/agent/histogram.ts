@@ -1,6 +1,6 @@
 /** Upper bounds of the buckets for times, in seconds: from what a machine does at once to what nobody should wait for. */
 export const timeBounds: readonly number[] = [
-  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+  0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10,
 ];
 
 /** How often values fell between fixed bounds. */

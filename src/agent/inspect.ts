@@ -1,5 +1,4 @@
 import type { NameList } from '../admin/agent-event.ts';
-import type { MetricSample } from '../admin/metric-sample.ts';
 import type {
   AgentReport,
   CacheReport,
@@ -12,12 +11,10 @@ import type {
 } from '../admin/source.ts';
 import { type Quarantined, suspectsOf } from '../cache/quarantine.ts';
 import type { ClientType } from '../local-ads/client-type.ts';
-import type { Expiries } from '../upstream/credentials.ts';
 import { isTakenInSilence, traitsOf } from '../xds/type-urls.ts';
 import type { Clock } from '../xds/types.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
-import { labelOf } from './counters.ts';
 import type { Latencies } from './latencies.ts';
 import type { TrendLook } from './trend.ts';
 import { isReachable, type TypeView } from './type-view.ts';
@@ -77,106 +74,6 @@ export function* resourcesOf(core: Core, viewKey: string, typeUrl: string): Gene
         yield { name, version, bytes: any.length, digest };
     }
   }
-}
-
-interface Sums {
-  resources: number;
-  bytes: number;
-  missing: number;
-  idle: number;
-  quarantined: number;
-  held: number;
-  ageSeconds: number;
-  isServingStale: boolean;
-}
-
-/** Gauges of the core's state. All types that share a label, and all views, make one sample. */
-export function* gauges(core: Core, nowWallMs: number, cache: CacheReport | undefined): Generator<MetricSample> {
-  const sums = new Map<string, Sums>();
-  let streams = 0;
-  let isUnauthenticated = 0;
-  let clients = 0;
-  for (const view of core.views()) {
-    for (const session of view.sessions()) {
-      if (session.isOpen) streams++;
-      if (session.status.unauthenticatedSinceWallMs !== undefined) isUnauthenticated = 1;
-    }
-    for (const type of view.types.values()) addTo(sums, type, nowWallMs);
-  }
-  for (const [label, sum] of sums) {
-    const labels = [['type', label]] as const;
-    yield gauge('resources', 'Resources that are served.', sum.resources, labels);
-    yield gauge('cache_bytes', 'Encoded size of those resources.', sum.bytes, labels);
-    yield gauge('names_missing', 'Names asked for that do not exist.', sum.missing, labels);
-    yield gauge('idle_resources', 'Names that linger without a subscriber.', sum.idle, labels);
-    yield gauge('quarantined_resources', 'Contents that every client rejected.', sum.quarantined, labels);
-    yield gauge('guard_held_removals', 'Removals that the guard holds back.', sum.held, labels);
-    const isStale = sum.isServingStale ? 1 : 0;
-    yield gauge('serving_stale', '1 while what is served is not confirmed by the control plane.', isStale, labels);
-    if (sum.ageSeconds >= 0) {
-      const help = 'Time since the type was known to be current, of the oldest one.';
-      yield gauge('config_age_seconds', help, sum.ageSeconds, labels);
-    }
-  }
-  for (const client of core.clients()) if (client.view) clients++;
-  const isConnected = streams > 0 ? 1 : 0;
-  yield gauge('control_plane_connected_state', '1 while a stream to the control plane is open.', isConnected, []);
-  yield gauge('upstream_streams', 'Streams to control planes that are open.', streams, []);
-  const refused =
-    '1 while a control plane ends our streams as UNAUTHENTICATED: it does not accept our certificate or token.';
-  yield gauge('upstream_unauthenticated', refused, isUnauthenticated, []);
-  yield gauge('downstream_streams', 'Client streams that are being served.', clients, []);
-  yield gauge('client_bytes_in_flight', 'Bytes on their way to clients.', core.bytesInFlight, []);
-  if (!cache) return;
-  yield gauge('disk_failing', '1 while the disk cache cannot be written.', cache.state === 'failing' ? 1 : 0, []);
-  yield gauge('disk_bytes', 'Size of the disk cache.', cache.bytes, []);
-}
-
-/** Gauges of when what we show the control plane ends. */
-export function* expiryGauges({ certificateMs, serverMs, tokenMs }: Expiries): Generator<MetricSample> {
-  const own = 'When the client certificate for the control plane ends, in seconds since the epoch.';
-  if (certificateMs !== undefined)
-    yield gauge('upstream_certificate_expiry_timestamp_seconds', own, certificateMs / 1000, []);
-  const its = 'When the certificate that the control plane has shown last ends, in seconds since the epoch.';
-  if (serverMs !== undefined)
-    yield gauge('upstream_server_certificate_expiry_timestamp_seconds', its, serverMs / 1000, []);
-  const help = 'When the token for the control plane ends, in seconds since the epoch.';
-  if (tokenMs !== undefined) yield gauge('upstream_token_expiry_timestamp_seconds', help, tokenMs / 1000, []);
-}
-
-/** Gauges of what the nodes of one agent share. @param bodies undefined where there is one node, which has its own */
-export function* sharingGauges(
-  connections: number,
-  bodies: { readonly bodies: number; readonly bytes: number } | undefined,
-): Generator<MetricSample> {
-  yield gauge('upstream_connections', 'Connections to control planes.', connections, []);
-  if (!bodies) return;
-  yield gauge('bodies', 'Different resource bodies that all nodes together hold.', bodies.bodies, []);
-  yield gauge('body_bytes', 'Their size; cache_bytes counts each node that has them.', bodies.bytes, []);
-}
-
-function addTo(
-  sums: Map<string, Sums>,
-  { typeUrl, store, interest, freshness, heldRemovals }: TypeView,
-  nowWallMs: number,
-): void {
-  const label = labelOf(typeUrl);
-  const none = { resources: 0, bytes: 0, missing: 0, idle: 0, quarantined: 0, held: 0, ageSeconds: -1 };
-  const sum = sums.get(label) ?? { ...none, isServingStale: false };
-  sums.set(label, sum);
-  sum.resources += store.size;
-  sum.bytes += store.served.bytes;
-  sum.missing += store.absences.count;
-  sum.idle += interest.lingeringCount;
-  sum.quarantined += store.quarantined.size;
-  sum.held += heldRemovals.size;
-  const ageMs = freshness.ageMs(nowWallMs);
-  if (ageMs !== undefined) sum.ageSeconds = Math.max(sum.ageSeconds, ageMs / 1000);
-  if (freshness.provenance !== 'none' && !freshness.isCurrent) sum.isServingStale = true;
-}
-
-function gauge(name: string, help: string, value: number, labels: MetricSample['labels']): MetricSample {
-  return { name, kind: 'gauge', help, labels, value };
 }
 
 function upstreamsOf(view: View): UpstreamReport[] {

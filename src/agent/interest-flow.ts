@@ -31,6 +31,8 @@ export class InterestFlow {
       // The idle tier may lose anything; upstream would stay silent on a name it has sent (rulebook 5).
       this.#feedOf(type, name).session.types.refetch(type.typeUrl, name, nowMs);
     }
+    for (const names of [gain.fresh, gain.revived])
+      for (const name of names) if (!store.isSettled(name)) store.absences.awaits(name);
     // Nobody reads them now, so they need not stay in the served set. A full-state list stays whole while its linger lasts; and in an outage
     // nothing goes where it could be lost.
     const isParking = !store.traits.isFullState && !interest.isWildcard && isReachable(type);

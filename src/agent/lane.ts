@@ -111,6 +111,11 @@ export class Lane<T extends Staging = Staging> {
     return this.#active;
   }
 
+  /** Place in the list of the server in use, 0 for the first; -1 for one that is not listed. */
+  get activeIndex(): number {
+    return this.#activeIndex;
+  }
+
   /** The stream of the server that is to take its place, and what it has said so far. */
   get candidate(): { readonly session: Session; readonly set: T } | undefined {
     return this.#candidate;

@@ -15,6 +15,8 @@ interface Kind {
 /** Bounds how often lines of one kind are logged; those left out are counted and told. */
 export class LineLimit {
   readonly #kinds = new Map<string, Kind>();
+  /** Lines left out so far, of all kinds. */
+  leftOutTotal = 0;
 
   /** The line as it is to be logged, undefined if it is one too many. @param kind one of a few */
   pass(kind: string, line: LogLine, nowMs: number): LogLine | undefined {
@@ -26,6 +28,7 @@ export class LineLimit {
     known.atMs = nowMs;
     if (known.credit < 1) {
       known.leftOut++;
+      this.leftOutTotal++;
       known.last = line;
       return undefined;
     }

@@ -56,6 +56,12 @@ export class Observer {
     this.#write(line);
   };
 
+  /** So many changes went to disk in so many ms: counted, and too often to be told. */
+  readonly diskWritten = (changes: number, ms: number): void => {
+    this.counters.wroteDisk(changes);
+    this.latencies.wrote(ms);
+  };
+
   readonly seed = (note: SeedNote): void => {
     const line = describeSeed(note);
     this.#add(lineOccurrence('restore', line, Date.now()));
@@ -73,6 +79,11 @@ export class Observer {
     this.#add(lineOccurrence('credential', line, Date.now()));
     this.#write(line);
   };
+
+  /** Log lines left out so far. */
+  get linesLeftOut(): number {
+    return this.#lines.leftOutTotal;
+  }
 
   close(): void {
     clearInterval(this.#timer);

@@ -12,6 +12,7 @@ import { UpstreamCredentials } from '../upstream/credentials.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { accessWarnings } from './access-check.ts';
+import { agentSamples } from './agent-samples.ts';
 import { createControl } from './control.ts';
 import { Core } from './core.ts';
 import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
@@ -20,11 +21,12 @@ import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect } from './events.ts';
 import { explain } from './explain.ts';
 import { heldResources } from './held-resources.ts';
-import { expiryGauges, gauges, inspect, type ProcessState, resourcesOf, sharingGauges, trendLook } from './inspect.ts';
+import { inspect, type ProcessState, resourcesOf, trendLook } from './inspect.ts';
 import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop, readClock } from './loop.ts';
 import { Observer } from './observer.ts';
+import { ProcessWatch } from './process-watch.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { Settings } from './settings.ts';
 import { sideServices } from './side-services.ts';
@@ -47,16 +49,23 @@ export interface RunningAgent {
 /**
  * Starts the agent: core, upstream channels, local endpoint, admin pages, in this order, so that nothing is promised before it works.
  *
+ * @param version of this program, for whoever looks at its metrics
  * @throws AgentError when an address cannot be used
  */
-export async function startAgent(settings: Settings, log: Logger): Promise<RunningAgent> {
+export async function startAgent(settings: Settings, log: Logger, version = 'unknown'): Promise<RunningAgent> {
   const startedWallMs = Date.now();
+  const processWatch = new ProcessWatch(startedWallMs, version);
   for (const warning of [...accessWarnings(settings), ...upstreamWarnings(settings)]) log.warn({}, warning);
   const observer = new Observer(log);
   const { counters } = observer;
   // Before there is a core, nothing is held that would have to be written once more.
   let onLost = (): void => {};
-  const storage = await openStorage(settings, { note: observer.disk, seedNote: observer.seed, onLost: () => onLost() });
+  const storage = await openStorage(settings, {
+    note: observer.disk,
+    seedNote: observer.seed,
+    onLost: () => onLost(),
+    onWritten: observer.diskWritten,
+  });
   const idleViews = createIdleViews(settings.nodesMax, settings.nodeKeepMs);
   const pool = hasManyViews(settings) ? new BodyPool() : undefined;
   const tiers = { idle: createIdleTier(settings.idleResourcesMax), idleViews, bodies: pool ?? ownBodies };
@@ -153,13 +162,21 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     report: () => inspect(core, state()),
     resources: (viewKey, typeUrl) => resourcesOf(core, viewKey, typeUrl),
     held: query => heldResources(core, query, readClock()),
-    *metrics() {
-      yield* counters.samples();
-      yield* observer.latencies.samples();
-      yield* gauges(core, Date.now(), cache());
-      yield* sharingGauges(connections.size, pool?.census());
-      yield* expiryGauges(credentials.expiries);
-    },
+    metrics: () =>
+      agentSamples({
+        process: processWatch,
+        observer,
+        core,
+        nowWallMs: Date.now(),
+        disk: storage.disk && { isFailing: storage.disk.state.kind === 'failing', figures: storage.disk.figures() },
+        shared: {
+          connections: connections.size,
+          idle: tiers.idle,
+          idleNodes: idleViews.size,
+          bodies: pool?.census(),
+        },
+        expiries: credentials.expiries,
+      }),
     events: query => observer.journal.events(query),
     explain: query => explain(core, query, asked => observer.journal.events(asked), readClock()),
     trend: () => trend.points(),
@@ -222,6 +239,7 @@ export async function startAgent(settings: Settings, log: Logger): Promise<Runni
     await admin.close();
     loop.stop();
     clearInterval(trendTimer);
+    processWatch.close();
     observer.close();
     process.off('uncaughtExceptionMonitor', onCrash);
     await storage.close();

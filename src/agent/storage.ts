@@ -49,6 +49,8 @@ export interface StorageWatch {
   readonly note: (note: DiskNote) => void;
   /** It was begun anew: it is to be told everything once more. */
   readonly onLost: () => void;
+  /** So many changes were written, in so many ms. */
+  readonly onWritten?: ((changes: number, ms: number) => void) | undefined;
 }
 
 /**

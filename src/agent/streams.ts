@@ -66,6 +66,11 @@ export class Streams<T extends Staging = Staging> {
     return addresses.includes(address) ? address : (addresses[0] ?? '');
   }
 
+  /** Place of that control plane in the list, 0 for the first; -1 for one that is not listed, whose content is served on. */
+  get mainIndex(): number {
+    return this.#lanes.get('main')?.activeIndex ?? 0;
+  }
+
   /** The lane of a group, made when first asked for. */
   of(group: StreamGroup): Lane<T> {
     const { isSingleStream } = this.#settings;

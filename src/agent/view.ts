@@ -128,7 +128,7 @@ export class View {
   }
 
   /** Its upstream streams, for whoever looks at them or has something to say on them. */
-  get streams(): Pick<Streams, 'isCutOff' | 'lanes' | 'mainAddress' | 'placed' | 'report' | 'withdraw'> {
+  get streams(): Pick<Streams, 'isCutOff' | 'lanes' | 'mainAddress' | 'mainIndex' | 'placed' | 'report' | 'withdraw'> {
     return this.#streams;
   }
 

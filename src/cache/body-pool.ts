@@ -11,38 +11,46 @@ export interface Bodies {
 /** Every view has its own bodies: right where there is one view, or hardly more. */
 export const ownBodies: Bodies = { keepsSlices: true, home: bytes => Buffer.from(bytes) };
 
+/** A body that may be gone, and how large it is or was: equal digests have equal sizes. */
+class BodyRef extends WeakRef<Buffer> {
+  readonly bytes: number;
+
+  constructor(body: Buffer) {
+    super(body);
+    this.bytes = body.length;
+  }
+}
+
 /**
  * One copy of each body for all views, by its content: two hundred pods that are sent the same cluster cost its bytes once. What no view
  * holds any more goes with the next garbage collection, so nobody has to count who holds what.
  */
 export class BodyPool implements Bodies {
   readonly keepsSlices = false;
-  readonly #bodies = new Map<string, WeakRef<Buffer>>();
+  readonly #bodies = new Map<string, BodyRef>();
+  #bytes = 0;
   readonly #gone = new FinalizationRegistry<string>(digest => {
     // Another one with this content may have taken its place meanwhile.
-    if (!this.#bodies.get(digest)?.deref()) this.#bodies.delete(digest);
+    const ref = this.#bodies.get(digest);
+    if (!ref || ref.deref()) return;
+    this.#bodies.delete(digest);
+    this.#bytes -= ref.bytes;
   });
 
   home(bytes: Buffer): Buffer {
     const digest = digestOf(bytes);
-    const held = this.#bodies.get(digest)?.deref();
+    const ref = this.#bodies.get(digest);
+    const held = ref?.deref();
     if (held) return held;
     const body = Buffer.from(bytes);
-    this.#bodies.set(digest, new WeakRef(body));
+    if (!ref) this.#bytes += body.length;
+    this.#bodies.set(digest, new BodyRef(body));
     this.#gone.register(body, digest);
     return body;
   }
 
-  /** Bodies that are alive and their bytes; counted when asked. */
+  /** Bodies that memory holds, and their bytes: kept, not counted. What nobody holds is among them until it is collected. */
   census(): { readonly bodies: number; readonly bytes: number } {
-    let bodies = 0;
-    let bytes = 0;
-    for (const ref of this.#bodies.values()) {
-      const body = ref.deref();
-      if (!body) continue;
-      bodies++;
-      bytes += body.length;
-    }
-    return { bodies, bytes };
+    return { bodies: this.#bodies.size, bytes: this.#bytes };
   }
 }

@@ -6,6 +6,18 @@ export type DiskState =
   /** Changes are kept in memory and tried again. */
   | { readonly kind: 'failing'; readonly error: string; readonly sinceWallMs: number };
 
+/** The disk cache in figures. */
+export interface DiskFigures {
+  /** Size of the file and its WAL. */
+  readonly bytes: number;
+  /** Resources in it, of views that are not in use included. */
+  readonly resources: number;
+  /** Changes that are not on disk yet. */
+  readonly pending: number;
+  /** Age of the oldest of them, in ms; 0 without any. */
+  readonly oldestPendingMs: number;
+}
+
 /** What happened to the disk cache, for log and metrics. Names resources and reasons, never contents. */
 export type DiskNote =
   | {

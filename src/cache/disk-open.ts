@@ -117,3 +117,13 @@ export function closeQuietly(db: DatabaseSync): void {
 export function inodeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
+
+/** Ends a transaction that cannot be finished, if there is one. */
+export function rollBackQuietly(db: DatabaseSync): void {
+  if (!db.isOpen || !db.isTransaction) return;
+  try {
+    db.exec('rollback');
+  } catch {
+    // SQLite has rolled back by itself, as it does when the disk is full.
+  }
+}

@@ -81,6 +81,11 @@ export class DiskTables {
     return { views: Number(row?.['views']), resources: Number(row?.['resources']) };
   }
 
+  /** How many resources the types add up to: their rows are not counted for it. */
+  resources(): number {
+    return Number(this.#statements.resources.get()?.['resources']);
+  }
+
   newestView(): ViewRow | undefined {
     return viewOf(this.#statements.newestView.get());
   }
@@ -291,6 +296,7 @@ export class DiskTables {
 function prepare(db: DatabaseSync) {
   const sql = {
     counts: 'select (select count(*) from view) as views, (select count(*) from resource) as resources',
+    resources: 'select coalesce(sum(rows), 0) as resources from type',
     liveBytes: `select (page_count - freelist_count) * page_size as bytes
       from pragma_page_count, pragma_freelist_count, pragma_page_size`,
     newestView: `select ${columns} from view order by used_ms desc, id desc limit 1`,

@@ -1,14 +1,25 @@
 import { join } from 'node:path';
-import type { TypeUrl, ViewKey } from '../xds/types.ts';
+import type { ViewKey } from '../xds/types.ts';
 import { endLoad, ensurePrivateDirectory, isDamage, noteCrash, openDatabase, sizeOf } from './disk-file.ts';
 import { type ListedRow, listRows } from './disk-list.ts';
 import { loadView } from './disk-load.ts';
-import type { DiskState } from './disk-notes.ts';
-import { closeQuietly, inodeOf, type OpenedTables, type OpenOptions, openTables, replaceFile } from './disk-open.ts';
+import type { DiskFigures, DiskState } from './disk-notes.ts';
+import {
+  closeQuietly,
+  inodeOf,
+  type OpenedTables,
+  type OpenOptions,
+  openTables,
+  replaceFile,
+  rollBackQuietly,
+} from './disk-open.ts';
+import { DiskPulse } from './disk-pulse.ts';
 import { type Burst, DiskQueue } from './disk-queue.ts';
+import { makeRoom } from './disk-room.ts';
 import { encodeRow, type RowProtector } from './disk-rows.ts';
 import { DiskTables, type ListedView, type ViewRow } from './disk-tables.ts';
 import type { DiskChange, StoredView } from './stored.ts';
+import { WithheldNotes } from './withheld-notes.ts';
 
 /** Changes applied in one turn of the event loop: 200 rows of 400 B take under a millisecond (perf-facts.md). */
 const changesPerTurn = 200;
@@ -20,8 +31,6 @@ const retryMs = 5_000;
 const quietMs = 2_000;
 /** The WAL is brought into the file at this size at the latest, in bytes. */
 const walBytesMax = 16 * 1024 * 1024;
-/** Resources whose being withheld is told one by one. */
-const withheldNotesMax = 1_000;
 
 /** What the disk cache is opened with. */
 export interface DiskOptions extends OpenOptions {
@@ -34,6 +43,8 @@ export interface DiskOptions extends OpenOptions {
   readonly protector: RowProtector;
   /** The file was begun anew while it was in use: whoever writes has to write everything once more, each view before what is in it. */
   readonly onLost: () => void;
+  /** So many changes are on disk, so long after their transaction was begun. */
+  readonly onWritten?: ((changes: number, ms: number) => void) | undefined;
 }
 
 /**
@@ -58,12 +69,13 @@ export class DiskStore {
   #state: DiskState = { kind: 'ok' };
   /** How the load of this file goes into the count of crashes. */
   #load: 'running' | 'fine' | 'counted' = 'running';
-  /** Resources said to be withheld, so that it is said once. */
-  readonly #withheld = new Set<string>();
+  readonly #withheld: WithheldNotes;
+  readonly #pulse = new DiskPulse();
 
   private constructor(path: string, options: DiskOptions, { tables, isStandIn = false }: OpenedTables) {
     this.path = path;
     this.#options = options;
+    this.#withheld = new WithheldNotes(options.note);
     this.#tables = tables;
     this.#isStandIn = isStandIn;
     this.#inode = inodeOf(path);
@@ -77,6 +89,7 @@ export class DiskStore {
     if (opened.failure !== undefined) store.#failed(opened.failure, []);
     const { views, resources } = store.#guarded(tables => tables.counts(), { views: 0, resources: 0 });
     store.#isEmpty = views === 0;
+    store.#pulse.resources = resources;
     options.note({ kind: 'disk_opened', path, views, resources, bytes: store.size() });
     return store;
   }
@@ -93,6 +106,13 @@ export class DiskStore {
   /** Size of the file and its WAL, in bytes. */
   size(): number {
     return sizeOf(this.path) + sizeOf(`${this.path}-wal`);
+  }
+
+  /** How it is doing, in figures that are kept and not counted. */
+  figures(): DiskFigures {
+    const pending = this.#queue.size + (this.#burst?.changes.length ?? 0);
+    const oldestPendingMs = this.#pulse.oldestPendingMs(performance.now());
+    return { bytes: this.size(), resources: this.#pulse.resources, pending, oldestPendingMs };
   }
 
   /** The process lives with what was loaded. */
@@ -150,13 +170,19 @@ export class DiskStore {
 
   /** Drops views, all of them or one. Returns how many. */
   purge(viewKey?: string): number {
-    return this.#guarded(tables => tables.dropViews(viewKey), 0);
+    return this.#guarded(tables => {
+      const dropped = tables.dropViews(viewKey);
+      this.#pulse.resources = tables.resources();
+      return dropped;
+    }, 0);
   }
 
   /** Takes in the changes of one event; they are on disk within {@link gatherMs} and the time of writing. */
   write(changes: readonly DiskChange[]): void {
     for (const change of changes) this.#queue.add(change);
-    if (this.#queue.size > 0) this.#schedule();
+    if (this.#queue.size === 0) return;
+    this.#pulse.queued(performance.now());
+    this.#schedule();
   }
 
   /** Resolves when all that was taken in is on disk, or has failed to get there. */
@@ -230,6 +256,7 @@ export class DiskStore {
   #beginAnew(open: () => DiskTables): void {
     this.#burst = undefined;
     this.#queue.take();
+    this.#pulse.lost();
     this.#tables = open();
     this.#isStandIn = false;
     this.#inode = inodeOf(this.path);
@@ -264,6 +291,7 @@ export class DiskStore {
 
   #begin(changes: readonly DiskChange[]): Burst {
     this.#tables.db.exec('begin immediate');
+    this.#pulse.begun(performance.now());
     const isTooLarge = this.size() > this.#options.bytesMax;
     return { changes, at: 0, bytesMax: isTooLarge ? this.#tables.liveBytes() : undefined };
   }
@@ -280,7 +308,11 @@ export class DiskStore {
       const { bytesMax } = this.#options;
       throw new Error(`the cache has ${this.size()} bytes, and ${bytesMax} are allowed (setting cache.bytesMax)`);
     }
+    const resources = this.#tables.resources();
     this.#tables.db.exec('commit');
+    this.#pulse.resources = resources;
+    const ms = this.#pulse.written(performance.now(), this.#queue.size > 0);
+    if (end > 0) this.#options.onWritten?.(end, ms);
     return true;
   }
 
@@ -314,7 +346,7 @@ export class DiskStore {
 
   /** @returns whether it came to the end itself */
   async #write(changes: readonly DiskChange[]): Promise<boolean> {
-    this.#makeRoom();
+    makeRoom(this.#tables, () => this.size(), this.#options.bytesMax, this.#options.note);
     const burst = this.#begin(changes);
     this.#burst = burst;
     while (!this.#applyBurst(burst, changesPerTurn)) {
@@ -326,18 +358,6 @@ export class DiskStore {
     return true;
   }
 
-  /** Past the limit the views used longest ago go; with only the newest left, nothing more is written but what makes it smaller. */
-  #makeRoom(): void {
-    const { bytesMax, note } = this.#options;
-    while (this.size() > bytesMax) {
-      this.#tables.checkpoint();
-      if (this.size() <= bytesMax) return;
-      const dropped = this.#tables.dropOldestView();
-      if (dropped === undefined) return;
-      note({ kind: 'disk_view_dropped', viewKey: dropped, reason: 'the cache is too large (setting cache.bytesMax)' });
-    }
-  }
-
   #succeeded(): void {
     if (this.#state.kind === 'failing') {
       this.#options.note({ kind: 'disk_recovered', afterMs: this.#options.wallMs() - this.#state.sinceWallMs });
@@ -347,10 +367,7 @@ export class DiskStore {
     const isLarge = sizeOf(`${this.path}-wal`) > walBytesMax;
     const checkpoint = (): void => this.#guarded(tables => tables.checkpoint(), undefined);
     if (isLarge) checkpoint();
-    else {
-      this.#quietTimer = setTimeout(checkpoint, quietMs);
-      this.#quietTimer.unref();
-    }
+    else this.#quietTimer = setTimeout(checkpoint, quietMs).unref();
   }
 
   #failed(error: unknown, changes: readonly DiskChange[]): void {
@@ -363,21 +380,13 @@ export class DiskStore {
       } catch {
         // The file is set aside, and another one cannot be made yet; the next try will tell.
       }
-    } else if (this.#tables.db.isOpen && this.#tables.db.isTransaction) this.#rollBack();
+    } else rollBackQuietly(this.#tables.db);
     const message = error instanceof Error ? error.message : String(error);
-    const isNew = this.#state.kind === 'ok';
-    if (this.#state.kind === 'ok')
+    if (this.#state.kind === 'ok') {
       this.#state = { kind: 'failing', error: message, sinceWallMs: this.#options.wallMs() };
-    if (isNew) this.#options.note({ kind: 'disk_failing', error: message });
-    this.#schedule();
-  }
-
-  #rollBack(): void {
-    try {
-      this.#tables.db.exec('rollback');
-    } catch {
-      // SQLite has rolled back by itself, as it does when the disk is full.
+      this.#options.note({ kind: 'disk_failing', error: message });
     }
+    this.#schedule();
   }
 
   #apply(change: DiskChange): void {
@@ -385,14 +394,7 @@ export class DiskStore {
     const { viewKey, typeUrl, resource } = change;
     const { protector } = this.#options;
     const protection = protector.protect(typeUrl, resource);
-    if (protection.kind === 'withhold') this.#noteWithheld(typeUrl, resource.name, protection.why);
+    if (protection.kind === 'withhold') this.#withheld.add(typeUrl, resource.name, protection.why);
     this.#tables.put(viewKey, typeUrl, encodeRow(resource, protection, protector, typeUrl));
-  }
-
-  #noteWithheld(typeUrl: TypeUrl, name: string, why: string): void {
-    const key = `${typeUrl}\n${name}`;
-    if (this.#withheld.has(key) || this.#withheld.size >= withheldNotesMax) return;
-    this.#withheld.add(key);
-    this.#options.note({ kind: 'disk_withheld', typeUrl, name, why });
   }
 }

@@ -10,6 +10,11 @@ interface Failure {
 export class Failures {
   readonly #byName = new Map<string, Failure>();
 
+  /** Of how many names. */
+  get count(): number {
+    return this.#byName.size;
+  }
+
   /** @param revision store revision under which clients hear of it; equal words again are no news */
   set({ name, status }: ResourceFailure, revision: number): boolean {
     const held = this.#byName.get(name)?.status;

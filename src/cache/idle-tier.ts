@@ -14,6 +14,13 @@ export interface IdleTier {
   readonly size: number;
 }
 
+/** How full the idle tier is, for `/metrics`. */
+export interface IdleFigures {
+  readonly size: number;
+  /** Resources so far that it had no room for. */
+  readonly refused: number;
+}
+
 /**
  * A bounded place for what views had that nobody uses at the moment. It may lose anything at any time: what is on disk, or upstream, is had
  * again.

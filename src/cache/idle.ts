@@ -1,6 +1,6 @@
 import NodeCache from 'node-cache';
 import type { Entry } from './entry.ts';
-import type { IdleTier, IdleViews } from './idle-tier.ts';
+import type { IdleFigures, IdleTier, IdleViews } from './idle-tier.ts';
 import type { StoredView } from './stored.ts';
 
 /**
@@ -9,12 +9,17 @@ import type { StoredView } from './stored.ts';
  *
  * @param entriesMax most resources kept
  */
-export function createIdleTier(entriesMax: number): IdleTier {
+export function createIdleTier(entriesMax: number): IdleTier & IdleFigures {
   const cache = new NodeCache({ useClones: false, checkperiod: 0, stdTTL: 0 });
+  let refused = 0;
   return {
+    get refused() {
+      return refused;
+    },
     put(key, entry) {
       const isKept = cache.getStats().keys < entriesMax || cache.has(key);
       if (isKept) cache.set(key, entry);
+      else refused++;
       return isKept;
     },
     get: key => cache.get<Entry>(key),

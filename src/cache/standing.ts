@@ -14,12 +14,28 @@ interface Holder {
   replace(name: string, content: WireResource): void;
 }
 
+/** How many names of one type have a content of which standing. */
+export interface StandingCounts {
+  /** Served, and no client has accepted it yet. */
+  readonly presumed: number;
+  /** Served, and a client has accepted it. */
+  readonly accepted: number;
+  /** Refused; the last accepted content is served in its place. */
+  readonly replaced: number;
+  /** Refused, and there is nothing that was accepted: it is left out, or served all the same, or nobody asks for it at the moment. */
+  readonly refused: number;
+}
+
 /** What clients have said of the contents of one type: which were accepted, which are in quarantine (R102). */
 export class Standing {
   readonly #holder: Holder;
   /** Names whose newest content no client has accepted yet. */
   readonly #untried = new Set<string>();
   readonly #quarantine = new Map<string, Quarantined>();
+  /** Names for which the last accepted content is served in place of the refused one. */
+  readonly #replaced = new Set<string>();
+  /** Names whose refused content is served all the same. */
+  readonly #insisted = new Set<string>();
   #epoch = 0;
 
   constructor(holder: Holder) {
@@ -35,19 +51,28 @@ export class Standing {
     return this.#quarantine;
   }
 
+  /** How many contents are held of each standing; nothing is counted anew for it. */
+  get counts(): StandingCounts {
+    const presumed = this.#untried.size - this.#insisted.size;
+    const accepted = this.#holder.entries.size - this.#untried.size - this.#replaced.size;
+    return { presumed, accepted, replaced: this.#replaced.size, refused: this.#quarantine.size - this.#replaced.size };
+  }
+
   /** An entry came into the served set. */
   held({ name, isAccepted }: Entry): void {
+    if (this.#quarantine.size > 0) this.#unmark(name);
     if (!isAccepted) this.#untried.add(name);
   }
 
   /** An entry left the served set. */
   gone({ name }: Entry): void {
     this.#untried.delete(name);
+    if (this.#quarantine.size > 0) this.#unmark(name);
   }
 
   /** The quarantine of a name is over. */
   release(name: string): void {
-    this.#quarantine.delete(name);
+    if (this.#quarantine.delete(name)) this.#unmark(name);
   }
 
   /** A content that is in quarantine came from another server: it is known by that one's version from now on. Returns false for any other. */
@@ -77,7 +102,7 @@ export class Standing {
       revision > fromRevision && revision <= toRevision && covers(name);
     for (const [name, refused] of this.#quarantine) {
       if (refused.epoch <= epoch || !isMeant(name, refused.entry)) continue;
-      this.#quarantine.delete(name);
+      this.release(name);
       if (!refused.isServed) this.#holder.replace(name, refused.entry);
       const entry = this.#holder.entries.get(name);
       if (entry) this.accepted(entry);
@@ -87,7 +112,7 @@ export class Standing {
       const entry = this.#holder.entries.get(name);
       // One that is served although it was refused is accepted by the word of a client that was sent it after that, too.
       if (!entry || !isMeant(name, entry)) continue;
-      this.#quarantine.delete(name);
+      this.release(name);
       this.accepted(entry);
       names.push(name);
     }
@@ -100,7 +125,9 @@ export class Standing {
       if (refused.isServed) continue;
       this.#holder.replace(name, refused.entry);
       const entry = this.#holder.entries.get(name);
-      if (entry) this.#quarantine.set(name, { ...refused, entry, isServed: true });
+      if (!entry) continue;
+      this.#quarantine.set(name, { ...refused, entry, isServed: true });
+      this.#insisted.add(name);
     }
   }
 
@@ -116,9 +143,20 @@ export class Standing {
     if (entries.get(name) !== entry || entry.isAccepted) return false;
     const isServed = !good && (!refusal.isNamed || entries.size === 1);
     this.#quarantine.set(name, { entry, refusal, isServed, epoch: ++this.#epoch });
-    if (isServed) return true;
+    if (isServed) {
+      this.#insisted.add(name);
+      return true;
+    }
     this.#holder.drop(entry);
-    if (good) this.#holder.hold(good);
+    if (!good) return true;
+    this.#holder.hold(good);
+    this.#replaced.add(name);
     return true;
+  }
+
+  /** Something else is served of the name now, or its quarantine is over. */
+  #unmark(name: string): void {
+    this.#replaced.delete(name);
+    this.#insisted.delete(name);
   }
 }

@@ -1,5 +1,5 @@
-import type { MetricSample } from '../admin/metric-sample.ts';
-import { kindNameOf } from '../istio/kinds.ts';
+import type { MetricSample, MetricSpec } from '../admin/metric-sample.ts';
+import { istioKinds, kindNameOf, meshConfigTypeUrl } from '../istio/kinds.ts';
 import { unreachable } from '../xds/assert.ts';
 import type { TypeUrl } from '../xds/types.ts';
 import type { SourceNote } from './core.ts';
@@ -12,19 +12,60 @@ export interface OpenTrouble {
   readonly sinceWallMs: number;
 }
 
-const help = {
-  source_messages_total: 'Messages written to clients of the source, by kind.',
-  source_bytes_total: 'Size of those messages in bytes.',
-  source_rejections_total: 'Rejections by clients.',
-  source_changes_total: 'Changes read, by kind: whole states and differences.',
-  source_troubles_total: 'Times that something could not be read.',
-  source_clients: 'Client streams.',
-  source_resources: 'Resources read, by kind.',
-  source_known: 'Whether the complete state of a kind was read: 1 or 0. Until then clients wait for it.',
-  source_trouble: 'Whether something of a kind cannot be read now: 1 or 0. What was read before goes on.',
-} as const;
+const anyKind = 'all';
+const otherKind = 'other';
+const readKinds = [...istioKinds.map(({ kind }) => kind), kindNameOf(meshConfigTypeUrl) ?? otherKind];
+const byKind = { kind: readKinds };
+const whenAsked = 'a client has asked for the kind';
 
-type Name = keyof typeof help;
+/** All metrics of `weir source`, by name without the prefix `weir_`. */
+export const sourceMetrics = {
+  source_clients: { kind: 'gauge', help: 'Client streams.' },
+  source_resources: { kind: 'gauge', help: 'Resources read.', labels: byKind },
+  source_known: {
+    kind: 'gauge',
+    help: '1 once the complete state of a kind was read. Until then clients wait for it.',
+    labels: byKind,
+  },
+  source_trouble: {
+    kind: 'gauge',
+    help: '1 while something of a kind cannot be read. What was read before goes on.',
+    labels: byKind,
+  },
+  source_changes_total: {
+    kind: 'counter',
+    help: 'Changes read: whole states and differences.',
+    labels: { kind: [...readKinds, anyKind] },
+    when: 'something was read',
+  },
+  source_troubles_total: {
+    kind: 'counter',
+    help: 'Times that something could not be read.',
+    labels: { kind: [...readKinds, anyKind] },
+    when: 'it has happened; `all` for what is of no single kind',
+  },
+  source_messages_total: {
+    kind: 'counter',
+    help: 'Messages written to clients of the source.',
+    labels: { kind: [...readKinds, otherKind] },
+    when: whenAsked,
+  },
+  source_bytes_total: {
+    kind: 'counter',
+    help: 'Size of those messages.',
+    unit: 'bytes',
+    labels: { kind: [...readKinds, otherKind] },
+    when: whenAsked,
+  },
+  source_rejections_total: {
+    kind: 'counter',
+    help: 'Rejections (NACK) by clients.',
+    labels: { kind: [...readKinds, otherKind] },
+    when: 'a client has rejected something',
+  },
+} as const satisfies Record<string, MetricSpec>;
+
+type Name = keyof typeof sourceMetrics;
 
 /** Counts what the source notes, and keeps what is wrong at the moment. */
 export class SourceStatus {
@@ -48,11 +89,11 @@ export class SourceStatus {
         const { event } = note;
         const kind = 'of' in event ? event.of?.kind : 'MeshConfig';
         if (event.kind === 'trouble') {
-          this.#count('source_troubles_total', kind ?? 'all', 1);
+          this.#count('source_troubles_total', kind ?? anyKind, 1);
           const since = this.#troubles.get(kind ?? '')?.sinceWallMs ?? wallMs;
           this.#troubles.set(kind ?? '', { kind, text: event.text, sinceWallMs: since });
         } else if (event.kind === 'recovered') this.#troubles.delete(kind ?? '');
-        else this.#count('source_changes_total', kind ?? 'all', 1);
+        else this.#count('source_changes_total', kind ?? anyKind, 1);
         break;
       }
       default:
@@ -67,12 +108,12 @@ export class SourceStatus {
 
   /** Current values, for `/metrics`. */
   *samples(states: Iterable<KindState>, clients: number): Generator<MetricSample> {
-    for (const { name, kind, value } of this.#counters.values()) yield sample(name, 'counter', kind, value);
-    yield sample('source_clients', 'gauge', undefined, clients);
+    for (const { name, kind, value } of this.#counters.values()) yield sample(name, kind, value);
+    yield sample('source_clients', undefined, clients);
     for (const { kind, isKnown, resources } of states) {
-      yield sample('source_resources', 'gauge', kind, resources);
-      yield sample('source_known', 'gauge', kind, isKnown ? 1 : 0);
-      yield sample('source_trouble', 'gauge', kind, this.#troubles.has(kind) || this.#troubles.has('') ? 1 : 0);
+      yield sample('source_resources', kind, resources);
+      yield sample('source_known', kind, isKnown ? 1 : 0);
+      yield sample('source_trouble', kind, this.#troubles.has(kind) || this.#troubles.has('') ? 1 : 0);
     }
   }
 
@@ -95,11 +136,12 @@ export function readiness(
   return { isOk: false, reason: `never read: ${missing.join(', ')}${why === '' ? '' : ` (${why})`}` };
 }
 
-function sample(name: Name, kind: 'counter' | 'gauge', of: string | undefined, value: number): MetricSample {
-  return { name, kind, help: help[name], labels: of === undefined ? [] : [['kind', of]], value };
+function sample(name: Name, of: string | undefined, value: number): MetricSample {
+  const { kind, help } = sourceMetrics[name];
+  return { name, kind, help, labels: of === undefined ? [] : [['kind', of]], value };
 }
 
 /** Bounded in number whatever clients ask for. */
 function labelOf(typeUrl: TypeUrl): string {
-  return kindNameOf(typeUrl) ?? 'other';
+  return kindNameOf(typeUrl) ?? otherKind;
 }

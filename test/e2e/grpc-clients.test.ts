@@ -13,7 +13,7 @@ import { textAt } from '../support/line-process.ts';
 /** How many client streams the agent has ended. */
 async function refusals(adminPort: number): Promise<number> {
   const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-  return Number(/^weir_client_streams_refused_total (\d+)$/m.exec(metrics)?.[1] ?? 0);
+  return Number(/^weir_client_streams_refused_total\{code="UNAVAILABLE"\} (\d+)$/m.exec(metrics)?.[1] ?? 0);
 }
 
 /** A control plane that serves this backend, and an agent in front of it. */

@@ -9,6 +9,7 @@ import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
 import { startTestAgent } from '../support/agent.ts';
 import { resources } from '../support/core-harness.ts';
 import { decodeTestResponse, encodeNode, encodeTestRequest } from '../support/messages.ts';
+import { parseMetrics } from '../support/metrics-text.ts';
 import { SeededRandom } from '../support/random.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { RawControlPlane } from '../support/raw-control-plane.ts';
@@ -99,9 +100,13 @@ describe('load', { concurrency: 1 }, () => {
     const areServed = () => (clients.every(client => client.inbox.length > 0) ? true : undefined);
     await waitFor('all of them to be served', waitMs, areServed);
     for (const client of clients) client.close();
-    const gauge = async () =>
-      /^weir_downstream_streams (\d+)$/m.exec(await (await fetch(`${adminUrl}/metrics`)).text());
-    await waitFor('all of them to be gone', waitMs, async () => ((await gauge())?.[1] === '0' ? true : undefined));
+    const served = async () => {
+      const page = await (await fetch(`${adminUrl}/metrics`)).text();
+      return parseMetrics(page)
+        .get('weir_downstream_streams')
+        ?.samples.reduce((sum, { value }) => sum + value, 0);
+    };
+    await waitFor('all of them to be gone', waitMs, async () => ((await served()) === 0 ? true : undefined));
   });
 
   test('R123: connections that say nothing, and bytes that are no HTTP/2, disturb nobody', async t => {

@@ -214,7 +214,7 @@ describe('upstream', () => {
     await client.next();
     const get = async (path: string) => await (await fetch(adminUrl + path)).text();
     await waitFor('readiness', waitMs, async () => (await fetch(`${adminUrl}/healthz/ready`)).ok || undefined);
-    assert.match(await get('/metrics'), /^weir_downstream_streams 1$/m);
+    assert.match(await get('/metrics'), /^weir_downstream_streams\{variant="delta"\} 1$/m);
     const dump = await get('/config_dump');
     assert.match(dump, /"a"/);
     assert.doesNotThrow(() => JSON.parse(dump));

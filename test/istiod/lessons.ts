@@ -132,7 +132,7 @@ async function checkAge(report: Report, binary: string): Promise<void> {
     async () => {
       const taken = below.tap.responses.length;
       const logged = weir.process.lastLines().at(-1);
-      await weir.until('five streams', async () => (await weir.metric('weir_upstream_streams_total')) >= 5);
+      await weir.until('five streams', async () => (await weir.metric('weir_upstream_streams_opened_total')) >= 5);
       assert.equal(below.tap.responses.length - taken, 0);
       assert.equal(await weir.metric('weir_upstream_stream_failures_total'), 0);
       const lines = weir.process.lastLines();

@@ -11,6 +11,7 @@ import { memoryViews } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
 import { decodeTestResponse } from '../support/messages.ts';
 import { SeededRandom } from '../support/random.ts';
+import { assertTrueCounts } from '../support/true-counts.ts';
 import { forgetfulTier } from './forgetful-tier.ts';
 import { assertHolds, type ModelClient } from './model-client.ts';
 import { ModelControlPlane, ModelStream } from './model-control-plane.ts';
@@ -23,6 +24,8 @@ import { VirtualClock } from './virtual-clock.ts';
 
 /** Ticks allowed at one moment: more is a deadline that does not go away. */
 const ticksMax = 50;
+/** Kept counts are compared with a walk once in so many events. */
+const countEvery = 7;
 
 interface OpenStream {
   readonly variant: Variant;
@@ -84,6 +87,7 @@ export class World {
   /** Agents that died. */
   #generation = 0;
   #ticksNow = 0;
+  #events = 0;
   #isReady = false;
 
   constructor(seed: number, options: WorldOptions) {
@@ -224,6 +228,10 @@ export class World {
       this.openStreams <= streamsMax,
       'one upstream stream for each node, one more while another server takes over, and one while drift is looked for',
     );
+    if (++this.#events % countEvery === 0) {
+      for (const view of this.core.views())
+        for (const { store, interest } of view.types.values()) assertTrueCounts(store, interest);
+    }
     if (servers > 1) assertOfOneServer(this.core, (node, address) => this.planeOf(node, address));
   }
 

@@ -2,6 +2,7 @@ import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type Logger } from '../../agent/log.ts';
 import { startAgent } from '../../agent/run.ts';
 import { readSettings } from '../options.ts';
+import { weirVersion } from '../version.ts';
 
 /** `weir run`: runs until a signal ends it; resolves to the exit code. */
 export async function runAgent(options: Readonly<Record<string, unknown>>): Promise<number> {
@@ -16,7 +17,7 @@ export async function runAgent(options: Readonly<Record<string, unknown>>): Prom
     format: settings.logFormat,
     isTty: process.stdout.isTTY === true,
   });
-  const starting = startAgent(settings, log);
+  const starting = startAgent(settings, log, weirVersion);
   // Before the agent is up: as pid 1 of a container, a process without a handler does not hear SIGTERM at all.
   stopOnSignals({
     signals: process,
