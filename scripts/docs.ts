@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { settingsReference } from '../src/cli/options.ts';
 import { protocolPath, withTests } from '../test/tidy/protocol-rows.ts';
 import { readRepository } from '../test/tidy/repository.ts';
+import { dashboard } from './dashboard.ts';
 import { metricReference } from './metric-reference.ts';
 
 // `npm run docs` writes what is made of the sources in the documents; `npm run docs -- --check` fails when something of it is stale.
@@ -16,6 +17,7 @@ const { values } = parseArgs({ options: { check: { type: 'boolean', default: fal
 const documents: ReadonlyMap<string, (present: string) => string> = new Map([
   ['docs/configuration.md', () => settingsReference()],
   ['docs/metrics.md', () => metricReference()],
+  ['deploy/observability/dashboard.json', () => dashboard()],
   [protocolPath, (present: string) => withTests(present, readRepository(repository))],
 ]);
 
