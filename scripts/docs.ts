@@ -7,6 +7,7 @@ import { protocolPath, withTests } from '../test/tidy/protocol-rows.ts';
 import { readRepository } from '../test/tidy/repository.ts';
 import { dashboard } from './dashboard.ts';
 import { metricReference } from './metric-reference.ts';
+import { prometheusRule } from './prometheus-rule.ts';
 
 // `npm run docs` writes what is made of the sources in the documents; `npm run docs -- --check` fails when something of it is stale.
 
@@ -18,6 +19,10 @@ const documents: ReadonlyMap<string, (present: string) => string> = new Map([
   ['docs/configuration.md', () => settingsReference()],
   ['docs/metrics.md', () => metricReference()],
   ['deploy/observability/dashboard.json', () => dashboard()],
+  [
+    'deploy/observability/prometheus-rule.yaml',
+    () => prometheusRule(readFileSync(join(repository, 'deploy', 'observability', 'rules.yaml'), 'utf8')),
+  ],
   [protocolPath, (present: string) => withTests(present, readRepository(repository))],
 ]);
 

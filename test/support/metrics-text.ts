@@ -62,18 +62,20 @@ export function parseMetrics(text: string): ReadonlyMap<string, TextFamily> {
   return families;
 }
 
-/** The value of one series. @throws AssertionError when there is none */
+/** The value of one series, of a part of a histogram as well. @throws AssertionError when there is none */
 export function metricValue(
   families: ReadonlyMap<string, TextFamily>,
   name: string,
   labels: Readonly<Record<string, string>> = {},
 ): number {
   const wanted = Object.entries(labels);
-  const found = families
-    .get(name)
-    ?.samples.find(
-      one => one.labels.size === wanted.length && wanted.every(([key, value]) => one.labels.get(key) === value),
-    );
+  const family = families.get(name) ?? families.get(name.replace(/_(bucket|sum|count)$/, ''));
+  const found = family?.samples.find(
+    one =>
+      one.name === name &&
+      one.labels.size === wanted.length &&
+      wanted.every(([key, value]) => one.labels.get(key) === value),
+  );
   return found?.value ?? assert.fail(`there is no ${name} ${JSON.stringify(labels)}`);
 }
 

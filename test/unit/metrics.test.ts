@@ -7,6 +7,8 @@ import type { Logger } from '../../src/agent/log.ts';
 import { codeLabelOf, codeLabels, labelOf, metricTable, typeLabels } from '../../src/agent/metric-table.ts';
 import { Observer } from '../../src/agent/observer.ts';
 import { ProcessWatch } from '../../src/agent/process-watch.ts';
+import { BodyPool } from '../../src/cache/body-pool.ts';
+import { Entry } from '../../src/cache/entry.ts';
 import { createIdleTier } from '../../src/cache/idle.ts';
 import { istioKinds } from '../../src/istio/kinds.ts';
 import { sourceMetrics } from '../../src/source/status.ts';
@@ -313,12 +315,39 @@ describe('states of clients, streams and servers', () => {
     assert.equal(metricValue(after, 'weir_upstream_switches_total'), 1);
   });
 
+  test('an agent that ends says so, and has no clients any more', () => {
+    const harness = new CoreHarness();
+    harness.client('delta').send({ typeUrl: clusterType });
+    assert.equal(metricValue(pageOf(harness), 'weir_draining'), 0);
+    harness.post({ kind: 'drain_requested' });
+    const page = pageOf(harness);
+    assert.equal(metricValue(page, 'weir_draining'), 1);
+    assert.equal(metricValue(page, 'weir_downstream_streams', { variant: 'delta' }), 0);
+  });
+
   test('refusals by their status', () => {
     const harness = new CoreHarness({ clientStreamsMax: 1 });
     harness.client('delta').send({ typeUrl: clusterType });
     harness.client('delta');
     assert.equal(metricValue(pageOf(harness), 'weir_client_streams_refused_total', { code: 'RESOURCE_EXHAUSTED' }), 1);
   });
+});
+
+test('bodies are counted as they come, each content once', () => {
+  const pool = new BodyPool();
+  const held = ['a', 'bb', 'a'].map(text => pool.home(Buffer.from(text)));
+  assert.equal(held[0], held[2]);
+  assert.deepEqual(pool.census(), { bodies: 2, bytes: 3 });
+});
+
+test('an idle tier without room counts what it had to refuse', () => {
+  const tier = createIdleTier(1);
+  const entry = new Entry({ name: 'a', version: '', any: Buffer.alloc(1), extra: undefined }, Buffer.alloc(1), 1, 1);
+  assert.deepEqual(
+    ['a', 'a', 'b', 'c'].map(key => tier.put(key, entry)),
+    [true, true, false, false],
+  );
+  assert.deepEqual([tier.size, tier.refused], [1, 2]);
 });
 
 test('a number is written as Go reads it', () => {

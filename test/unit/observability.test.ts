@@ -3,9 +3,10 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import type { MetricSpec } from '../../src/admin/metric-sample.ts';
 import { metricTable } from '../../src/agent/metric-table.ts';
+import { at, listAt, textAt } from '../support/deployment.ts';
 
 // What deploy/observability says of metrics is true of the table, without promtool or Grafana at hand. `npm run check-observability` asks promtool.
 
@@ -154,6 +155,11 @@ describe('rules', () => {
     }
   });
 
+  test('are the same for the Prometheus Operator', () => {
+    const object: unknown = parse(readFileSync(join(folder, 'prometheus-rule.yaml'), 'utf8'));
+    assert.deepEqual(at(object, 'spec', 'groups'), groups);
+  });
+
   test('have a test for promtool each', () => {
     const text = readFileSync(join(folder, 'alerts.test.yaml'), 'utf8');
     for (const { alert } of alerts)
@@ -241,6 +247,23 @@ describe('the dashboard', () => {
       'Process',
     ]);
   });
+});
+
+test('sidecars and agents of nodes are found where they are', () => {
+  const [pod, podMonitor, service, serviceMonitor] = ['pod.yaml', 'podmonitor.yaml', 'servicemonitor.yaml'].flatMap(
+    name => parseAllDocuments(readFileSync(join(folder, name), 'utf8')).map((one): unknown => one.toJS()),
+  );
+  const [weir] = listAt(pod, 'spec', 'initContainers');
+  const [port] = listAt(weir, 'ports');
+  const number = String(at(port, 'containerPort'));
+  assert.ok((at(weir, 'args') as string[]).includes(`--health=0.0.0.0:${number}`), 'it listens there');
+  assert.equal(textAt(pod, 'metadata', 'annotations', 'prometheus.io/port'), number);
+  assert.deepEqual(at(podMonitor, 'spec', 'selector', 'matchLabels'), at(pod, 'metadata', 'labels'));
+  for (const endpoint of [listAt(podMonitor, 'spec', 'podMetricsEndpoints')[0], listAt(service, 'spec', 'ports')[0]])
+    assert.equal(at(endpoint, 'targetPort') ?? at(endpoint, 'port'), at(port, 'name'));
+  const [endpoint] = listAt(serviceMonitor, 'spec', 'endpoints');
+  assert.equal(at(endpoint, 'port'), at(listAt(service, 'spec', 'ports')[0], 'name'));
+  assert.deepEqual(at(serviceMonitor, 'spec', 'selector', 'matchLabels'), at(service, 'metadata', 'labels'));
 });
 
 /** The anchor that a Markdown heading has on GitHub. */
