@@ -371,6 +371,56 @@ describe('the disk cache', () => {
     assert.equal(contentsOf((await reload(directory)).view).size, 1_002);
   });
 
+  test('its figures tell what waits and since when, what is there, and how long a write took', async t => {
+    const directory = cacheFolder(t);
+    const written: number[] = [];
+    const onWritten = (changes: number, ms: number): void => {
+      assert.ok(ms >= 0);
+      written.push(changes);
+    };
+    const { disk } = await openDisk(directory, { onWritten });
+    assert.deepEqual([disk.figures().pending, disk.figures().oldestPendingMs, disk.figures().resources], [0, 0, 0]);
+    disk.write([view, put(stored('a')), put(stored('b')), typed()]);
+    await turn();
+    const waiting = disk.figures();
+    assert.deepEqual([waiting.pending, waiting.resources], [4, 0]);
+    assert.ok(waiting.oldestPendingMs > 0);
+    await disk.flush();
+    assert.deepEqual([disk.figures().pending, disk.figures().oldestPendingMs, disk.figures().resources], [0, 0, 2]);
+    assert.equal(disk.figures().bytes, disk.size());
+    assert.deepEqual(written, [4]);
+    disk.write([{ kind: 'delete', viewKey: view.viewKey, typeUrl: clusterType, name: 'a' }]);
+    assert.equal(disk.list()[0]?.types[0]?.resources, 1, 'whoever reads has it written at once');
+    assert.deepEqual([disk.figures().pending, disk.figures().resources, written.length], [0, 1, 2]);
+    disk.purge();
+    assert.equal(disk.figures().resources, 0);
+    await disk.close();
+  });
+
+  test('changes that cannot be written wait, and the oldest of them grows older', async t => {
+    let bytesMax = 1 << 20;
+    const { disk } = await openDisk(cacheFolder(t), {
+      get bytesMax() {
+        return bytesMax;
+      },
+    });
+    disk.write([view, put(stored('a'))]);
+    await disk.flush();
+    bytesMax = 1;
+    // What needs no more room than there is would be let through.
+    disk.write([put(stored('b', 'two'.padEnd(50_000, '.')))]);
+    await disk.flush();
+    assert.equal(disk.state.kind, 'failing');
+    const { pending, oldestPendingMs } = disk.figures();
+    assert.equal(pending, 1);
+    await turn();
+    assert.ok(disk.figures().oldestPendingMs > oldestPendingMs, 'a failed write is none');
+    bytesMax = 1 << 20;
+    await disk.flush();
+    assert.deepEqual([disk.figures().pending, disk.figures().oldestPendingMs, disk.figures().resources], [0, 0, 2]);
+    await disk.close();
+  });
+
   test('a reader in the middle of a burst sees all of it or nothing', async t => {
     const directory = cacheFolder(t);
     const { disk } = await openDisk(directory);
