@@ -352,6 +352,12 @@ const rows: ReadonlyMap<string, readonly Panel[]> = new Map([
         `min(weir_upstream_server_certificate_expiry_timestamp_seconds{${own}}) - time()`,
         's',
       ),
+      stat(
+        'Certificate for clients ends',
+        'Of those that listeners show, the first one.',
+        `min(weir_listener_certificate_expiry_timestamp_seconds{${own}}) - time()`,
+        's',
+      ),
       {
         ...graph(
           'Denied by scopes',

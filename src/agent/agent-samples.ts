@@ -21,6 +21,8 @@ export interface SampleSources {
   readonly disk: { readonly isFailing: boolean; readonly figures: DiskFigures } | undefined;
   readonly shared: Shared;
   readonly expiries: Expiries;
+  /** When the first certificate of a listener ends, wall time in ms; undefined without any. */
+  readonly listenerCertificateMs: number | undefined;
 }
 
 /** Every sample of the agent at this moment, family by family. */
@@ -32,6 +34,6 @@ export function* agentSamples(sources: SampleSources): Generator<MetricSample | 
   yield* sharedGauges(sources.shared);
   yield* observer.counters.samples();
   yield* observer.latencies.samples();
-  yield* expiryGauges(sources.expiries);
+  yield* expiryGauges(sources.expiries, sources.listenerCertificateMs);
   if (disk) yield* diskGauges(disk.isFailing, disk.figures);
 }

@@ -169,12 +169,16 @@ export function* diskGauges(isFailing: boolean, figures: DiskFigures): Generator
   yield sampleOf('disk_oldest_pending_seconds', figures.oldestPendingMs / 1000);
 }
 
-/** Gauges of when what we show the control plane ends. */
-export function* expiryGauges({ certificateMs, serverMs, tokenMs }: Expiries): Generator<MetricSample> {
+/** Gauges of when credentials end: ours and the control plane's upstream, and those that clients are shown. @param listenerMs of the first to end */
+export function* expiryGauges(
+  { certificateMs, serverMs, tokenMs }: Expiries,
+  listenerMs: number | undefined,
+): Generator<MetricSample> {
   if (certificateMs !== undefined)
     yield sampleOf('upstream_certificate_expiry_timestamp_seconds', certificateMs / 1000);
   if (serverMs !== undefined) yield sampleOf('upstream_server_certificate_expiry_timestamp_seconds', serverMs / 1000);
   if (tokenMs !== undefined) yield sampleOf('upstream_token_expiry_timestamp_seconds', tokenMs / 1000);
+  if (listenerMs !== undefined) yield sampleOf('listener_certificate_expiry_timestamp_seconds', listenerMs / 1000);
 }
 
 /** What the nodes of one agent share. */

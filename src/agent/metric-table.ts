@@ -225,6 +225,10 @@ const safety = {
     unit: 'seconds',
     when: 'the token is a JWT that ends',
   }),
+  listener_certificate_expiry_timestamp_seconds: gauge(
+    'When the certificate that clients are shown ends, of several the first one, since the epoch.',
+    { unit: 'seconds', when: 'a listener has a certificate (setting listeners)' },
+  ),
 } as const satisfies Record<string, MetricSpec>;
 
 const withDisk = 'there is a disk cache (setting cacheDir)';

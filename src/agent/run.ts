@@ -176,6 +176,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
           bodies: pool?.census(),
         },
         expiries: credentials.expiries,
+        listenerCertificateMs: local.certificateEndsMs,
       }),
     events: query => observer.journal.events(query),
     explain: query => explain(core, query, asked => observer.journal.events(asked), readClock()),

@@ -208,6 +208,12 @@ export class LocalServer {
     }
   }
 
+  /** When the first of the listeners' certificates ends, wall time in ms; undefined without any. */
+  get certificateEndsMs(): number | undefined {
+    const [first, ...others] = this.#tls.map(({ current }) => current.notAfterMs);
+    return first === undefined ? undefined : Math.min(first, ...others);
+  }
+
   /** Ends a stream with a status; nothing more is heard of it. */
   close(streamId: number, code: number, message: string): void {
     const open = this.#calls.get(streamId);

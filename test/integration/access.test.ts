@@ -13,6 +13,7 @@ import { clusterType, secretType } from '../../src/xds/type-urls.ts';
 import { startTestAgent } from '../support/agent.ts';
 import { clientCertificate, type Identity, selfSignedCertificate } from '../support/certificate.ts';
 import { namesOf, resources } from '../support/core-harness.ts';
+import { metricValue, parseMetrics } from '../support/metrics-text.ts';
 import { RawClient, type RawClientOptions } from '../support/raw-client.ts';
 import { RawControlPlane } from '../support/raw-control-plane.ts';
 
@@ -95,7 +96,7 @@ describe('access to the local endpoint', { concurrency: 1 }, () => {
     const [server, ca, otherCa] = [selfSignedCertificate(), selfSignedCertificate(), selfSignedCertificate()];
     const tls = tlsFiles(folderOf(t), server, ca);
     const allow = [{ name: 'spiffe://cluster.local/ns/*/sa/*', ids: ['$2-*.$1'] }];
-    const { controlPlane, ask } = await world(t, [{ address: '127.0.0.1:0', tls, allow }]);
+    const { controlPlane, ask, adminUrl } = await world(t, [{ address: '127.0.0.1:0', tls, allow }]);
     const own = clientCertificate(ca, 'client', [cart]);
     await assertServed(controlPlane, 'cart-1.shop', ask(0, 'cart-1.shop', { credentials: showing(server, own) }));
     const other = await ask(0, 'pay-1.shop', { credentials: showing(server, own) }).ended();
@@ -104,6 +105,9 @@ describe('access to the local endpoint', { concurrency: 1 }, () => {
       other.details,
       /node\.id 'pay-1\.shop' may not be used on 127\.0\.0\.1:.*'spiffe:.*cart'.*setting listeners/,
     );
+    const metrics = parseMetrics(await (await fetch(`${adminUrl}/metrics`)).text());
+    assert.equal(metricValue(metrics, 'weir_client_streams_refused_total', { code: 'PERMISSION_DENIED' }), 1);
+    assert.equal(metricValue(metrics, 'weir_listener_certificate_expiry_timestamp_seconds'), 2524607999);
     const stranger = clientCertificate(otherCa, 'client', [cart]);
     for (const one of [showing(server), showing(server, stranger), credentials.createInsecure()]) {
       assert.equal((await ask(0, 'cart-1.shop', { credentials: one }).ended()).code, status.UNAVAILABLE);

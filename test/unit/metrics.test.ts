@@ -11,11 +11,12 @@ import { BodyPool } from '../../src/cache/body-pool.ts';
 import { Entry } from '../../src/cache/entry.ts';
 import { createIdleTier } from '../../src/cache/idle.ts';
 import { istioKinds } from '../../src/istio/kinds.ts';
-import { sourceMetrics } from '../../src/source/status.ts';
+import { SourceStatus, sourceMetrics } from '../../src/source/status.ts';
 import { clusterType, endpointType, listenerType, secretType } from '../../src/xds/type-urls.ts';
 import { grpcCode, type TypeUrl } from '../../src/xds/types.ts';
 import { CoreHarness, resources } from '../support/core-harness.ts';
 import { metricValue, parseMetrics, type TextFamily } from '../support/metrics-text.ts';
+import { SourceBench, service, services } from '../support/source-bench.ts';
 
 // /metrics is what its table says: every name, label and label value of it, and nothing else.
 
@@ -36,6 +37,7 @@ function pageOf(harness: CoreHarness): ReadonlyMap<string, TextFamily> {
     disk: { isFailing: true, figures: { bytes: 4096, resources: 7, pending: 2, oldestPendingMs: 1500 } },
     shared: { connections: 1, idle: createIdleTier(1), idleNodes: 0, bodies: { bodies: 2, bytes: 80 } },
     expiries: { certificateMs: 2e12, serverMs: 2e12, tokenMs: 2e12 },
+    listenerCertificateMs: 2e12,
   });
   const text = renderMetrics(samples);
   observer.close();
@@ -331,6 +333,32 @@ describe('states of clients, streams and servers', () => {
     harness.client('delta');
     assert.equal(metricValue(pageOf(harness), 'weir_client_streams_refused_total', { code: 'RESOURCE_EXHAUSTED' }), 1);
   });
+});
+
+test('what weir source tells is of its own table', () => {
+  const bench = new SourceBench();
+  const status = new SourceStatus();
+  const client = bench.client('sotw');
+  for (const typeUrl of [services.typeUrl, 'types.example/Unheard' as TypeUrl]) bench.send(client, { typeUrl });
+  bench.post({ kind: 'whole', of: services, resources: [service('a/x', '7')] });
+  bench.post({ kind: 'trouble', of: undefined, text: 'everything is forbidden' });
+  const [told] = bench.take(client).filter(one => one.typeUrl === services.typeUrl);
+  bench.send(client, { typeUrl: services.typeUrl, nonce: told?.nonce ?? '', error: 'no' });
+  for (const note of bench.notes) status.observe(note, 5);
+  const page = parseMetrics(renderMetrics(status.samples(bench.core.stores.states(), bench.core.clients)));
+  assert.deepEqual(
+    [...page.keys()].sort(),
+    Object.keys(sourceMetrics)
+      .map(name => `weir_${name}`)
+      .sort(),
+  );
+  for (const [name, { labels = {}, help, kind }] of Object.entries<MetricSpec>(sourceMetrics)) {
+    const family = page.get(`weir_${name}`) ?? assert.fail(name);
+    assert.deepEqual([family.kind, family.help], [kind, help], name);
+    for (const sample of family.samples)
+      for (const [label, value] of sample.labels)
+        assert.ok(labels[label]?.includes(value), `${name}{${label}="${value}"}`);
+  }
 });
 
 test('bodies are counted as they come, each content once', () => {
