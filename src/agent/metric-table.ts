@@ -1,7 +1,7 @@
 import type { HistogramSample, MetricSample, MetricSpec } from '../admin/metric-sample.ts';
 import { istioKinds, kindNameOf, meshConfigTypeUrl } from '../istio/kinds.ts';
 import { shortNames, traitsOf } from '../xds/type-urls.ts';
-import { grpcCode, type TypeUrl } from '../xds/types.ts';
+import type { TypeUrl } from '../xds/types.ts';
 import type { Histogram } from './histogram.ts';
 
 /** The label of a type that has no name here. */
@@ -22,17 +22,34 @@ export function labelOf(typeUrl: TypeUrl): string {
   return isEnvoyType ? shortName : (kindNameOf(typeUrl) ?? otherType);
 }
 
-const codeNames: ReadonlyMap<number, string> = new Map(
-  Object.entries(grpcCode).map(([name, code]) => [code, name.replace(/[A-Z]/g, '_$&').toUpperCase()]),
-);
+/** Names of gRPC's status codes, each at its number (grpc.github.io, "Status codes"). */
+const codeNames: readonly string[] = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+];
 const otherCode = 'OTHER';
 
-/** Names of gRPC's status codes that mean something here, and `OTHER`. */
-export const codeLabels: readonly string[] = [...codeNames.values(), otherCode];
+/** Values of the label `code`: the names of gRPC's status codes, and `OTHER` for a number that is none. */
+export const codeLabels: readonly string[] = [...codeNames, otherCode];
 
 /** Label value of a gRPC status code. */
 export function codeLabelOf(code: number): string {
-  return codeNames.get(code) ?? otherCode;
+  return codeNames[code] ?? otherCode;
 }
 
 /** Phases of an upstream stream. */
@@ -83,9 +100,7 @@ const ofProcess = {
   process_cpu_seconds_total: counter('Processor time, of all threads, in user and system mode.', { unit: 'seconds' }),
   process_event_loop_active_seconds_total: counter(
     'Time in which the event loop was not waiting; its rate is its load.',
-    {
-      unit: 'seconds',
-    },
+    { unit: 'seconds' },
   ),
   process_event_loop_delay_seconds: {
     kind: 'histogram',

@@ -83,7 +83,8 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     loop.post(event);
   });
   const sides = sideServices(settings, core, connections, counters);
-  const local = new LocalServer(settings, core.newStreamId, loop.post, observer.tls, sides.services);
+  const { services } = sides;
+  const local = new LocalServer(settings, core.newStreamId, loop.post, observer.tls, services, counters.turnedAway);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {

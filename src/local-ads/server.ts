@@ -110,14 +110,18 @@ export class LocalServer {
   readonly #waiting = new Map<string, number>();
   readonly #tlsNote: (note: TlsNote) => void;
   readonly #sides: readonly SideService[];
+  readonly #onTurnedAway: (code: number) => void;
 
+  /** @param onTurnedAway told of streams that are ended, with this status, before anything is posted of them: their token is not accepted */
   constructor(
     settings: ServerSettings,
     newStreamId: () => number,
     post: (event: ClientEvent) => void,
     tlsNote: (note: TlsNote) => void,
     sides: readonly SideService[],
+    onTurnedAway: (code: number) => void = () => {},
   ) {
+    this.#onTurnedAway = onTurnedAway;
     this.#tlsNote = tlsNote;
     this.#sides = sides;
     this.#settings = settings;
@@ -240,8 +244,8 @@ export class LocalServer {
     }
     const waiting = this.#waiting.get(name) ?? 0;
     if (waiting >= waitingMax) {
-      const details = `${waiting} streams wait at ${name} for their tokens to be reviewed`;
-      call.emit('error', { code: status.RESOURCE_EXHAUSTED, details });
+      const message = `${waiting} streams wait at ${name} for their tokens to be reviewed`;
+      this.#turnAway(call, { code: status.RESOURCE_EXHAUSTED, message });
       return;
     }
     this.#waiting.set(name, waiting + 1);
@@ -256,9 +260,14 @@ export class LocalServer {
       this.#waiting.set(name, (this.#waiting.get(name) ?? 1) - 1);
       if (isGone) return;
       call.off('cancelled', leave);
-      if ('code' in known) call.emit('error', { code: known.code, details: known.message });
+      if ('code' in known) this.#turnAway(call, known);
       else this.#opened(call, stream, known, kind);
     });
+  }
+
+  #turnAway(call: Call, { code, message: details }: RpcStatus): void {
+    call.emit('error', { code, details });
+    this.#onTurnedAway(code);
   }
 
   #opened(call: Call, stream: ServerHttp2Stream | undefined, peer: Peer, { variant, fixedType }: StreamKind): void {

@@ -183,7 +183,7 @@ describe('access to the local endpoint', { concurrency: 1 }, () => {
     await once(api, 'listening');
     t.after(() => api.close());
     const tls = tlsFiles(folder, identity);
-    const { controlPlane, ask, log } = await world(
+    const { controlPlane, ask, log, adminUrl } = await world(
       t,
       [{ address: '127.0.0.1:0', tls, tokenReview: true, allow: [{ name: 'pod:*/*', ids: ['$2.$1'] }] }],
       {
@@ -205,6 +205,9 @@ describe('access to the local endpoint', { concurrency: 1 }, () => {
     assert.equal((await end('cart-7.shop', 'bad-secret')).code, status.UNAUTHENTICATED);
     assert.match((await end('cart-7.shop')).details, /a bearer token is needed/);
     assert.match((await end('cart-7.shop', 'good-elsewhere')).details, /not for weir \(setting tokenReviewAudience\)/);
+    const metrics = parseMetrics(await (await fetch(`${adminUrl}/metrics`)).text());
+    const refused = metricValue(metrics, 'weir_client_streams_refused_total', { code: 'UNAUTHENTICATED' });
+    assert.equal(refused, 3, 'those who were turned away before they said anything');
     isUp = false;
     const down = await end('cart-7.shop', 'good-other');
     assert.equal(down.code, status.UNAVAILABLE);
