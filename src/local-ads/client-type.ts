@@ -363,6 +363,8 @@ export class ClientType {
     }
     if (entries.size + removed.size + errors.length === 0 && !isEmptyOwed) {
       this.#sentRevision = store.revision;
+      // It came with all that there is, and needs no message to have it.
+      if (!this.#nonces.hasSent && this.#owed.isEmpty && !this.#brought) this.#nonces.isLevelWith(store.versionInfo());
       return undefined;
     }
     return this.#message({ entries: [...entries], removed: [...removed], errors });

@@ -99,6 +99,24 @@ describe('what is held', () => {
     assert.equal(held(harness, endpointType, { hasClients: false })[0]?.clients, undefined);
   });
 
+  test('a client that comes back with all that there is has it, although it is sent nothing', () => {
+    const harness = new CoreHarness();
+    const first = harness.client('delta', 'first');
+    first.send({ typeUrl: clusterType });
+    first.send({ typeUrl: endpointType, names: ['x'] });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a']) });
+    harness.respond(endpointType, { resources: resources(endpointType, ['x']) });
+    harness.advance(1_000);
+    const back = harness.client('delta', 'back');
+    back.send({ typeUrl: clusterType, initialVersions: new Map([['a', '1']]) });
+    back.send({ typeUrl: endpointType, names: ['x', 'y'], initialVersions: new Map([['x', '1']]) });
+    assert.deepEqual(back.inbox, []);
+    const statuses = report(harness).clients.find(client => client.nodeId === 'back')?.types.map(type => type.status);
+    assert.deepEqual(statuses, ['SYNCED', 'NOT SENT'], 'of the endpoints it still waits for y');
+    const word = held(harness, clusterType)[0]?.clients?.find(client => client.nodeId === 'back')?.word;
+    assert.equal(word, 'acked');
+  });
+
   test('counts the clients that may see it only', () => {
     const harness = new CoreHarness({ variant: 'sotw' });
     const proxies = ['shop', 'bank'].map(namespace => harness.client('sotw', `sidecar~1.1.1.1~pod.${namespace}~local`));
