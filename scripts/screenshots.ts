@@ -1,7 +1,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { waitFor } from '../src/demo/processes.ts';
 import { startChromium, watchedPage } from '../test/support/browser.ts';
 import { findChromium } from '../test/support/chromium.ts';
@@ -27,18 +27,18 @@ const services = [
 ];
 const clusters = services.flatMap(name => [`outbound|8080||${name}.shop`, `outbound|9090||${name}.shop`]);
 /** Points of the last hour before the first picture, and in the outage: one every ten seconds. */
-const calmPoints = 24;
+const calmPoints = 18;
 const outagePoints = 8;
 const waitMs = 30_000;
-const desktop = { width: 1280, height: 900 };
+const desktop = { width: 1240, height: 700 };
 
 async function seen(page: Page, selector: string, text: RegExp | string): Promise<void> {
   await page.locator(selector).filter({ hasText: text }).first().waitFor({ timeout: waitMs });
 }
 
-async function take(page: Page, name: string): Promise<void> {
+async function take(part: Page | Locator, name: string): Promise<void> {
   const path = join(folder, `${name}.png`);
-  await page.screenshot({ path, animations: 'disabled', caret: 'hide' });
+  await part.screenshot({ path, animations: 'disabled', caret: 'hide' });
   process.stdout.write(`${path}: ${Math.round(statSync(path).size / 1000)} kB\n`);
 }
 
@@ -96,10 +96,10 @@ try {
   await seen(page, '#search-found .clients', 'rejected it');
   await take(page, 'dashboard-outage');
   await page.emulateMedia({ colorScheme: 'light' });
-  const path = join(folder, 'dashboard-search.png');
-  await page.locator('#search').screenshot({ path });
+  await take(page.locator('#search'), 'dashboard-search');
+  await take(page.locator('#trend'), 'dashboard-trend');
   await page.emulateMedia({ colorScheme: 'dark' });
-  await page.setViewportSize({ width: 390, height: 1100 });
+  await page.setViewportSize({ width: 390, height: 900 });
   await page.evaluate('scrollTo(0, 0)');
   await take(page, 'dashboard-phone');
 } finally {

@@ -126,10 +126,11 @@ export class Connection {
   }
 
   #answered() {
-    const isOpen = this.#source?.readyState === EventSource.OPEN;
-    // It has ended for good, as with too many of them, or was given up when the agent went.
-    if (this.#source === undefined || this.#source.readyState === EventSource.CLOSED) this.#follow();
-    this.#turn({ kind: isOpen ? 'live' : this.#state.kind === 'lost' ? 'connecting' : 'polling' });
+    const readyState = this.#source?.readyState;
+    // Closed by its other end for good, as where there are too many; or by us, when the agent went.
+    if (readyState === undefined || readyState === EventSource.CLOSED) this.#follow();
+    if (readyState === EventSource.OPEN) this.#turn({ kind: 'live' });
+    else this.#turn({ kind: readyState === EventSource.CLOSED ? 'polling' : 'connecting' });
   }
 
   #lost() {

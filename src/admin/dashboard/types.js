@@ -17,7 +17,7 @@ const columns = [
   ['Source'],
   ['Age'],
   ['Last change'],
-  ['Version'],
+  ['Version', 'version'],
   ['Missing', 'number'],
   ['Rejected', 'number'],
   ['Held back', 'number'],
