@@ -90,11 +90,11 @@ try {
   scene.controlPlane.stop();
   await seen(page, '#headline', 'is away');
   await points(scene, outagePoints);
+  await take(page, 'dashboard-outage');
   await page.locator('#search-text').fill('checkout-v3');
   await seen(page, '#search-found li', 'rejected by 1');
   await page.locator('#search-found summary').first().click();
   await seen(page, '#search-found .clients', 'rejected it');
-  await take(page, 'dashboard-outage');
   await page.emulateMedia({ colorScheme: 'light' });
   await take(page.locator('#search'), 'dashboard-search');
   await take(page.locator('#trend'), 'dashboard-trend');

@@ -69,7 +69,7 @@ describe('the dashboard', { skip, concurrency: 1 }, () => {
     await page.goto(scene.url);
     await waitText(page, '#headline', 'All is well');
     assert.match(await textOf(page, '#upstream-streams'), /connected 127\.0\.0\.1:\d+ .*Delta · mesh-control\/1\.4/);
-    assert.match(await textOf(page, '#upstream-facts'), /1\. 127\.0\.0\.1:\d+ \(in use\), 2\. 127\.0\.0\.1:1/);
+    assert.match(await textOf(page, '#upstream-facts'), /1\.\s127\.0\.0\.1:\d+ \(in use\), 2\.\s127\.0\.0\.1:1/);
 
     scene.clusters.delete('cart');
     scene.clusters.set('basket', { endpoints: [] });

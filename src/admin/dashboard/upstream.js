@@ -30,10 +30,13 @@ export function showUpstream(status, nowWallMs) {
   const used = new Set(upstreams.filter(one => one.isInUse && one.phase === 'open').map(one => one.address));
   /** @type {[name: string, value: string, age?: string][]} */
   const facts = [
-    ['Failover order', servers.map((one, at) => `${at + 1}. ${one}${used.has(one) ? ' (in use)' : ''}`).join(', ')],
+    [
+      'Failover order',
+      servers.map((one, at) => `${at + 1}.\u00a0${one}${used.has(one) ? ' (in use)' : ''}`).join(', '),
+    ],
     ['Spared it', `${size(saved)}${part}, ${count(load.resendsAvoided)} resources sent again`],
     ['Disk cache', cache ? `${cache.state === 'ok' ? 'written' : 'failing'}, ${size(cache.bytes)}` : 'none'],
-    ['Agent runs since', clockTime(status.startedWallMs, nowWallMs), span(nowWallMs - status.startedWallMs)],
+    ['Agent runs since', `${clockTime(status.startedWallMs, nowWallMs)},`, span(nowWallMs - status.startedWallMs)],
   ];
   reconcile(
     byId('upstream-facts'),
