@@ -4,8 +4,9 @@ import type { AgentEvent } from './agent-event.ts';
 import type { DriftReport } from './drift-report.ts';
 import { EventParser } from './event-parser.ts';
 import type { ExplainQuery, Explanation } from './explanation.ts';
+import type { AgentReport, CachedResource, CachedView, HeldResource } from './reports.ts';
 import { type AdminRequest, askAgent } from './requests.ts';
-import type { AgentReport, CachedResource, CachedView, HealthVerdict, HeldQuery, HeldResource } from './source.ts';
+import type { HealthVerdict, HeldQuery } from './source.ts';
 
 /** Longest silence of an agent that was asked, in ms: it is on the same machine. */
 const silenceMs = 10_000;

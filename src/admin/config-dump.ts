@@ -1,4 +1,5 @@
-import type { AdminSource, ResourceReport, TypeReport } from './source.ts';
+import type { ResourceReport, TypeReport } from './reports.ts';
+import type { AdminSource } from './source.ts';
 
 /** How Envoy names a type's part of its dump, and the field that lists its resources. */
 const envoyDumps: Readonly<Record<string, readonly [type: string, field: string]>> = {

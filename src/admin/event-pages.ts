@@ -1,5 +1,6 @@
 import type { AgentEvent, EventQuery } from './agent-event.ts';
-import type { AdminSource, AgentReport } from './source.ts';
+import type { AgentReport } from './reports.ts';
+import type { AdminSource } from './source.ts';
 
 /**
  * Reads the query of `/events`: `since` (a time span like `5m`, back from now), `after` (a number), `type`, `view`, `name`, `kind` (may be repeated).

@@ -1,5 +1,5 @@
 import type { AgentEvent } from './agent-event.ts';
-import type { HeldResource, QuarantineReport, UpstreamReport } from './source.ts';
+import type { HeldResource, QuarantineReport, UpstreamReport } from './reports.ts';
 
 /** Which resource is to be explained. */
 export interface ExplainQuery {

@@ -1,4 +1,5 @@
-import type { AdminControl, AdminSource, HeldQuery, HeldResource } from './source.ts';
+import type { HeldResource } from './reports.ts';
+import type { AdminControl, AdminSource, HeldQuery } from './source.ts';
 
 /** Longest part of a name that is looked for, in characters: names are not longer. */
 const containsMax = 2_048;

@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { CachedResource, CachedView } from '../admin/source.ts';
+import type { CachedResource, CachedView } from '../admin/reports.ts';
 import type { DiskStore } from '../cache/disk.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { parseKey, parseSigningKey, RowSealer } from '../cache/secrets.ts';

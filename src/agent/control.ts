@@ -1,5 +1,6 @@
 import type { EventStreams } from '../admin/event-stream.ts';
-import type { AdminControl, CachedView } from '../admin/source.ts';
+import type { CachedView } from '../admin/reports.ts';
+import type { AdminControl } from '../admin/source.ts';
 import type { ListedView } from '../cache/disk-tables.ts';
 import { encodeBundle } from '../cache/seed-bundle.ts';
 import type { Recorder } from '../recording/recorder.ts';

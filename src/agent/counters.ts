@@ -1,5 +1,5 @@
 import type { MetricSample } from '../admin/metric-sample.ts';
-import type { LoadReport } from '../admin/source.ts';
+import type { LoadReport } from '../admin/reports.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { grpcCode, type TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';

@@ -1,6 +1,6 @@
 import type { AgentEvent, EventQuery } from '../admin/agent-event.ts';
 import type { ExplainedName, ExplainQuery, Explanation, MissingReason } from '../admin/explanation.ts';
-import type { HeldResource, ResourceWord } from '../admin/source.ts';
+import type { HeldResource, ResourceWord } from '../admin/reports.ts';
 import { suspectsOf } from '../cache/quarantine.ts';
 import { isSecretType } from '../cache/sensitivity.ts';
 import { sayableOf } from '../local-ads/client-words.ts';

@@ -1,4 +1,5 @@
-import type { HeldQuery, HeldResource, ResourceWord } from '../admin/source.ts';
+import type { HeldResource, ResourceWord } from '../admin/reports.ts';
+import type { HeldQuery } from '../admin/source.ts';
 import type { Entry } from '../cache/entry.ts';
 import { isSecretType, sensitivityOf } from '../cache/sensitivity.ts';
 import type { ClientType } from '../local-ads/client-type.ts';

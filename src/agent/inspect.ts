@@ -8,7 +8,7 @@ import type {
   ResourceReport,
   TypeReport,
   UpstreamReport,
-} from '../admin/source.ts';
+} from '../admin/reports.ts';
 import { type Quarantined, suspectsOf } from '../cache/quarantine.ts';
 import type { ClientType } from '../local-ads/client-type.ts';
 import { isTakenInSilence, traitsOf } from '../xds/type-urls.ts';

@@ -1,4 +1,5 @@
-import type { AgentReport, HealthVerdict } from '../admin/source.ts';
+import type { AgentReport } from '../admin/reports.ts';
+import type { HealthVerdict } from '../admin/source.ts';
 
 /** What readiness depends on besides the report. */
 export interface ReadinessSettings {

@@ -1,6 +1,7 @@
 import { EventStreams } from '../admin/event-stream.ts';
+import type { CacheReport } from '../admin/reports.ts';
 import { createAdminServer } from '../admin/server.ts';
-import type { AdminSource, CacheReport } from '../admin/source.ts';
+import type { AdminSource } from '../admin/source.ts';
 import { BodyPool, ownBodies } from '../cache/body-pool.ts';
 import { createIdleTier, createIdleViews } from '../cache/idle.ts';
 import { LocalServer } from '../local-ads/server.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentReport } from '../../src/admin/source.ts';
+import type { AgentReport } from '../../src/admin/reports.ts';
 import { waitFor } from '../../src/demo/processes.ts';
 import { bytes, message, text } from '../../src/demo/proto.ts';
 import { clusterType, endpointType } from '../../src/xds/type-urls.ts';

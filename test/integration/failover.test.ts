@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { AgentReport } from '../../src/admin/source.ts';
+import type { AgentReport } from '../../src/admin/reports.ts';
 import type { Bodies } from '../../src/demo/control-plane.ts';
 import { waitFor } from '../../src/demo/processes.ts';
 import { fieldsOf, payloadsAt } from '../../src/demo/proto.ts';

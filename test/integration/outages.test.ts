@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AgentReport } from '../../src/admin/source.ts';
+import type { AgentReport } from '../../src/admin/reports.ts';
 import type { Bodies } from '../../src/demo/control-plane.ts';
 import { makeFolder, removeFolder, waitFor } from '../../src/demo/processes.ts';
 import { type HostPort, routeAllTo, typeUrls } from '../../src/demo/resources.ts';

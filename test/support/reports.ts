@@ -5,7 +5,7 @@ import type {
   LoadReport,
   TypeReport,
   UpstreamReport,
-} from '../../src/admin/source.ts';
+} from '../../src/admin/reports.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 
 /** Nothing has happened yet. */

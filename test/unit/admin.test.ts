@@ -11,19 +11,17 @@ import { test } from 'node:test';
 import { renderConfigDump } from '../../src/admin/config-dump.ts';
 import type { MetricSample } from '../../src/admin/metric-sample.ts';
 import { renderMetrics } from '../../src/admin/metrics.ts';
-import { answer, type HealthSource, type Page, type PageRequest } from '../../src/admin/routes.ts';
-import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
 import type {
-  AdminControl,
-  AdminSource,
   AgentReport,
   CachedResource,
   CachedView,
-  HeldQuery,
   HeldResource,
   ResourceReport,
   TypeReport,
-} from '../../src/admin/source.ts';
+} from '../../src/admin/reports.ts';
+import { answer, type HealthSource, type Page, type PageRequest } from '../../src/admin/routes.ts';
+import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
+import type { AdminControl, AdminSource, HeldQuery } from '../../src/admin/source.ts';
 import type { Address } from '../../src/xds/address.ts';
 import { reportWith } from '../support/reports.ts';
 

@@ -5,7 +5,7 @@ import { EventLog } from '../../src/admin/dashboard/event-log.js';
 import { connectionRuns, decades, inRows, inWords, lines, niceTop } from '../../src/admin/dashboard/plot.js';
 import { verdictOf } from '../../src/admin/dashboard/verdict.js';
 import { clockTime, count, labelsOf, latency, oneLine, size, someOf, span } from '../../src/admin/dashboard/words.js';
-import type { AgentReport, ClientReport, TypeReport, UpstreamReport } from '../../src/admin/source.ts';
+import type { AgentReport, ClientReport, TypeReport, UpstreamReport } from '../../src/admin/reports.ts';
 import { reportWith } from '../support/reports.ts';
 
 const upstream: UpstreamReport = {

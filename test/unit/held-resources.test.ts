@@ -111,7 +111,9 @@ describe('what is held', () => {
     back.send({ typeUrl: clusterType, initialVersions: new Map([['a', '1']]) });
     back.send({ typeUrl: endpointType, names: ['x', 'y'], initialVersions: new Map([['x', '1']]) });
     assert.deepEqual(back.inbox, []);
-    const statuses = report(harness).clients.find(client => client.nodeId === 'back')?.types.map(type => type.status);
+    const statuses = report(harness)
+      .clients.find(client => client.nodeId === 'back')
+      ?.types.map(type => type.status);
     assert.deepEqual(statuses, ['SYNCED', 'NOT SENT'], 'of the endpoints it still waits for y');
     const word = held(harness, clusterType)[0]?.clients?.find(client => client.nodeId === 'back')?.word;
     assert.equal(word, 'acked');

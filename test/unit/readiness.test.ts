@@ -6,7 +6,7 @@ import type {
   ClientTypeReport,
   TypeReport,
   UpstreamReport,
-} from '../../src/admin/source.ts';
+} from '../../src/admin/reports.ts';
 import { readyVerdict, startedVerdict } from '../../src/agent/readiness.ts';
 import { reportWith } from '../support/reports.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentReport } from '../../src/admin/source.ts';
+import type { AgentReport } from '../../src/admin/reports.ts';
 import { verdictOf } from '../../src/cli/verdict.ts';
 import { clientReport, clustersReport, noLoad, reportWith, upstreamReport } from '../support/reports.ts';
 

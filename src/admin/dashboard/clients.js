@@ -1,5 +1,5 @@
 /** @import { Status } from './connection.js' */
-/** @import { ClientReport, ClientTypeReport } from '../source.ts' */
+/** @import { ClientReport, ClientTypeReport } from '../reports.ts' */
 import { byId, element, reconcile, scrollerOf, setText, tableOf } from './dom.js';
 import { clockTime, count, counted, labelsOf, oneLine } from './words.js';
 

@@ -1,5 +1,8 @@
 /** @import { AgentEvent, TrendPoint } from '../agent-event.ts' */
-/** @import { AgentReport, HealthVerdict } from '../source.ts' */
+/**
+ * @import { AgentReport } from '../reports.ts'
+ * @import { HealthVerdict } from '../source.ts'
+ */
 
 /** Everything that `/status` says. @typedef {AgentReport & { readonly ready: HealthVerdict }} Status */
 

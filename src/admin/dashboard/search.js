@@ -1,4 +1,4 @@
-/** @import { HeldResource, ResourceWord } from '../source.ts' */
+/** @import { HeldResource, ResourceWord } from '../reports.ts' */
 import { NoAnswer, read } from './connection.js';
 import { byId, element, setText } from './dom.js';
 import { clockTime, counted, oneLine, size } from './words.js';

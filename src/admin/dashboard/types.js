@@ -1,5 +1,5 @@
 /** @import { Status } from './connection.js' */
-/** @import { TypeReport } from '../source.ts' */
+/** @import { TypeReport } from '../reports.ts' */
 /** @import { Cell } from './dom.js' */
 import { byId, element, reconcile, scrollerOf, setCells, setText, tableOf } from './dom.js';
 import { clockTime, count, counted, labelsOf, oneLine, size, span } from './words.js';

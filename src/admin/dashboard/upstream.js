@@ -1,5 +1,5 @@
 /** @import { Status } from './connection.js' */
-/** @import { UpstreamReport } from '../source.ts' */
+/** @import { UpstreamReport } from '../reports.ts' */
 import { aging, byId, element, reconcile } from './dom.js';
 import { clockTime, count, oneLine, size, span } from './words.js';
 
