@@ -3,7 +3,7 @@ import type { LoadReport } from '../admin/reports.ts';
 import type { DiskNote } from '../cache/disk-notes.ts';
 import { grpcCode, type TypeUrl } from '../xds/types.ts';
 import type { Note } from './events.ts';
-import { codeLabelOf, labelOf, type MetricName, sampleOf, typedCounters } from './metric-table.ts';
+import { codeLabelOf, driftOutcomes, labelOf, type MetricName, sampleOf, typedCounters } from './metric-table.ts';
 
 /** What is counted here as one number. */
 const plainCounters = [
@@ -47,6 +47,7 @@ export class Counters {
     for (const name of plainCounters) this.#add(name, 0);
     for (const code of refusalCodes) this.#addCode('client_streams_refused_total', code, 0);
     this.#addCode('upstream_stream_failures_total', grpcCode.unavailable, 0);
+    for (const outcome of driftOutcomes) this.#addOutcome(outcome, 0);
   }
 
   observe(note: Note): void {
@@ -93,6 +94,9 @@ export class Counters {
         break;
       case 'guard_alarm':
         this.#addType('guard_alarms_total', note.typeUrl);
+        break;
+      case 'drift_checked':
+        this.#addOutcome(note.check.outcome);
         break;
       case 'resources_expired':
         this.#addType('resources_expired_total', note.typeUrl, note.names.length);
@@ -160,6 +164,10 @@ export class Counters {
   #addCode(name: MetricName, code: number, amount = 1): void {
     const label = codeLabelOf(code);
     this.#count(name, label, { code: label }, amount);
+  }
+
+  #addOutcome(outcome: (typeof driftOutcomes)[number], amount = 1): void {
+    this.#count('drift_checks_total', outcome, { outcome }, amount);
   }
 
   #addType(name: MetricName, typeUrl: TypeUrl, amount = 1): void {

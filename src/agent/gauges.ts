@@ -3,8 +3,9 @@ import type { DiskFigures } from '../cache/disk-notes.ts';
 import type { IdleFigures } from '../cache/idle-tier.ts';
 import type { Expiries } from '../upstream/credentials.ts';
 import { isTakenInSilence } from '../xds/type-urls.ts';
+import type { TypeUrl } from '../xds/types.ts';
 import type { Core } from './core.ts';
-import { cacheStates, clientStates, labelOf, phases, sampleOf, variants } from './metric-table.ts';
+import { cacheStates, clientStates, driftDifferences, labelOf, phases, sampleOf, variants } from './metric-table.ts';
 import type { TypeView } from './type-view.ts';
 
 type CacheState = (typeof cacheStates)[number];
@@ -35,6 +36,7 @@ export function* coreGauges(core: Core, nowWallMs: number): Generator<MetricSamp
   yield* streamGauges(core);
   yield* typeGauges(core, nowWallMs);
   yield* clientGauges(core);
+  yield* driftGauges(core);
   yield sampleOf('client_bytes_in_flight', core.bytesInFlight);
 }
 
@@ -75,6 +77,24 @@ function* typeGauges(core: Core, nowWallMs: number): Generator<MetricSample> {
     yield sampleOf('config_too_old', flag(sums.isTooOld), labels);
     yield sampleOf('config_withheld', flag(sums.isWithheld), labels);
     if (sums.ageSeconds !== undefined) yield sampleOf('config_age_seconds', sums.ageSeconds, labels);
+  }
+}
+
+/** What the last drift check found, of all nodes together. */
+function* driftGauges(core: Core): Generator<MetricSample> {
+  const { last } = core.drift.report();
+  if (!last) return;
+  yield sampleOf('drift_last_check_timestamp_seconds', last.endedWallMs / 1000);
+  const byType = new Map<string, Record<(typeof driftDifferences)[number], number>>();
+  for (const { typeUrl, ...lists } of last.checks.flatMap(check => check.types)) {
+    const label = labelOf(typeUrl as TypeUrl); // It comes from the core, as text for the report.
+    const sums = byType.get(label) ?? zeros(driftDifferences);
+    byType.set(label, sums);
+    for (const difference of driftDifferences) sums[difference] += lists[difference].count;
+  }
+  for (const [type, sums] of byType) {
+    for (const [difference, count] of Object.entries(sums))
+      yield sampleOf('drift_resources', count, { type, difference });
   }
 }
 

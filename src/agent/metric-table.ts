@@ -70,6 +70,10 @@ export const cacheStates = [
   'timeout',
 ] as const;
 
+/** What drift checks come to, and how what is held may differ from what the control plane has. */
+export const driftOutcomes = ['same', 'differs', 'incomplete', 'failed'] as const;
+export const driftDifferences = ['missing', 'extra', 'different'] as const;
+
 const byType = { type: typeLabels };
 const withUpstream = 'a response of the type was answered';
 const whileHeld = 'the type is asked for or held';
@@ -226,6 +230,17 @@ const safety = {
   quarantined_resources: state('Contents in quarantine now.'),
   guard_alarms_total: typed('Lists that shrank suspiciously right after a connect.'),
   guard_held_removals: state('Removals that the guard holds back.'),
+  drift_checks_total: counter('Drift checks of single upstream streams, by what they came to.', {
+    labels: { outcome: driftOutcomes },
+  }),
+  drift_resources: gauge(
+    'Resources that the last drift check found to differ: missing here, extra here, or different.',
+    { labels: { type: typeLabels, difference: driftDifferences }, when: 'a drift check compared the type' },
+  ),
+  drift_last_check_timestamp_seconds: gauge('When the last drift check ended, since the epoch.', {
+    unit: 'seconds',
+    when: 'there was one',
+  }),
   scope_denials_total: typed('Names, types and parts of wildcards that clients asked for and no scope opens to them.'),
   scope_resources_denied_total: typed('Resources in responses that no client of the node may see; they are not kept.'),
   upstream_certificate_expiry_timestamp_seconds: gauge(
@@ -283,7 +298,7 @@ export const metricSections: readonly Section[] = [
   { title: 'Control plane', metrics: upstream },
   { title: 'Cache', metrics: cache },
   { title: 'Clients', metrics: clients },
-  { title: 'Rejections, guard, scopes, credentials', metrics: safety },
+  { title: 'Rejections, guard, drift, scopes, credentials', metrics: safety },
   { title: 'Disk', metrics: disk },
 ];
 

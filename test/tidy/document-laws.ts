@@ -173,7 +173,8 @@ function columns(files: Repository): Violation[] {
         const quoted = names.map(name => `'${name}'`);
         // A heading may be put together of two where the table is made: what the type has, and what all have.
         const isPrinted = quoted.some(
-          (_, at) => code.includes(quoted.slice(0, at + 1).join(', ')) && code.includes(quoted.slice(at + 1).join(', ')),
+          (_, at) =>
+            code.includes(quoted.slice(0, at + 1).join(', ')) && code.includes(quoted.slice(at + 1).join(', ')),
         );
         if (isPrinted) return [];
         return [{ path, line: line + index, what: `no command prints these columns: ${names.join(', ')}` }];

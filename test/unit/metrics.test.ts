@@ -58,6 +58,10 @@ function busy(): CoreHarness {
   harness.respond(endpointType, { resources: resources(endpointType, ['a', 'b']) });
   harness.advance(1_000);
   for (const client of [delta, sotw]) client.ack(client.only(clusterType));
+  harness.post({ kind: 'drift_check_requested' });
+  harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b', 'c']) });
+  harness.respond(endpointType, { resources: resources(endpointType, ['a', 'b']) });
+  harness.advance(30_000);
   harness.respond(clusterType, { resources: resources(clusterType, ['b'], 2) });
   delta.send({ typeUrl: clusterType, nonce: delta.only(clusterType).nonce, error: 'b: bad' });
   harness.client('delta').send({ typeUrl: 'types.example/Unheard' });
