@@ -217,12 +217,13 @@ const rows: ReadonlyMap<string, readonly Panel[]> = new Map([
       ),
       graph(
         'Missing, refused, held back',
-        'Lists that no client can be given whole, contents in quarantine, errors of the control plane, removals that the guard holds.',
+        'Lists that no client can be given whole, contents in quarantine, errors of the control plane, removals that the guard holds, what the last drift check found.',
         'short',
         query(`sum by (type) (weir_lists_incomplete{${ownOfType}})`, 'incomplete {{type}}'),
         query(`sum by (type) (weir_quarantined_resources{${ownOfType}})`, 'quarantine {{type}}'),
         query(`sum by (type) (weir_upstream_errors{${ownOfType}})`, 'errors {{type}}'),
         query(`sum by (type) (weir_guard_held_removals{${ownOfType}})`, 'guard {{type}}'),
+        query(`sum by (type) (weir_drift_resources{${ownOfType}})`, 'drift {{type}}'),
       ),
       graph(
         'Changes',

@@ -177,6 +177,8 @@ describe('the dashboard', () => {
     // What a chart would only repeat, and what nobody watches.
     const unseen = new Set([
       'draining',
+      'drift_checks_total',
+      'drift_last_check_timestamp_seconds',
       'bodies',
       'client_messages_total',
       'client_streams_total',
