@@ -70,8 +70,9 @@ export const cacheStates = [
   'timeout',
 ] as const;
 
-/** What drift checks come to, and how what is held may differ from what the control plane has. */
+/** What drift checks come to. */
 export const driftOutcomes = ['same', 'differs', 'incomplete', 'failed'] as const;
+/** How what is held may differ from what the control plane has. */
 export const driftDifferences = ['missing', 'extra', 'different'] as const;
 
 const byType = { type: typeLabels };
