@@ -108,9 +108,9 @@ export interface ClientTypeReport {
   /** Whether every name asked for was answered and, for a wildcard, the whole set was sent. */
   readonly isComplete: boolean;
   readonly lastAckedVersion: string;
-  /** Text of the last NACK, until an ACK follows; it can quote configuration, so it is for the admin API only (R52). */
+  /** Text of the last NACK, until what was rejected is taken or replaced; it can quote configuration, so it is for the admin API only (R52). */
   readonly lastError: string | undefined;
-  /** Names that it rejected: those that its words name, or all of the message where they name none. Undefined where the last answer was none. */
+  /** Names that it rejected: those that its words name, or all of the message where they name none. Undefined without a rejection. */
   readonly rejected?: NameList | undefined;
 }
 

@@ -114,6 +114,6 @@ function statusOf(type: ClientType, entry: Entry, version: string, isShown: bool
     updatedWallMs: store.updatedWallMs,
     config,
     client,
-    error: isRefused ? (type.lastError ?? '') : undefined,
+    error: isRefused ? (type.refused.words(entry.name) ?? '') : undefined,
   };
 }

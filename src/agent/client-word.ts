@@ -10,7 +10,7 @@ export type ClientWord = 'acked' | 'nacked' | 'sent' | 'pending' | 'not sent';
 
 /** The word of a client on a content that it is subscribed to. */
 export function wordOn(type: ClientType, { name, revision }: Entry): ClientWord {
-  if (type.hasRefused(name)) return 'nacked';
+  if (type.refused.has(name)) return 'nacked';
   if (!type.nonces.hasSent && type.nonces.ackedVersion === '') return 'not sent';
   if (revision > type.level) return 'pending';
   if (!type.nonces.isAwaitedAt(revision)) return 'acked';

@@ -160,8 +160,9 @@ function alongWith(core: Core, view: View, { typeUrl }: TypeView, name: string):
   const others = new Set<string>();
   for (const client of core.clients()) {
     const type = client.view === view ? client.stream.type(typeUrl) : undefined;
-    if (type?.lastError === undefined || !type.hasRefused(name)) continue;
-    const { names, areNamed } = suspectsOf(type.lastError, [...type.refusedNames()]);
+    const words = type?.refused.words(name);
+    if (!type || words === undefined) continue;
+    const { names, areNamed } = suspectsOf(words, [...type.refused.names()]);
     if (!areNamed || names.includes(name)) return [];
     for (const other of names) if (others.size < nearMax) others.add(other);
   }

@@ -108,5 +108,5 @@ const withheldBecause = {
 
 function said({ streamId, nodeId, type }: Subscriber, entry: Entry): ResourceWord {
   const word = wordOn(type, entry);
-  return { streamId, nodeId, word, error: word === 'nacked' ? type.lastError : undefined };
+  return { streamId, nodeId, word, error: word === 'nacked' ? type.refused.words(entry.name) : undefined };
 }

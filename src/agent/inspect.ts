@@ -1,8 +1,8 @@
-import type { NameList } from '../admin/agent-event.ts';
 import type {
   AgentReport,
   CacheReport,
   ClientReport,
+  ClientTypeReport,
   LoadReport,
   QuarantineReport,
   ResourceReport,
@@ -134,11 +134,10 @@ function clientReport(client: Client): ClientReport {
     listener: client.peer.listener,
     connectedWallMs: client.connectedWallMs,
     types: [...stream.types()].map(type => {
-      const { typeUrl, traits, nonces, isComplete, lastError } = type;
-      const status = nonces.status === 'STALE' && isTakenInSilence(typeUrl) ? 'SENT' : nonces.status;
+      const { typeUrl, traits, nonces, isComplete } = type;
       const { shortName } = traits;
       const { ackedVersion: lastAckedVersion } = nonces;
-      return { typeUrl, shortName, status, isComplete, lastAckedVersion, lastError, rejected: rejectedBy(type) };
+      return { typeUrl, shortName, status: statusOf(type), isComplete, lastAckedVersion, ...rejectionOf(type) };
     }),
   };
 }
@@ -146,10 +145,22 @@ function clientReport(client: Client): ClientReport {
 /** Names told of a rejection. */
 const rejectedMax = 5;
 
-function rejectedBy(type: ClientType): NameList | undefined {
-  if (type.lastError === undefined) return undefined;
-  const { names } = suspectsOf(type.lastError, [...type.refusedNames()]);
-  return { count: names.length, names: names.slice(0, rejectedMax) };
+function statusOf({ typeUrl, nonces: { status }, refused }: ClientType): ClientTypeReport['status'] {
+  if (status === 'STALE' && isTakenInSilence(typeUrl)) return 'SENT';
+  // It has taken other changes since.
+  return status === 'SYNCED' && refused.size > 0 ? 'REJECTED' : status;
+}
+
+/** The client's words of its newest message, else of one whose changes it has not taken since, and what they are about. */
+function rejectionOf({ lastError: newest, refused }: ClientType): Pick<ClientTypeReport, 'lastError' | 'rejected'> {
+  const [first = ''] = refused.names();
+  const lastError = newest ?? refused.words(first);
+  if (lastError === undefined) return { lastError };
+  const { names } = suspectsOf(
+    lastError,
+    [...refused.names()].filter(name => refused.words(name) === lastError),
+  );
+  return { lastError, rejected: { count: names.length, names: names.slice(0, rejectedMax) } };
 }
 
 /** Types by their names, whoever asked for them first. */

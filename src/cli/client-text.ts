@@ -1,6 +1,7 @@
 import type { AgentReport, ClientReport, ClientTypeReport } from './agent-report.ts';
+import { reasonIn } from './client-words.ts';
 import { type Paint, paintStatus } from './paint.ts';
-import { formatAge, formatTable, oneLine } from './table.ts';
+import { formatAge, formatTable } from './table.ts';
 import { labelsOf } from './type-names.ts';
 
 /** Which clients, and which of their types, are asked for; all without it. */
@@ -53,7 +54,7 @@ export function renderClients(clients: readonly ClientReport[], { nowWallMs }: A
       type.isComplete ? 'all' : 'waits',
       type.lastAckedVersion.slice(0, 12),
       rejectedText(type),
-      oneLine(type.lastError ?? '', 300),
+      reasonIn(type.lastError ?? '', 300),
     ]),
   );
   return [

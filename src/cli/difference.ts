@@ -1,5 +1,6 @@
 import type { AgentReport, ShownResource } from './agent-report.ts';
-import { countOf, oneLine } from './table.ts';
+import { reasonIn } from './client-words.ts';
+import { countOf } from './table.ts';
 
 /** That somebody has something else than what the agent holds. */
 export interface Difference {
@@ -52,7 +53,7 @@ export function clientDifferences({ typeUrl, shortName }: TypeReport, rows: read
     for (const { nodeId, word, error } of clients) {
       const what =
         word === 'nacked'
-          ? `has rejected it: ${oneLine(error ?? 'without a word', 200)}`
+          ? `has rejected it: ${reasonIn(error ?? 'without a word', 200)}`
           : word === 'pending'
             ? 'has not answered the newest content yet'
             : word === 'not sent'

@@ -1,4 +1,5 @@
 import type { ExplainedName, Explanation, ShownResource } from './agent-report.ts';
+import { reasonIn } from './client-words.ts';
 import type { Referrer } from './contents.ts';
 import { clock, eventLine } from './event-text.ts';
 import type { Paint } from './paint.ts';
@@ -124,12 +125,12 @@ function wordLines({ resource, rejectedAlongWith }: ExplainedName, paint: Paint)
   const byWords = new Map<string, string[]>();
   for (const { word, nodeId, error } of resource?.clients ?? []) {
     if (word !== 'nacked') continue;
-    const words = oneLine(error ?? 'without a word', wordsMax);
+    const words = reasonIn(error ?? 'without a word', wordsMax);
     byWords.set(words, [...(byWords.get(words) ?? []), nodeId]);
   }
   const { quarantine } = resource ?? {};
   if (byWords.size === 0 && quarantine)
-    byWords.set(oneLine(quarantine.words, wordsMax), ['every client that answered']);
+    byWords.set(reasonIn(quarantine.words, wordsMax), ['every client that answered']);
   const others = rejectedAlongWith.map(name => `'${plainText(name)}'`).join(', ');
   const along = others === '' ? '' : `, in one message with ${others}, which the words are about`;
   return [...byWords].map(

@@ -1,6 +1,7 @@
 import type { AgentReport, ClientReport, Readiness, TypeReport } from './agent-report.ts';
+import { reasonIn } from './client-words.ts';
 import { type Paint, paintStatus } from './paint.ts';
-import { countOf, formatAge, formatBytes, formatTable, oneLine, plainText } from './table.ts';
+import { countOf, formatAge, formatBytes, formatTable, plainText } from './table.ts';
 import { labelsOf, type NamedType } from './type-names.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
@@ -136,7 +137,7 @@ function clientTable({ clients, nowWallMs }: AgentReport, label: Label, paint: P
       client.variant,
       formatAge(nowWallMs - client.connectedWallMs),
       statusesOf(client, label),
-      oneLine(error, 80),
+      reasonIn(error, 80),
     ];
   });
   if (clients.length === 0) return 'CLIENTS none is connected\n';
@@ -159,7 +160,7 @@ function quarantineTable({ types, nowWallMs }: AgentReport, label: Label): strin
       name,
       formatAge(nowWallMs - sinceWallMs),
       served,
-      oneLine(words),
+      reasonIn(words, 120),
     ]);
   const more = all.length - rows.length;
   const table = formatTable([['QUARANTINE', 'RESOURCE', 'SINCE', 'SERVED INSTEAD', 'WORDS'], ...rows]);

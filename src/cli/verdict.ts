@@ -1,4 +1,5 @@
 import type { AgentReport, ClientReport, ClientTypeReport, Readiness, TypeReport } from './agent-report.ts';
+import { reasonIn } from './client-words.ts';
 import { countOf, formatAge, oneLine, shellWord } from './table.ts';
 
 /** One thing that an operator has to know. */
@@ -23,9 +24,16 @@ export interface Verdict {
   readonly restart: { readonly isSafe: boolean; readonly why: string };
 }
 
-/** What is said of clients that were refused lately, where an agent tells it. */
+/** Clients that were refused and whose node was not let in since, the newest first; where an agent tells of them. */
 interface Refusals {
-  readonly refusals?: readonly { readonly wallMs: number; readonly reason: string }[] | undefined;
+  readonly refusals?:
+    | readonly {
+        readonly nodeId: string;
+        readonly reason: string;
+        readonly times: number;
+        readonly lastWallMs: number;
+      }[]
+    | undefined;
 }
 
 const severities = ['broken', 'degraded', 'notice'] as const;
@@ -69,6 +77,12 @@ function fineSentence(report: AgentReport): string {
   const connected = connectedSince(report);
   const clients = askingClients(report);
   if (clients.length === 0) return `nothing is asked for yet: no client has connected; ${connected}`;
+  const unconfirmed = report.types.filter(type => type.source !== 'none' && !type.isCurrent);
+  if (unconfirmed.length > 0) {
+    const ageMs = Math.max(...unconfirmed.map(type => type.ageMs ?? 0));
+    const names = [...new Set(unconfirmed.map(type => type.shortName))].join(', ');
+    return `${countOf(clients.length, 'client')} served, with ${names} as of ${formatAge(ageMs)} ago, which the control plane has yet to confirm; ${connected}`;
+  }
   const resources = report.types.reduce((sum, type) => sum + type.resources, 0);
   const have = clients.length === 1 ? 'the client has' : `all ${clients.length} clients have`;
   return `${have} what the control plane has (${countOf(resources, 'resource')}); ${connected}`;
@@ -102,7 +116,7 @@ function upstreamFindings(report: AgentReport): Finding[] {
       findings.push({
         severity,
         what: `the control plane ${one.address} was not reached since the agent started ${formatAge(nowWallMs - startedWallMs)} ago${because}; ${then}`,
-        toDo: 'check the address (setting upstream) and whether it runs; the agent goes on trying',
+        toDo: 'see whether it runs, and check its address (setting upstream); the agent goes on trying',
       });
     } else {
       findings.push({
@@ -147,7 +161,7 @@ function clientFindings(report: AgentReport, ready: Readiness): Finding[] {
     const what = name === undefined ? '' : ` '${name}'${more}`;
     findings.push({
       severity: 'degraded',
-      what: `${who} ${type.shortName}${what}: ${oneLine(type.lastError ?? '')}`,
+      what: `${who} ${type.shortName}${what}: ${reasonIn(type.lastError ?? '')}`,
       toDo: name === undefined ? 'weir clients --status rejected' : `weir explain ${shellWord(name)} ${type.shortName}`,
     });
   }
@@ -218,14 +232,17 @@ function diskFindings({ cache, nowWallMs }: AgentReport): Finding[] {
   ];
 }
 
-function refusalFindings(report: AgentReport & Refusals): Finding[] {
-  const lately = report.refusals?.filter(one => one.wallMs > report.nowWallMs - refusedLatelyMs) ?? [];
-  const newest = lately.at(-1);
+function refusalFindings({ refusals = [], nowWallMs }: AgentReport & Refusals): Finding[] {
+  const lately = refusals.filter(one => one.lastWallMs > nowWallMs - refusedLatelyMs);
+  const [newest] = lately;
   if (!newest) return [];
+  const who = newest.nodeId === '' ? 'a client that has not said who it is' : `client '${oneLine(newest.nodeId, 80)}'`;
+  const others = lately.length > 1 ? ` (and ${countOf(lately.length - 1, 'other')})` : '';
+  const times = newest.times > 1 ? ` (${newest.times} times)` : '';
   return [
     {
-      severity: 'notice',
-      what: `${countOf(lately.length, 'client')} refused in the last 5 m, the newest ${formatAge(report.nowWallMs - newest.wallMs)} ago: ${oneLine(newest.reason)}`,
+      severity: 'degraded',
+      what: `${who}${others} was refused ${formatAge(nowWallMs - newest.lastWallMs)} ago${times}: ${oneLine(newest.reason, 160)}`,
       toDo: 'weir events --kind client',
     },
   ];

@@ -87,14 +87,9 @@ export class ClientType {
     return this.#lastError;
   }
 
-  /** Whether the client rejected the newest content of a name that it was sent. */
-  hasRefused(name: string): boolean {
-    return this.#refused.has(name);
-  }
-
-  /** Those names, with what stood in the same messages. */
-  refusedNames(): Iterable<string> {
-    return this.#refused.names();
+  /** Names whose newest content the client rejected, with what stood in the same messages, and its words. */
+  get refused(): Pick<RefusedChanges, 'has' | 'names' | 'size' | 'words'> {
+    return this.#refused;
   }
 
   /** Whether all that was asked for has been answered, as far as it can be. */
@@ -159,10 +154,10 @@ export class ClientType {
   answered(nonce: Nonce | '', status: RpcStatus | undefined): Verdict | undefined {
     const sent = this.#nonces.answered(nonce, status !== undefined);
     if (!sent) return undefined;
-    if (!status) this.#refused.accepted(sent);
-    else if (this.#refused.refused(sent)) this.#oweRefused();
     const verdict = verdictOn(this.store, sent, status);
     this.#lastError = verdict.status?.message;
+    if (!status) this.#refused.accepted(sent);
+    else if (this.#refused.refused(sent, this.#lastError ?? '')) this.#oweRefused();
     return verdict;
   }
 

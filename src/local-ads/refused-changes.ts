@@ -9,7 +9,8 @@ import type { SentMessage } from './nonce-book.ts';
 export class RefusedChanges {
   readonly #store: TypeStore;
   readonly #isList: boolean;
-  readonly #names = new Set<string>();
+  /** With the client's words as they may be shown. */
+  readonly #names = new Map<string, string>();
   readonly #lateWarms: string[] = [];
 
   constructor(store: TypeStore, isList: boolean) {
@@ -21,17 +22,28 @@ export class RefusedChanges {
     return this.#names.has(name);
   }
 
+  /** How many there are. */
+  get size(): number {
+    return this.#names.size;
+  }
+
   names(): Iterable<string> {
-    return this.#names;
+    return this.#names.keys();
+  }
+
+  /** What the client said when it rejected the name, maybe with others; undefined when it has not. */
+  words(name: string): string | undefined {
+    return this.#names.get(name);
   }
 
   /**
    * The client rejected a message.
    *
+   * @param words that it gave, as they may be shown
    * @returns whether what was wrong has changed while the answer was on its way: no later change may come to take the others along
    */
-  refused({ names, removed, toRevision }: SentMessage): boolean {
-    for (const name of [...names, ...removed]) this.#names.add(name);
+  refused({ names, removed, toRevision }: SentMessage, words: string): boolean {
+    for (const name of [...names, ...removed]) this.#names.set(name, words);
     if (this.#isList) return false;
     return (
       names.some(name => (this.#store.get(name)?.revision ?? Infinity) > toRevision) ||
@@ -45,7 +57,7 @@ export class RefusedChanges {
     for (const name of [...names, ...removed]) this.#names.delete(name);
     if (!this.#isList) return;
     // The list left before an older one was refused: what it holds of those changes is accepted now, and has to be warmed after it.
-    for (const name of this.#names) {
+    for (const name of this.#names.keys()) {
       const endpoints = this.#store.typeUrl === clusterType ? this.#store.get(name)?.endpointName : undefined;
       if (endpoints !== undefined) this.#lateWarms.push(endpoints);
     }
@@ -54,7 +66,7 @@ export class RefusedChanges {
 
   /** Takes all names, to send them again. */
   take(): string[] {
-    const names = [...this.#names];
+    const names = [...this.#names.keys()];
     this.#names.clear();
     return names;
   }

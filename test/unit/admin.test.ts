@@ -133,6 +133,14 @@ test('what changes something or shows contents is for the admin socket only', ()
   assert.equal(get('/cache/purge', { method: 'POST', isPrivileged, isHealthOnly: true }).status, 404);
 });
 
+test('explain names what it wants, and hands over the name as it was written', () => {
+  assert.deepEqual([get('/explain').status, get('/explain').text], [400, 'say which resource: ?name=\n']);
+  const { status, text } = get(`/explain?name=${encodeURIComponent('outbound|80||a & b')}&type=CDS`);
+  assert.equal(status, 200);
+  assert.equal(JSON.parse(text).name, 'outbound|80||a & b');
+  assert.equal(get('/explain?name=a', { isHealthOnly: true }).status, 404);
+});
+
 test('an unknown page is 404 with the list of those that are there', () => {
   for (const url of ['/nothing', '/healthz', '/healthz/', '//', '//evil/healthz/live', '/metrics/']) {
     const { status, text } = get(url);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { filterClients, renderClients } from '../../src/cli/client-text.ts';
+import { reasonIn } from '../../src/cli/client-words.ts';
 import { noPaint, paintFor } from '../../src/cli/paint.ts';
 import { renderStatus } from '../../src/cli/status-text.ts';
 import { clientReport, clustersReport, reportWith, upstreamReport } from '../support/reports.ts';
@@ -30,6 +31,15 @@ test('what a client or a control plane says cannot move the cursor of a terminal
   const upstreams = [upstreamReport({ phase: 'backoff', lastError: `14: ${escapeCode}]0;title\u0007` })];
   const text = renderStatus(ready, reportWith({ clients, upstreams }), noPaint);
   assert.equal(text.includes(escapeCode), false);
+});
+
+test('of what Envoy says the reason is shown, not the resource that it quotes before it', () => {
+  const words =
+    'goo.gle/debugstr  name: "a" connect_timeout { } load { x: "}" } : bad (Timeout: must be greater than 0s)';
+  assert.equal(reasonIn(words), 'bad (Timeout: must be greater than 0s)');
+  assert.equal(reasonIn(`node n1: ${words}`), 'node n1: bad (Timeout: must be greater than 0s)');
+  assert.equal(reasonIn('cluster a : no\nsuch'), 'cluster a : no such');
+  assert.equal(reasonIn('x'.repeat(300)).length, 160);
 });
 
 test('colours are for a terminal, unless NO_COLOR is set', () => {

@@ -30,6 +30,16 @@ test('all is well: what the clients have, and since when the control plane is th
   assert.match(verdictOf(fine({ clients: [clientReport('a')] }), ready).sentence, /^the client has what/);
 });
 
+test('what the control plane has yet to confirm is not said to be what it has', () => {
+  const types = [clustersReport({ ...heldOnly, source: 'disk' })];
+  const { state, sentence } = verdictOf(fine({ types }), ready);
+  assert.equal(state, 'ok');
+  assert.match(
+    sentence,
+    /^2 clients served, with CDS as of 5 m ago, which the control plane has yet to confirm; connected to/,
+  );
+});
+
 test('nothing is asked for yet', () => {
   const { state, sentence } = verdictOf(fine({ clients: [], types: [] }), ready);
   assert.equal(state, 'ok');
@@ -140,20 +150,21 @@ test('an agent that drains says so, and nothing else', () => {
   assert.match(sentence, /clients are told to go \(2 clients left\)$/);
 });
 
-test('clients that were refused lately are told beside the verdict, those of long ago are not', () => {
-  const report = {
-    ...fine(),
-    refusals: [
-      { wallMs: 1, reason: 'old' },
-      { wallMs: 1_000_900, reason: 'no such node' },
-    ],
-  };
-  const { state, also } = verdictOf(report, ready);
-  assert.equal(state, 'ok');
-  assert.deepEqual(
-    also.map(one => one.what),
-    ['1 client refused in the last 5 m, the newest 100 ms ago: no such node'],
+test('who was refused lately and has not come in since is told, what is long ago is not', () => {
+  const refused = (nodeId: string, lastWallMs: number, times = 1) => ({
+    nodeId,
+    reason: 'no such node',
+    times,
+    lastWallMs,
+  });
+  const told = (...refusals: readonly ReturnType<typeof refused>[]): string =>
+    verdictOf({ ...fine(), ...{ refusals } }, ready).sentence;
+  assert.equal(told(refused('x', 1_000_900, 7)), "client 'x' was refused 100 ms ago (7 times): no such node");
+  assert.equal(
+    told(refused('', 1_000_900), refused('y', 1_000_800), refused('old', 1)),
+    'a client that has not said who it is (and 1 other) was refused 100 ms ago: no such node',
   );
+  assert.match(told(refused('old', 1)), /^all 2 clients have/);
 });
 
 test('a restart is safe while the control plane answers, or what is held is on disk', () => {
