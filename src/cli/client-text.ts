@@ -1,6 +1,7 @@
 import type { AgentReport, ClientReport, ClientTypeReport } from './agent-report.ts';
 import { reasonIn } from './client-words.ts';
 import { type Paint, paintStatus } from './paint.ts';
+import { plain } from './plain.ts';
 import { formatAge, formatTable } from './table.ts';
 import { labelsOf } from './type-names.ts';
 
@@ -34,7 +35,8 @@ function rejectedText({ rejected }: ClientTypeReport): string {
 }
 
 /** Clients as text: who they are, and a line for each type of each. Last errors follow in full. */
-export function renderClients(clients: readonly ClientReport[], { nowWallMs }: AgentReport, paint: Paint): string {
+export function renderClients(told: readonly ClientReport[], { nowWallMs }: AgentReport, paint: Paint): string {
+  const clients = plain(told);
   const labels = labelsOf(clients.flatMap(client => client.types));
   const who = clients.map(client => [
     String(client.streamId),

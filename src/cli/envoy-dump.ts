@@ -89,6 +89,7 @@ export function readEnvoyDump(dump: unknown): EnvoyDump | { readonly error: stri
       for (const element of list) addTo(found, one, element);
     }
   }
+  if (nodeId === '') return { error: 'it names no node in a bootstrap: is this Envoy’s admin address?' };
   return { nodeId, resources };
 }
 

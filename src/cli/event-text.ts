@@ -1,6 +1,6 @@
 import type { AgentEvent } from './agent-report.ts';
 import type { Paint } from './paint.ts';
-import { plainText } from './table.ts';
+import { plain } from './plain.ts';
 
 /** Names shown of each kind of change. */
 const namesShownMax = 8;
@@ -9,7 +9,8 @@ const messageMax = 400;
 type Names = NonNullable<AgentEvent['resources']>;
 
 /** An event on one line: when, what kind, which type, what, and why. */
-export function eventLine(event: AgentEvent, nowWallMs: number, paint: Paint): string {
+export function eventLine(told: AgentEvent, nowWallMs: number, paint: Paint): string {
+  const event = plain(told);
   const { wallMs, kind, shortName = '', level, times, lastWallMs } = event;
   const colour = { info: (text: string) => text, warn: paint.warn, error: paint.bad }[level];
   const again = times > 1 ? ` (${times} times, the last ${clock(lastWallMs, nowWallMs)})` : '';
@@ -18,9 +19,9 @@ export function eventLine(event: AgentEvent, nowWallMs: number, paint: Paint): s
 }
 
 function textOf({ names, message, resources, nodeId }: AgentEvent): string {
-  const text = plainText(message).slice(0, messageMax);
+  const text = message.slice(0, messageMax);
   if (!names) {
-    const whose = nodeId === undefined || text.includes(nodeId) ? '' : ` (${plainText(nodeId)})`;
+    const whose = nodeId === undefined || text.includes(nodeId) ? '' : ` (${nodeId})`;
     return resources ? `${text}: ${listed(resources)}${whose}` : `${text}${whose}`;
   }
   const parts = (['added', 'changed', 'removed'] as const).flatMap(word =>
@@ -31,7 +32,7 @@ function textOf({ names, message, resources, nodeId }: AgentEvent): string {
 }
 
 function listed({ count, names }: Names): string {
-  const shown = names.slice(0, namesShownMax).map(plainText);
+  const shown = names.slice(0, namesShownMax);
   const more = count - shown.length;
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }

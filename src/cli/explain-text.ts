@@ -3,7 +3,8 @@ import { reasonIn } from './client-words.ts';
 import type { Referrer } from './contents.ts';
 import { clock, eventLine } from './event-text.ts';
 import type { Paint } from './paint.ts';
-import { countOf, formatAge, formatBytes, oneLine, plainText, shellWord } from './table.ts';
+import { plain } from './plain.ts';
+import { countOf, formatAge, formatBytes, oneLine, shellWord } from './table.ts';
 
 /** What was found in contents besides; undefined where they may not be read. */
 export interface Found {
@@ -13,7 +14,8 @@ export interface Found {
 const wordsMax = 400;
 
 /** An explanation as text: the conclusion first, then where it comes from, who has it, what became of it. */
-export function renderExplanation(explanation: Explanation, { referrers }: Found, paint: Paint): string {
+export function renderExplanation(told: Explanation, besides: Found, paint: Paint): string {
+  const [explanation, { referrers }] = plain([told, besides] as const);
   const { name, found, isKnown, near, nowWallMs } = explanation;
   const parts: string[] = [];
   if (isKnown) {
@@ -21,14 +23,14 @@ export function renderExplanation(explanation: Explanation, { referrers }: Found
   } else parts.push(renderUnknown(explanation, paint));
   const others = near.filter(one => one.name !== name);
   if (others.length > 0) {
-    const list = others.map(one => `  weir explain ${shellWord(plainText(one.name))} ${one.shortName}\n`);
+    const list = others.map(one => `  weir explain ${shellWord(one.name)} ${one.shortName}\n`);
     parts.push(`Did you mean:\n${list.join('')}`);
   }
   return parts.join('\n');
 }
 
 function renderUnknown({ name, found }: Explanation, paint: Paint): string {
-  const lines = [paint.bad(`Nothing is known of '${plainText(name)}'.`)];
+  const lines = [paint.bad(`Nothing is known of '${name}'.`)];
   for (const one of found) {
     const [what] = missingText(one, 0);
     lines.push(`  ${one.shortName}: ${what}`);
@@ -50,7 +52,7 @@ function renderIn(
 ): string {
   const { shortName, viewKey, typeUrl, resource, missing, refused, isRemovalHeld, events } = one;
   const isOneView = all.every(other => other.viewKey === viewKey);
-  const head = `${shortName} '${plainText(name)}'${isOneView ? '' : ` of node view ${viewKey}`}`;
+  const head = `${shortName} '${name}'${isOneView ? '' : ` of node view ${viewKey}`}`;
   const lines: string[] = [];
   if (missing) {
     const [what, toDo] = missingText(one, nowWallMs);
@@ -131,7 +133,7 @@ function wordLines({ resource, rejectedAlongWith }: ExplainedName, paint: Paint)
   const { quarantine } = resource ?? {};
   if (byWords.size === 0 && quarantine)
     byWords.set(reasonIn(quarantine.words, wordsMax), ['every client that answered']);
-  const others = rejectedAlongWith.map(name => `'${plainText(name)}'`).join(', ');
+  const others = rejectedAlongWith.map(name => `'${name}'`).join(', ');
   const along = others === '' ? '' : `, in one message with ${others}, which the words are about`;
   return [...byWords].map(
     ([words, nodes]) => `  ${paint.bad('rejected by')} ${[...new Set(nodes)].join(', ')}${along}: ${words}`,
@@ -158,7 +160,7 @@ function referrerLines(referrers: readonly Referrer[] | undefined, typeUrl: stri
   const own = referrers.filter(one => one.typeUrl === typeUrl);
   return own.map(one => {
     const elsewhere = one.isElsewhere ? '; it is fetched from elsewhere than this control plane' : '';
-    return `  referred to by: ${one.fromShortName} '${plainText(one.from)}' (${one.where}${elsewhere})`;
+    return `  referred to by: ${one.fromShortName} '${one.from}' (${one.where}${elsewhere})`;
   });
 }
 

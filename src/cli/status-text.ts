@@ -1,7 +1,8 @@
 import type { AgentReport, ClientReport, Readiness, TypeReport } from './agent-report.ts';
 import { reasonIn } from './client-words.ts';
 import { type Paint, paintStatus } from './paint.ts';
-import { countOf, formatAge, formatBytes, formatTable, plainText } from './table.ts';
+import { plain } from './plain.ts';
+import { countOf, formatAge, formatBytes, formatTable } from './table.ts';
 import { labelsOf, type NamedType } from './type-names.ts';
 import { type Verdict, verdictOf } from './verdict.ts';
 
@@ -11,7 +12,8 @@ const clientsShownMax = 10;
 const quarantinedShownMax = 20;
 
 /** The status as text: the verdict first, then upstream, types, clients, and what needs attention. It stays short, however many clients there are. */
-export function renderStatus(ready: Readiness, report: AgentReport, paint: Paint): string {
+export function renderStatus(readiness: Readiness, told: AgentReport, paint: Paint): string {
+  const [ready, report] = plain([readiness, told] as const);
   const labels = labelsOf([...report.types, ...report.clients.flatMap(client => client.types)]);
   const label = ({ typeUrl, shortName }: NamedType): string => labels.get(typeUrl) ?? shortName;
   const parts = [
@@ -52,7 +54,7 @@ function upstreamTable({ upstreams, nowWallMs }: AgentReport, paint: Paint): str
 /** Why streams are not there, each on a line of its own: what a server has shown and what was expected of it is long. */
 function errorLines(upstreams: AgentReport['upstreams']): string {
   const failing = upstreams.filter(one => one.phase !== 'open' && one.lastError !== undefined);
-  return failing.map(({ address, lastError = '' }) => `${address}: ${plainText(lastError)}\n`).join('');
+  return failing.map(({ address, lastError = '' }) => `${address}: ${lastError}\n`).join('');
 }
 
 function stateOfUpstream(one: AgentReport['upstreams'][number], nowWallMs: number): string {

@@ -37,14 +37,9 @@ export function* tablePieces(
   }
 }
 
-/** Words of others on one line, without what moves a terminal's cursor. */
-export function plainText(text: string): string {
-  return text.replace(/[\s\p{Cc}]+/gu, ' ');
-}
-
-/** The same, cut where it would fill the screen. */
+/** Words of others on one line, without what moves a terminal's cursor, cut where they would fill the screen. */
 export function oneLine(text: string, charactersMax = 120): string {
-  const line = plainText(text);
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ');
   return line.length > charactersMax ? `${line.slice(0, charactersMax - 1)}…` : line;
 }
 

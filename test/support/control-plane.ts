@@ -75,7 +75,7 @@ export class E2eRig implements AsyncDisposable {
       folder: this.#folder,
       ...(upstreamVariant === undefined ? {} : { upstreamVariant }),
       ...(hasCache
-        ? { flags: ['--cache-dir', `${this.#folder}/cache`, '--reconnect-base', '100ms', '--reconnect-max', '200ms'] }
+        ? { flags: ['--cache-dir', this.cacheDir, '--reconnect-base', '100ms', '--reconnect-max', '200ms'] }
         : {}),
     });
   }
@@ -88,6 +88,11 @@ export class E2eRig implements AsyncDisposable {
   /** The agent's process, as long as it runs. */
   get weir(): RunningWeir | undefined {
     return this.#weir;
+  }
+
+  /** Where the agent keeps what it has, if it does. */
+  get cacheDir(): string {
+    return `${this.#folder}/cache`;
   }
 
   /** Address of a backend, 0 or 1. */

@@ -193,7 +193,7 @@ describe('differences to an Envoy', () => {
   });
 
   test('what is no dump is refused in words', () => {
-    for (const wrong of [undefined, {}, { configs: 1 }, [], 'x'])
+    for (const wrong of [undefined, {}, { configs: 1 }, { configs: [] }, [], 'x'])
       assert.match(String(Object(readEnvoyDump(wrong)).error), /Envoy’s admin/);
   });
 });

@@ -27,10 +27,15 @@ test('with a hundred clients the status stays on a screen, and shows those that 
 });
 
 test('what a client or a control plane says cannot move the cursor of a terminal', () => {
-  const clients = [clientReport('a', { status: 'REJECTED', lastError: `${escapeCode}[2Jgone` })];
+  const node = `a\nOK: all is well${escapeCode}[2J`;
+  const clients = [clientReport(node, { status: 'REJECTED', lastError: `${escapeCode}[2Jgone` })];
   const upstreams = [upstreamReport({ phase: 'backoff', lastError: `14: ${escapeCode}]0;title\u0007` })];
   const text = renderStatus(ready, reportWith({ clients, upstreams }), noPaint);
   assert.equal(text.includes(escapeCode), false);
+  assert.doesNotMatch(text, /^OK:/m);
+  const report = reportWith({ clients });
+  const shown = renderClients(clients, report, noPaint);
+  assert.deepEqual([shown.includes(escapeCode), /^OK:/m.test(shown)], [false, false]);
 });
 
 test('of what Envoy says the reason is shown, not the resource that it quotes before it', () => {

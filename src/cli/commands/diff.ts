@@ -6,6 +6,7 @@ import type { AgentReport, ShownResource, TypeReport } from '../agent-report.ts'
 import { clientDifferences, type Difference, diskDifferences, upstreamDifferences } from '../difference.ts';
 import { type EnvoyDump, type ExpectedResource, envoyDifferences, readEnvoyDump } from '../envoy-dump.ts';
 import { isJson, print } from '../output.ts';
+import { plain } from '../plain.ts';
 import { countOf, formatTable } from '../table.ts';
 import { typeUrlAsked } from '../type-names.ts';
 
@@ -65,7 +66,7 @@ function text(
 ): string {
   const lines: string[] = [];
   if (differences.length > 0) {
-    const rows = differences.slice(0, shownMax).map(one => [one.shortName, one.name, one.where, one.what]);
+    const rows = plain(differences.slice(0, shownMax)).map(one => [one.shortName, one.name, one.where, one.what]);
     lines.push(formatTable([['TYPE', 'NAME', 'WHERE', 'DIFFERENCE'], ...rows]));
     const more = differences.length - rows.length;
     if (more > 0) lines.push(`and ${more} more: weir diff -o json\n`);

@@ -8,6 +8,7 @@ import { eventLine } from '../event-text.ts';
 import { renderExplanation } from '../explain-text.ts';
 import { isJson, print } from '../output.ts';
 import { type Paint, paintFor } from '../paint.ts';
+import { plain } from '../plain.ts';
 import { countOf, shellWord } from '../table.ts';
 import { typeUrlAsked } from '../type-names.ts';
 
@@ -82,11 +83,8 @@ async function explainAddress(
 }
 
 /** What was found of an address. Contents of the past are not kept, and it says so. */
-export function addressText(
-  wanted: string,
-  { places, resources, endpoints, missing }: AddressSearch,
-  paint: Paint,
-): string {
+function addressText(wanted: string, search: AddressSearch, paint: Paint): string {
+  const { places, resources, endpoints, missing } = plain(search);
   const lines = places.map(one => {
     const state = one.health === 'HEALTHY' || one.health === 'UNKNOWN' ? paint.good(one.health) : paint.bad(one.health);
     return `${one.address}:${one.port} is an endpoint in ${one.fromShortName} '${one.from}': the control plane says ${state}`;
