@@ -11,6 +11,7 @@ import { nearestFirst } from '../../src/xds/nearest.ts';
 import { clusterType, endpointType, listenerType, secretType } from '../../src/xds/type-urls.ts';
 import type { TypeUrl } from '../../src/xds/types.ts';
 import { CoreHarness, type HarnessClient, resources } from '../support/core-harness.ts';
+import { SeededRandom } from '../support/random.ts';
 import { idIn, scopedHarness } from '../support/scoped-world.ts';
 
 // What an operator is told of a name: who has it, or why nobody does.
@@ -285,3 +286,33 @@ test('near names: slips of the hand first by how small they are, then names that
   assert.deepEqual(nearestFirst('reviews', known, 3), ['Reviews', 'review', 'reviews-v1']);
   assert.deepEqual(nearestFirst('x'.repeat(300), known, 3), []);
 });
+
+test('near names: the distance is that of the textbook, as far as it counts', () => {
+  const random = new SeededRandom(7).next;
+  const word = (length: number): string =>
+    Array.from({ length }, () => 'ab-'.charAt(Math.floor(random() * 3))).join('');
+  for (let round = 0; round < 2_000; round++) {
+    const wrong = word(6 + Math.floor(random() * 8));
+    const other = word(6 + Math.floor(random() * 8));
+    if (other.includes(wrong)) continue;
+    const slips = Math.min(4, Math.max(2, Math.floor(wrong.length / 3)));
+    const isNear = textbookDistance(wrong, other) <= slips;
+    assert.equal(nearestFirst(wrong, [other], 1).length === 1, isNear, `${wrong} ${other}`);
+  }
+});
+
+function textbookDistance(a: string, b: string): number {
+  if (a === '' || b === '') return Math.max(a.length, b.length);
+  const known = new Map<string, number>();
+  const from = (i: number, j: number): number => {
+    if (i === 0 || j === 0) return Math.max(i, j);
+    const key = `${i} ${j}`;
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const changed = from(i - 1, j - 1) + (a[i - 1] === b[j - 1] ? 0 : 1);
+    const distance = Math.min(from(i - 1, j) + 1, from(i, j - 1) + 1, changed);
+    known.set(key, distance);
+    return distance;
+  };
+  return from(a.length, b.length);
+}
