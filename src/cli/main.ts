@@ -54,7 +54,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   let exitCode: number = exitCodes.ok;
   const program = createProgram(code => {
     exitCode = code;
-  });
+  }, !isQuick(command));
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {
@@ -65,12 +65,18 @@ export async function main(argv: readonly string[]): Promise<number> {
   return exitCode;
 }
 
+/** Whether a command asks a running agent, and is to answer at once: the two hundred flags of the settings are not made for it. */
+function isQuick(command: string | undefined): boolean {
+  return /^(status|clients|events|explain|diff|wait|drain|guard)$/.test(command ?? '');
+}
+
 /**
  * Makes the command line. Nothing is done before it is parsed.
  *
  * @param done told the exit code of the command that ran
+ * @param isWhole `run` and `validate` have their flags, too
  */
-export function createProgram(done: Done): Command {
+export function createProgram(done: Done, isWhole = true): Command {
   const program = new Command('weir')
     .description('An xDS sidecar agent: one stream to the control plane, a cache, a local xDS endpoint.')
     .version(weirVersion)
@@ -78,13 +84,13 @@ export function createProgram(done: Done): Command {
     .showSuggestionAfterError()
     .addHelpText('after', examples);
   const run = program.command('run').description('run the agent');
-  addSettingFlags(run);
+  if (isWhole) addSettingFlags(run);
   run.action(async options => {
     done(await (await import('./commands/run.ts')).runAgent(options));
   });
   program.command('demo').description('show it at work with an embedded control plane, ends by itself');
   const validate = program.command('validate').description('check a configuration and name all that is wrong');
-  addSettingFlags(validate);
+  if (isWhole) addSettingFlags(validate);
   validate.option('-o, --output <FORMAT>', 'text or json', 'text').action(async options => {
     done(await (await import('./commands/validate.ts')).validate(options));
   });
