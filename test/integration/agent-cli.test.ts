@@ -141,8 +141,11 @@ describe('weir events', { concurrency: 1 }, () => {
       [0, '', 'nothing of that kind happened in the last 5m\n'],
     );
     const wrong = await run('--since', 'yesterday');
-    assert.equal(wrong.status, 1);
-    assert.match(wrong.stderr, /since is no time span like 90s, 5m, 2h: 'yesterday'/);
+    assert.equal(wrong.status, 2);
+    assert.match(wrong.stderr, /--since must be a time span like 90s, 5m or 2h \(given: 'yesterday'\)/);
+    const unknown = await run('--kind', 'updates');
+    assert.equal(unknown.status, 2);
+    assert.match(unknown.stderr, /no kind of events 'updates' \(did you mean 'update'\?\); there is: update, /);
   });
 
   test('--follow goes on over a restart of the agent, and a signal ends it with 0', { timeout: 60_000 }, async t => {

@@ -1,5 +1,6 @@
 import type { AdminClient, EventsAsked } from '../../admin/client.ts';
-import { exitCodes } from '../../agent/errors.ts';
+import { AgentError, exitCodes } from '../../agent/errors.ts';
+import { nearest } from '../../xds/nearest.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
 import type { AgentEvent } from '../agent-report.ts';
 import { eventLine } from '../event-text.ts';
@@ -17,13 +18,31 @@ export interface EventsOptions extends AgentOptions {
   readonly output: string;
 }
 
+/** Kinds of events; all of them, as the type sees to. */
+const kinds: Readonly<Record<AgentEvent['kind'], true>> = {
+  update: true,
+  upstream: true,
+  client: true,
+  rejection: true,
+  quarantine: true,
+  guard: true,
+  missing: true,
+  restore: true,
+  stale: true,
+  disk: true,
+  credential: true,
+  scope: true,
+  drift: true,
+  agent: true,
+};
+
 /** How long after a lost connection the agent is looked for again, in ms; then after twice as long each time, up to the other. */
 const againMs = 250;
 const againMsMax = 2_000;
 
 /** `weir events`: what happened, and with --follow what happens. Resolves to 0; to 1 where there is no agent. */
 export async function showEvents(options: EventsOptions): Promise<number> {
-  isJson(options.output);
+  checkOptions(options);
   const client = agentClient(options);
   const asked = await askedOf(options, client);
   const write = writer(options);
@@ -34,6 +53,20 @@ export async function showEvents(options: EventsOptions): Promise<number> {
   for (const event of events) await write(event);
   if (events.length === 0 && options.output !== 'json') console.error(noneText(options));
   return exitCodes.ok;
+}
+
+/** @throws AgentError when one of them is wrong */
+function checkOptions({ output, since, kind = [] }: EventsOptions): void {
+  isJson(output);
+  const wrong = (problem: string): AgentError => new AgentError(problem, { exitCode: exitCodes.usage });
+  if (since !== undefined && !/^\d{1,9}(ms|s|m|h|d)$/.test(since)) {
+    throw wrong(`--since must be a time span like 90s, 5m or 2h (given: '${since}')`);
+  }
+  const unknown = kind.find(one => !Object.hasOwn(kinds, one));
+  if (unknown === undefined) return;
+  const near = nearest(unknown, Object.keys(kinds));
+  const hint = near === undefined ? '' : ` (did you mean '${near}'?)`;
+  throw wrong(`there is no kind of events '${unknown}'${hint}; there is: ${Object.keys(kinds).join(', ')}`);
 }
 
 async function askedOf({ since, name, kind, type }: EventsOptions, client: AdminClient): Promise<EventsAsked> {
