@@ -27,7 +27,6 @@ export const dashboardFiles: ReadonlyMap<string, string> = new Map([
     'timeline.js',
     'types.js',
     'upstream.js',
-    'verdict.js',
     'verdict-view.js',
     'words.js',
   ].map(name => [name, script] as const),

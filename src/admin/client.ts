@@ -4,9 +4,10 @@ import type { AgentEvent } from './agent-event.ts';
 import type { DriftReport } from './drift-report.ts';
 import { EventParser } from './event-parser.ts';
 import type { ExplainQuery, Explanation } from './explanation.ts';
-import type { AgentReport, CachedResource, CachedView, HeldResource } from './reports.ts';
+import type { CachedResource, CachedView, HeldResource } from './reports.ts';
 import { type AdminRequest, askAgent } from './requests.ts';
 import type { HealthVerdict, HeldQuery } from './source.ts';
+import type { StatusReport } from './verdict.ts';
 
 /** Longest silence of an agent that was asked, in ms: it is on the same machine. */
 const silenceMs = 10_000;
@@ -57,8 +58,8 @@ export class AdminClient {
   }
 
   /** Everything that `/status` says. */
-  async report(): Promise<AgentReport> {
-    return (await this.#json('GET', '/status')) as AgentReport; // Written by the same program.
+  async report(): Promise<StatusReport> {
+    return (await this.#json('GET', '/status')) as StatusReport; // Written by the same program.
   }
 
   async ready(): Promise<HealthVerdict> {

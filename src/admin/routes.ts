@@ -2,8 +2,10 @@ import type { Readable } from 'node:stream';
 import { renderConfigDump } from './config-dump.ts';
 import { eventQuery, renderEvents } from './event-pages.ts';
 import { renderMetrics } from './metrics.ts';
+import type { AgentReport } from './reports.ts';
 import { isSet, renderCached, renderHeld, resourceQuery } from './resource-pages.ts';
 import type { AdminControl, AdminSource, HealthVerdict } from './source.ts';
+import { type StatusReport, verdictOf } from './verdict.ts';
 
 /** Health of the process, asked anew at each request. */
 export interface HealthSource {
@@ -96,7 +98,7 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
         body: [renderMetrics(source.metrics())],
       };
     case '/status':
-      return json({ ready: health.ready(false), ...source.report() });
+      return json(statusOf(source.report(), health.ready(false)));
     case '/clients':
       return json(source.report().clients);
     case '/cache': {
@@ -122,6 +124,11 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
     default:
       return text(200, listOf(request.isHealthOnly));
   }
+}
+
+/** The verdict comes first, for whoever reads no further. */
+function statusOf(report: AgentReport, ready: HealthVerdict): StatusReport {
+  return { verdict: verdictOf(report, ready), ready, ...report };
 }
 
 function eventPage(

@@ -1,9 +1,9 @@
 import type { AdminClient } from '../admin/client.ts';
 
-/** What an agent says of itself. */
-export type AgentReport = Awaited<ReturnType<AdminClient['report']>>;
-/** Whether it is of use, and why not. */
-export type Readiness = Awaited<ReturnType<AdminClient['ready']>>;
+/** What an agent says of itself, and what that comes down to. */
+export type StatusReport = Awaited<ReturnType<AdminClient['report']>>;
+/** The same without what it comes down to. */
+export type AgentReport = Omit<StatusReport, 'ready' | 'verdict'>;
 /** One type of one view. */
 export type TypeReport = AgentReport['types'][number];
 /** One local client stream. */

@@ -1,9 +1,10 @@
 import type { AdminClient } from '../admin/client.ts';
+import { formatAge } from '../admin/words.ts';
 import { exitCodes } from '../agent/errors.ts';
 import { nearest } from '../xds/nearest.ts';
 import { sinceOf } from './mesh-table.ts';
 import { jsonArray, print, printAll } from './output.ts';
-import { formatAge, formatBytes, formatTable, tablePieces } from './table.ts';
+import { formatBytes, formatTable, tablePieces } from './table.ts';
 import { findTypes, labelsOf } from './type-names.ts';
 
 type View = Awaited<ReturnType<AdminClient['listCache']>>[number];

@@ -1,8 +1,8 @@
+import { formatAge, reasonIn } from '../admin/words.ts';
 import type { AgentReport, ClientReport, ClientTypeReport } from './agent-report.ts';
-import { reasonIn } from './client-words.ts';
 import { type Paint, paintStatus } from './paint.ts';
 import { plain } from './plain.ts';
-import { formatAge, formatTable } from './table.ts';
+import { formatTable } from './table.ts';
 import { labelsOf } from './type-names.ts';
 
 /** Which clients, and which of their types, are asked for; all without it. */

@@ -1,6 +1,5 @@
+import { countOf, reasonIn } from '../admin/words.ts';
 import type { AgentReport, ShownResource } from './agent-report.ts';
-import { reasonIn } from './client-words.ts';
-import { countOf } from './table.ts';
 
 /** That somebody has something else than what the agent holds. */
 export interface Difference {

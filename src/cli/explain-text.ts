@@ -1,10 +1,10 @@
+import { countOf, formatAge, oneLine, reasonIn, shellWord } from '../admin/words.ts';
 import type { ExplainedName, Explanation, ShownResource } from './agent-report.ts';
-import { reasonIn } from './client-words.ts';
 import type { Referrer } from './contents.ts';
 import { clock, eventLine } from './event-text.ts';
 import type { Paint } from './paint.ts';
 import { plain } from './plain.ts';
-import { countOf, formatAge, formatBytes, oneLine, shellWord } from './table.ts';
+import { formatBytes } from './table.ts';
 
 /** What was found in contents besides; undefined where they may not be read. */
 export interface Found {

@@ -1,5 +1,5 @@
 import type { AdminClient } from '../admin/client.ts';
-import { formatAge } from './table.ts';
+import { formatAge } from '../admin/words.ts';
 
 /** A resource as the agent tells of it. */
 export type Held = ReturnType<AdminClient['resources']> extends AsyncGenerator<infer One> ? One : never;

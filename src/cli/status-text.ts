@@ -1,10 +1,9 @@
-import type { AgentReport, ClientReport, Readiness, TypeReport } from './agent-report.ts';
-import { reasonIn } from './client-words.ts';
+import { countOf, formatAge, reasonIn } from '../admin/words.ts';
+import type { AgentReport, ClientReport, StatusReport, TypeReport } from './agent-report.ts';
 import { type Paint, paintStatus } from './paint.ts';
 import { plain } from './plain.ts';
-import { countOf, formatAge, formatBytes, formatTable } from './table.ts';
+import { formatBytes, formatTable } from './table.ts';
 import { labelsOf, type NamedType } from './type-names.ts';
-import { type Verdict, verdictOf } from './verdict.ts';
 
 /** Clients that are shown each on a line; of more only those that something is up with, and no more of them either. */
 const clientsShownMax = 10;
@@ -12,12 +11,12 @@ const clientsShownMax = 10;
 const quarantinedShownMax = 20;
 
 /** The status as text: the verdict first, then upstream, types, clients, and what needs attention. It stays short, however many clients there are. */
-export function renderStatus(readiness: Readiness, told: AgentReport, paint: Paint): string {
-  const [ready, report] = plain([readiness, told] as const);
+export function renderStatus(told: StatusReport, paint: Paint): string {
+  const report = plain(told);
   const labels = labelsOf([...report.types, ...report.clients.flatMap(client => client.types)]);
   const label = ({ typeUrl, shortName }: NamedType): string => labels.get(typeUrl) ?? shortName;
   const parts = [
-    verdictText(verdictOf(report, ready), ready, paint),
+    verdictText(report.verdict, report.ready, paint),
     upstreamTable(report, paint),
     savedLine(report.load),
     typeTable(report, label, paint),
@@ -28,11 +27,19 @@ export function renderStatus(readiness: Readiness, told: AgentReport, paint: Pai
   return parts.filter(part => part !== '').join('\n');
 }
 
-function verdictText({ state, sentence, toDo, also, restart }: Verdict, ready: Readiness, paint: Paint): string {
+function verdictText(
+  { state, sentence, findings, restart }: StatusReport['verdict'],
+  ready: StatusReport['ready'],
+  paint: Paint,
+): string {
   const colour = { ok: paint.good, degraded: paint.warn, broken: paint.bad, draining: paint.warn }[state];
   const lines = [`${colour(paint.bold(`${state.toUpperCase()}:`))} ${sentence}`];
-  if (toDo !== undefined) lines.push(`  to do: ${toDo}`);
-  for (const one of also) lines.push(`  also: ${one.what}${one.toDo === undefined ? '' : `; to do: ${one.toDo}`}`);
+  for (const finding of findings) {
+    const toDo = [finding.toDo, finding.command].filter(part => part !== undefined).join(': ');
+    // Where all is well, what there is to know is not what the first line says.
+    if (finding === findings[0] && state !== 'ok') lines.push(...(toDo === '' ? [] : [`  to do: ${toDo}`]));
+    else lines.push(`  also: ${finding.sentence}${toDo === '' ? '' : `; to do: ${toDo}`}`);
+  }
   lines.push(`RESTART ${restart.isSafe ? 'is safe' : paint.bad('IS NOT SAFE')}: ${restart.why}`);
   lines.push(`${ready.isOk ? 'READY' : 'NOT READY'}: ${ready.reason}`);
   return `${lines.join('\n')}\n`;

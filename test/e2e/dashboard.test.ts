@@ -83,7 +83,7 @@ describe('the dashboard', { skip, concurrency: 1 }, () => {
     await waitText(page, '#clients-sum', '3 streams: 3 in sync');
     scene.clusters.set('checkout-v3', { endpoints: [] });
     scene.publish();
-    await waitText(page, '#headline', `CDS: rejected by ${podId}`);
+    await waitText(page, '#headline', `Serving. Client '${podId}' rejects CDS`);
     // Words from outside are text, whatever is in them.
     await waitText(page, '#problems .words', rejectionWords);
     await waitText(page, '#clients .more', rejectionWords);
@@ -104,10 +104,10 @@ describe('the dashboard', { skip, concurrency: 1 }, () => {
       '#headline',
       /^Serving\. The control plane 127\.0\.0\.1:\d+ is away since \d\d:\d\d:\d\d, and 1 more problem$/,
     );
-    await waitText(page, '#problems', 'A restart of the agent is safe');
+    await waitText(page, '#restart', 'A restart is safe');
     await waitText(page, '#types td.warn', /^\d+ s$/);
     await scene.startControlPlane();
-    await waitText(page, '#headline', `CDS: rejected by ${podId}`);
+    await waitText(page, '#headline', `Serving. Client '${podId}' rejects CDS`);
 
     assert.deepEqual(complaints, []);
     const elsewhere = requests.filter(url => !url.startsWith(`${scene.url}/`));

@@ -6,6 +6,7 @@ import type {
   TypeReport,
   UpstreamReport,
 } from '../../src/admin/reports.ts';
+import { type StatusReport, verdictOf } from '../../src/admin/verdict.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 
 /** Nothing has happened yet. */
@@ -109,4 +110,11 @@ export function clientReport(
     types: [type],
     ...about,
   };
+}
+
+/** What `/status` says of it, where the agent is ready. */
+export function statusWith(change: Partial<AgentReport>): StatusReport {
+  const report = reportWith(change);
+  const ready = { isOk: true, reason: 'fine' };
+  return { verdict: verdictOf(report, ready), ready, ...report };
 }

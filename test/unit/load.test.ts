@@ -6,7 +6,7 @@ import { renderStatus } from '../../src/cli/status-text.ts';
 import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
 import { CoreHarness, resources } from '../support/core-harness.ts';
 import { MemoryDisk } from '../support/memory-disk.ts';
-import { reportWith } from '../support/reports.ts';
+import { statusWith } from '../support/reports.ts';
 
 // The load on the control plane as a figure: what it was sent, and what it did not have to send (issue 7).
 
@@ -90,7 +90,7 @@ test('what was saved is counted, and said in a line of weir status', () => {
     resendsAvoided: 10,
   });
   assert.match(
-    renderStatus({ isOk: true, reason: 'fine' }, reportWith({ load }), noPaint),
+    renderStatus(statusWith({ load }), noPaint),
     /^SAVED the control plane 2 streams, 300\.0 KiB \(75 %\) and 10 resources sent again; it opened 1 streams to it, wrote 2 requests and was sent 100\.0 KiB$/m,
   );
   const samples = [...counters.samples()].map(({ name, value }) => [name, value]);

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { reasonIn } from '../../src/admin/words.ts';
 import { filterClients, renderClients } from '../../src/cli/client-text.ts';
-import { reasonIn } from '../../src/cli/client-words.ts';
 import { noPaint, paintFor } from '../../src/cli/paint.ts';
 import { renderStatus } from '../../src/cli/status-text.ts';
-import { clientReport, clustersReport, reportWith, upstreamReport } from '../support/reports.ts';
+import { clientReport, clustersReport, reportWith, statusWith, upstreamReport } from '../support/reports.ts';
 
-const ready = { isOk: true, reason: 'fine' };
 const escapeCode = '\u001b';
 
 test('with a hundred clients the status stays on a screen, and shows those that something is up with', () => {
@@ -15,14 +14,14 @@ test('with a hundred clients the status stays on a screen, and shows those that 
       ? clientReport('bad', { status: 'REJECTED', lastError: 'no such cluster' }, { streamId: 1_042 })
       : clientReport(`node-${index}`),
   );
-  const report = reportWith({ upstreams: [upstreamReport()], types: [clustersReport()], clients });
-  const text = renderStatus(ready, report, noPaint);
+  const served = { upstreams: [upstreamReport()], types: [clustersReport()] };
+  const text = renderStatus(statusWith({ ...served, clients }), noPaint);
   assert.ok(text.split('\n').length < 24, text);
   assert.match(text, /^DEGRADED: client 'bad' rejects CDS: no such cluster$/m);
   assert.match(text, /^CDS .* 99 SYNCED, 1 REJECTED$/m);
   assert.match(text, /^ *1042 +bad +delta +6 s +REJECTED CDS +no such cluster$/m);
   assert.match(text, /^and 99 more clients: weir clients$/m);
-  const calm = renderStatus(ready, { ...report, clients: clients.filter(one => one.nodeId !== 'bad') }, noPaint);
+  const calm = renderStatus(statusWith({ ...served, clients: clients.filter(one => one.nodeId !== 'bad') }), noPaint);
   assert.match(calm, /^CLIENTS 99, each has all that it asked for \(weir clients\)$/m);
 });
 
@@ -30,7 +29,7 @@ test('what a client or a control plane says cannot move the cursor of a terminal
   const node = `a\nOK: all is well${escapeCode}[2J`;
   const clients = [clientReport(node, { status: 'REJECTED', lastError: `${escapeCode}[2Jgone` })];
   const upstreams = [upstreamReport({ phase: 'backoff', lastError: `14: ${escapeCode}]0;title\u0007` })];
-  const text = renderStatus(ready, reportWith({ clients, upstreams }), noPaint);
+  const text = renderStatus(statusWith({ clients, upstreams }), noPaint);
   assert.equal(text.includes(escapeCode), false);
   assert.doesNotMatch(text, /^OK:/m);
   const report = reportWith({ clients });
@@ -48,9 +47,9 @@ test('of what Envoy says the reason is shown, not the resource that it quotes be
 });
 
 test('colours are for a terminal, unless NO_COLOR is set', () => {
-  const report = reportWith({ clients: [clientReport('a', { status: 'REJECTED' })] });
+  const report = statusWith({ clients: [clientReport('a', { status: 'REJECTED' })] });
   const coloured = (isTTY: boolean, environment: NodeJS.ProcessEnv): boolean =>
-    renderStatus(ready, report, paintFor({ isTTY }, environment)).includes(escapeCode);
+    renderStatus(report, paintFor({ isTTY }, environment)).includes(escapeCode);
   assert.equal(coloured(true, {}), true);
   assert.equal(coloured(true, { NO_COLOR: '1' }), false);
   assert.equal(coloured(true, { TERM: 'dumb' }), false);

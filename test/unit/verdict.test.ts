@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AgentReport } from '../../src/admin/reports.ts';
-import { verdictOf } from '../../src/cli/verdict.ts';
+import { verdictOf as judged } from '../../src/admin/verdict.ts';
 import { clientReport, clustersReport, noLoad, reportWith, upstreamReport } from '../support/reports.ts';
 
 const ready = { isOk: true, reason: 'fine' };
+
+/** The verdict, what to do about the worst as it is printed, and what there is besides. */
+function verdictOf(...args: Parameters<typeof judged>) {
+  const verdict = judged(...args);
+  const isFine = verdict.state === 'ok';
+  const [worst, ...others] = verdict.findings;
+  const advice = isFine ? [] : [worst?.toDo, worst?.command].filter(part => part !== undefined);
+  return { ...verdict, toDo: advice.join(': ') || undefined, also: isFine ? verdict.findings : others };
+}
 const load = { ...noLoad, upstreamBytes: 1_000 };
 
 /** An agent where all is well, but for the change. */
@@ -53,7 +62,7 @@ test('the control plane is away: since when, and how many clients are served fro
   assert.equal(memory.state, 'degraded');
   assert.equal(
     memory.sentence,
-    'the control plane cp:18000 is away for 5 m (14: connection refused); 2 clients served from memory, as of 5 m ago',
+    'the control plane cp:18000 has been away for 5 m (14: connection refused); 2 clients served from memory, as of 5 m ago',
   );
   assert.match(memory.toDo ?? '', /^mend the control plane/);
   const types = [clustersReport({ ...heldOnly, source: 'disk' })];
@@ -80,6 +89,27 @@ test('credentials are refused, since when', () => {
   assert.equal(state, 'degraded');
   assert.match(sentence, /^the control plane cp:18000 has refused our credentials for 2 m/);
   assert.match(toDo ?? '', /certificate and token/);
+});
+
+test('another control plane than the first is in use: good to know, and no trouble', () => {
+  const upstreams = [upstreamReport({ address: 'b:1' })];
+  const { state, also } = verdictOf(fine({ upstreams, servers: ['a:1', 'b:1'] }), ready);
+  assert.deepEqual([state, also.map(one => one.what)], ['ok', ['b:1 is in use, number 2 of 2 control planes']]);
+  assert.deepEqual(verdictOf(fine({ upstreams, servers: ['b:1', 'a:1'] }), ready).findings, []);
+});
+
+test('what is read aloud holds no time that runs, and words have no line ends', () => {
+  const quarantined = [{ name: 'x', words: 'a\nb', sinceWallMs: 941_000, served: 'nothing' as const }];
+  const cache = { state: 'failing', error: 'EIO\nEIO', sinceWallMs: 941_000, bytes: 0 } as const;
+  const clients = [clientReport('a', { status: 'REJECTED', lastError: 'no\nno' })];
+  const report = fine({ upstreams: [away], types: [clustersReport({ ...heldOnly, quarantined })], cache, clients });
+  const { findings } = verdictOf(report, { isOk: false, reason: 'why' });
+  const later = verdictOf({ ...report, nowWallMs: report.nowWallMs + 3_600_000 }, { isOk: false, reason: 'why' });
+  assert.ok(findings.length >= 5);
+  for (const [at, { what, words = '' }] of findings.entries()) {
+    assert.equal(what, later.findings[at]?.what);
+    assert.doesNotMatch(what + words, /\p{Cc}/u);
+  }
 });
 
 test('a stream that is not in use, and one that nothing is asked on, are no trouble', () => {

@@ -1,10 +1,7 @@
 /** @import { AgentEvent, TrendPoint } from '../agent-event.ts' */
-/**
- * @import { AgentReport } from '../reports.ts'
- * @import { HealthVerdict } from '../source.ts'
- */
+/** @import { StatusReport } from '../verdict.ts' */
 
-/** Everything that `/status` says. @typedef {AgentReport & { readonly ready: HealthVerdict }} Status */
+/** Everything that `/status` says. @typedef {StatusReport} Status */
 
 /**
  * How the page stands to the agent. `polling`: it answers, and has no event stream left for this page.

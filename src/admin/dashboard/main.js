@@ -7,7 +7,6 @@ import { Search } from './search.js';
 import { Timeline } from './timeline.js';
 import { showTypes } from './types.js';
 import { showUpstream } from './upstream.js';
-import { verdictOf } from './verdict.js';
 import { showVerdict } from './verdict-view.js';
 
 const charts = new Charts();
@@ -27,7 +26,7 @@ function nowWallMs() {
 
 /** What tells how long ago something was. */
 function showAges() {
-  showVerdict(shown && verdictOf(shown.status), connection, nowWallMs());
+  showVerdict(shown?.status, connection, nowWallMs());
   if (shown) showUpstream(shown.status, nowWallMs());
 }
 

@@ -107,18 +107,6 @@ export function oneLine(text, lengthMax = 600) {
 }
 
 /**
- * Names, the first few of them.
- *
- * @param {readonly string[]} names
- * @param {number} [most]
- * @returns {string}
- */
-export function someOf(names, most = 3) {
-  const rest = names.length - most;
-  return rest > 0 ? `${names.slice(0, most).join(', ')} and ${count(rest)} more` : names.join(', ');
-}
-
-/**
  * What types are called here: short, and different from each other.
  *
  * @param {Iterable<{ readonly typeUrl: string, readonly shortName: string }>} types

@@ -1,4 +1,5 @@
 import { type AdminClient, AdminRefusal, readJson } from '../../admin/client.ts';
+import { countOf } from '../../admin/words.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { parseAddress } from '../../xds/address.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
@@ -7,7 +8,7 @@ import { clientDifferences, type Difference, diskDifferences, upstreamDifference
 import { type EnvoyDump, type ExpectedResource, envoyDifferences, readEnvoyDump } from '../envoy-dump.ts';
 import { isJson, print } from '../output.ts';
 import { plain } from '../plain.ts';
-import { countOf, formatTable } from '../table.ts';
+import { formatTable } from '../table.ts';
 import { typeUrlAsked } from '../type-names.ts';
 
 /** Options of `weir diff`. */

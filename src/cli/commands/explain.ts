@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { AdminClient } from '../../admin/client.ts';
+import { countOf, shellWord } from '../../admin/words.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
 import type { AgentReport } from '../agent-report.ts';
@@ -9,7 +10,6 @@ import { renderExplanation } from '../explain-text.ts';
 import { isJson, print } from '../output.ts';
 import { type Paint, paintFor } from '../paint.ts';
 import { plain } from '../plain.ts';
-import { countOf, shellWord } from '../table.ts';
 import { typeUrlAsked } from '../type-names.ts';
 
 /** Options of `weir explain`. */

@@ -1,10 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises';
+import { formatAge } from '../../admin/words.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { duration, size } from '../../agent/setting-values.ts';
 import { readLine } from '../../recording/format.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
 import { print } from '../output.ts';
-import { formatAge, formatBytes } from '../table.ts';
+import { formatBytes } from '../table.ts';
 
 /** Options of `weir record`. */
 export interface RecordOptions extends AgentOptions {

@@ -3,7 +3,6 @@ import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
 import { isJson } from '../output.ts';
 import { paintFor } from '../paint.ts';
 import { renderStatus } from '../status-text.ts';
-import { verdictOf } from '../verdict.ts';
 
 /** Options of `weir status` and `weir guard pass`. */
 export interface StatusOptions extends AgentOptions {
@@ -21,10 +20,9 @@ export async function showStatus(options: StatusOptions): Promise<number> {
   const client = agentClient(options);
   const paint = paintFor(process.stdout, process.env);
   const look = async (): Promise<{ readonly text: string; readonly isOk: boolean }> => {
-    const [ready, report] = await Promise.all([client.ready(), client.report()]);
-    const { isOk } = ready;
-    if (!asJson) return { text: renderStatus(ready, report, paint), isOk };
-    return { text: `${JSON.stringify({ verdict: verdictOf(report, ready), ready, ...report }, undefined, 2)}\n`, isOk };
+    const report = await client.report();
+    const { isOk } = report.ready;
+    return { text: asJson ? `${JSON.stringify(report, undefined, 2)}\n` : renderStatus(report, paint), isOk };
   };
   try {
     const first = await look();

@@ -1,7 +1,7 @@
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { duration } from '../../agent/setting-values.ts';
 import { type AgentOptions, agentClient } from '../agent-address.ts';
-import type { Readiness } from '../agent-report.ts';
+import type { StatusReport } from '../agent-report.ts';
 import { isJson } from '../output.ts';
 
 /** Options of `weir wait`. */
@@ -49,7 +49,7 @@ export async function waitUntilReady(options: WaitOptions): Promise<number> {
 }
 
 /** The socket comes with the agent, so the way to it is looked for anew each time. */
-async function look(options: WaitOptions): Promise<Readiness> {
+async function look(options: WaitOptions): Promise<StatusReport['ready']> {
   try {
     const client = agentClient(options);
     return options.started ? await client.started() : await client.ready();

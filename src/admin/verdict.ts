@@ -1,15 +1,23 @@
-import type { AgentReport, ClientReport, ClientTypeReport, Readiness, TypeReport } from './agent-report.ts';
-import { reasonIn } from './client-words.ts';
-import { countOf, formatAge, oneLine, shellWord } from './table.ts';
+import type { AgentReport, ClientReport, ClientTypeReport, TypeReport } from './reports.ts';
+import type { HealthVerdict } from './source.ts';
+import { countOf, formatAge, oneLine, reasonIn, shellWord } from './words.ts';
 
 /** One thing that an operator has to know. */
 export interface Finding {
   /** `broken`: somebody lacks configuration; `degraded`: all have some, which is not what it should be; `notice`: good to know. */
   readonly severity: 'broken' | 'degraded' | 'notice';
-  /** What is so, and since when. */
+  /** What is so, without anything that changes as time goes by: it may be read aloud. */
   readonly what: string;
+  /** Since when, wall time in ms; undefined where that is not known. */
+  readonly sinceWallMs?: number | undefined;
+  /** What somebody else says of it: the control plane, a client, the system. */
+  readonly words?: string | undefined;
+  /** All of that in one sentence, with how long it has been so and what it means for the clients. */
+  readonly sentence: string;
   /** What to do about it; undefined where time does it. */
-  readonly toDo: string | undefined;
+  readonly toDo?: string | undefined;
+  /** What to run next. */
+  readonly command?: string | undefined;
 }
 
 /** What a report comes down to. */
@@ -17,11 +25,16 @@ export interface Verdict {
   readonly state: 'ok' | 'degraded' | 'broken' | 'draining';
   /** What works, or what is worst. */
   readonly sentence: string;
-  readonly toDo: string | undefined;
-  /** What there is to know besides, the worst first. */
-  readonly also: readonly Finding[];
+  /** What there is to know, the worst first. */
+  readonly findings: readonly Finding[];
   /** What a restart of the agent would begin with. */
   readonly restart: { readonly isSafe: boolean; readonly why: string };
+}
+
+/** What `/status` says. */
+export interface StatusReport extends AgentReport {
+  readonly verdict: Verdict;
+  readonly ready: HealthVerdict;
 }
 
 /** Clients that were refused and whose node was not let in since, the newest first; where an agent tells of them. */
@@ -41,31 +54,26 @@ const severities = ['broken', 'degraded', 'notice'] as const;
 const refusedLatelyMs = 300_000;
 
 /** Says of an agent what works, since when something does not, and what to do: the worst first. */
-export function verdictOf(report: AgentReport, ready: Readiness): Verdict {
+export function verdictOf(report: AgentReport, ready: HealthVerdict): Verdict {
   const restart = restartOf(report);
   if (report.isDraining) {
     const left = countOf(report.clients.length, 'client');
-    return {
-      state: 'draining',
-      sentence: `draining: clients are told to go (${left} left)`,
-      toDo: undefined,
-      also: [],
-      restart,
-    };
+    return { state: 'draining', sentence: `draining: clients are told to go (${left} left)`, findings: [], restart };
   }
   const findings = [
     ...upstreamFindings(report),
+    ...placeFindings(report),
     ...clientFindings(report, ready),
     ...contentFindings(report),
     ...diskFindings(report),
     ...refusalFindings(report),
   ];
   const sorted = severities.flatMap(severity => findings.filter(one => one.severity === severity));
-  const [worst, ...also] = sorted;
+  const [worst] = sorted;
   if (!worst || worst.severity === 'notice') {
-    return { state: 'ok', sentence: fineSentence(report), toDo: undefined, also: sorted, restart };
+    return { state: 'ok', sentence: fineSentence(report), findings: sorted, restart };
   }
-  return { state: worst.severity, sentence: worst.what, toDo: worst.toDo, also, restart };
+  return { state: worst.severity, sentence: worst.sentence, findings: sorted, restart };
 }
 
 /** Streams of clients that have asked for something. */
@@ -103,30 +111,51 @@ function upstreamFindings(report: AgentReport): Finding[] {
     const held = types.filter(type => type.viewKey === one.viewKey && type.source !== 'none' && isOfGroup(type, one));
     const serving = held.length > 0 ? servingText(held, report, one.viewKey) : undefined;
     const severity = serving === undefined ? 'broken' : 'degraded';
-    const because = one.lastError === undefined ? '' : ` (${oneLine(one.lastError)})`;
+    const words = one.lastError === undefined ? undefined : oneLine(one.lastError);
+    const because = words === undefined ? '' : ` (${words})`;
     const then = serving ?? 'nothing is held of it, and clients wait';
     const refusedSince = one.unauthenticatedSinceWallMs;
+    const who = `the control plane ${one.address}`;
     if (refusedSince !== undefined) {
       findings.push({
         severity,
-        what: `the control plane ${one.address} has refused our credentials for ${formatAge(nowWallMs - refusedSince)}${because}; ${then}`,
+        what: `${who} refuses our credentials`,
+        sinceWallMs: refusedSince,
+        words,
+        sentence: `${who} has refused our credentials for ${formatAge(nowWallMs - refusedSince)}${because}; ${then}`,
         toDo: 'check certificate and token (settings upstreamTls… and upstreamToken…); files are read again when they change',
       });
     } else if (report.load.upstreamBytes === 0) {
       findings.push({
         severity,
-        what: `the control plane ${one.address} was not reached since the agent started ${formatAge(nowWallMs - startedWallMs)} ago${because}; ${then}`,
+        what: `${who} was not reached since the agent started`,
+        sinceWallMs: startedWallMs,
+        words,
+        sentence: `${who} was not reached since the agent started ${formatAge(nowWallMs - startedWallMs)} ago${because}; ${then}`,
         toDo: 'see whether it runs, and check its address (setting upstream); the agent goes on trying',
       });
     } else {
       findings.push({
         severity,
-        what: `the control plane ${one.address} is away for ${formatAge(nowWallMs - one.sinceWallMs)}${because}; ${then}`,
+        what: `${who} is away`,
+        sinceWallMs: one.sinceWallMs,
+        words,
+        sentence: `${who} has been away for ${formatAge(nowWallMs - one.sinceWallMs)}${because}; ${then}`,
         toDo: 'mend the control plane; the agent goes on trying and clients need nothing',
       });
     }
   }
   return findings;
+}
+
+/** Another control plane than the preferred one is in use. */
+function placeFindings({ upstreams, servers }: AgentReport): Finding[] {
+  const current = upstreams.find(one => one.isInUse && one.group === 'main' && one.phase === 'open');
+  const place = current ? servers.indexOf(current.address) : -1;
+  if (!current || place <= 0) return [];
+  const what = `${current.address} is in use, number ${place + 1} of ${servers.length} control planes`;
+  const toDo = `the agent goes back to ${servers[0]} by itself`;
+  return [{ severity: 'notice', what, sinceWallMs: current.sinceWallMs, sentence: what, toDo }];
 }
 
 /** Whether a type is asked for on a stream, as far as a report tells. */
@@ -143,7 +172,7 @@ function servingText(held: readonly TypeReport[], report: AgentReport, viewKey: 
   return `${whom} from ${sources}, as of ${formatAge(ageMs)} ago`;
 }
 
-function clientFindings(report: AgentReport, ready: Readiness): Finding[] {
+function clientFindings(report: AgentReport, ready: HealthVerdict): Finding[] {
   const findings: Finding[] = [];
   const rejections = new Map<string, { client: ClientReport; type: ClientTypeReport; clients: number }>();
   for (const client of report.clients) {
@@ -158,17 +187,23 @@ function clientFindings(report: AgentReport, ready: Readiness): Finding[] {
     const { names: [name] = [], count: rejected = 0 } = type.rejected ?? {};
     const who = clients === 1 ? `client '${client.nodeId}' rejects` : `${clients} clients reject`;
     const more = rejected > 1 ? ` and ${rejected - 1} more` : '';
-    const what = name === undefined ? '' : ` '${name}'${more}`;
+    const what = `${who} ${type.shortName}${name === undefined ? '' : ` '${name}'${more}`}`;
+    const words = reasonIn(type.lastError ?? '');
     findings.push({
       severity: 'degraded',
-      what: `${who} ${type.shortName}${what}: ${reasonIn(type.lastError ?? '')}`,
-      toDo: name === undefined ? 'weir clients --status rejected' : `weir explain ${shellWord(name)} ${type.shortName}`,
+      what,
+      words,
+      sentence: `${what}: ${words}`,
+      command:
+        name === undefined ? 'weir clients --status rejected' : `weir explain ${shellWord(name)} ${type.shortName}`,
     });
   }
   if (ready.isOk) return findings;
   findings.push({
     severity: 'broken',
-    what: `not ready: ${ready.reason}`,
+    what: 'not ready',
+    words: ready.reason,
+    sentence: `not ready: ${ready.reason}`,
     toDo: askingClients(report).length > 0 ? 'weir clients, then weir explain NAME for what is waited for' : undefined,
   });
   return findings;
@@ -183,27 +218,35 @@ function contentFindings({ types, nowWallMs }: AgentReport): Finding[] {
       const more = quarantined.length > 1 ? ` and ${quarantined.length - 1} more` : '';
       findings.push({
         severity: first.served === 'nothing' ? 'broken' : 'degraded',
-        what: `${shortName} '${first.name}'${more} in quarantine for ${formatAge(nowWallMs - first.sinceWallMs)}: every client rejected it; clients that start are given ${served(first.served)}`,
-        toDo: `weir explain ${shellWord(first.name)} ${shortName}`,
+        what: `${shortName} '${first.name}'${more} in quarantine`,
+        sinceWallMs: first.sinceWallMs,
+        words: reasonIn(first.words),
+        sentence: `${shortName} '${first.name}'${more} in quarantine for ${formatAge(nowWallMs - first.sinceWallMs)}: every client rejected it; clients that start are given ${served(first.served)}`,
+        command: `weir explain ${shellWord(first.name)} ${shortName}`,
       });
     }
     if (heldRemovals > 0) {
+      const what = `the guard holds back ${countOf(heldRemovals, 'removal')} of ${shortName}`;
       findings.push({
         severity: 'degraded',
-        what: `the guard holds back ${countOf(heldRemovals, 'removal')} of ${shortName}: the control plane had much less right after a connect`,
-        toDo: `see whether it is meant, then: weir guard pass ${shortName}`,
+        what,
+        sentence: `${what}: the control plane had much less right after a connect`,
+        toDo: 'see whether it is meant, then',
+        command: `weir guard pass ${shortName}`,
       });
     }
     if (type.isWithheld) {
       findings.push({
         severity: 'broken',
-        what: `${shortName} is withheld from clients that start: it is as of ${age(type)}`,
+        what: `${shortName} is withheld from clients that start`,
+        sentence: `${shortName} is withheld from clients that start: it is as of ${age(type)}`,
         toDo: 'mend the control plane, or allow more (settings maxAge, startup)',
       });
     } else if (type.isStale) {
       findings.push({
         severity: 'degraded',
-        what: `${shortName} is older than allowed: it is as of ${age(type)}`,
+        what: `${shortName} is older than allowed`,
+        sentence: `${shortName} is older than allowed: it is as of ${age(type)}`,
         toDo: 'mend the control plane, or allow more (setting maxAge)',
       });
     }
@@ -223,10 +266,14 @@ function served(what: TypeReport['quarantined'][number]['served']): string {
 function diskFindings({ cache, nowWallMs }: AgentReport): Finding[] {
   if (cache?.state !== 'failing') return [];
   const since = cache.sinceWallMs === undefined ? '' : ` for ${formatAge(nowWallMs - cache.sinceWallMs)}`;
+  const words = oneLine(cache.error ?? 'no reason given');
   return [
     {
       severity: 'degraded',
-      what: `the disk cache cannot be written${since}: ${oneLine(cache.error ?? 'no reason given')}`,
+      what: 'the disk cache cannot be written',
+      sinceWallMs: cache.sinceWallMs,
+      words,
+      sentence: `the disk cache cannot be written${since}: ${words}`,
       toDo: 'make room, or mend the volume of the cache directory; the agent then goes on by itself',
     },
   ];
@@ -242,8 +289,10 @@ function refusalFindings({ refusals = [], nowWallMs }: AgentReport & Refusals): 
   return [
     {
       severity: 'degraded',
-      what: `${who}${others} was refused ${formatAge(nowWallMs - newest.lastWallMs)} ago${times}: ${oneLine(newest.reason, 160)}`,
-      toDo: 'weir events --kind client',
+      what: `${who}${others} was refused`,
+      words: oneLine(newest.reason, 160),
+      sentence: `${who}${others} was refused ${formatAge(nowWallMs - newest.lastWallMs)} ago${times}: ${oneLine(newest.reason, 160)}`,
+      command: 'weir events --kind client',
     },
   ];
 }
