@@ -6,7 +6,7 @@ import { EventParser } from './event-parser.ts';
 import type { ExplainQuery, Explanation } from './explanation.ts';
 import type { CachedResource, CachedView, HeldResource } from './reports.ts';
 import { type AdminRequest, askAgent } from './requests.ts';
-import type { HealthVerdict, HeldQuery } from './source.ts';
+import type { HealthVerdict, HeldQuery, LogLevelReport } from './source.ts';
 import type { StatusReport } from './verdict.ts';
 
 /** Longest silence of an agent that was asked, in ms: it is on the same machine. */
@@ -81,6 +81,16 @@ export class AdminClient {
     const query = type === undefined ? '' : `?type=${encodeURIComponent(type)}`;
     const { released } = (await this.#json('POST', `/guard/pass${query}`)) as { released: number }; // As above.
     return released;
+  }
+
+  async logLevel(): Promise<LogLevelReport> {
+    return (await this.#json('GET', '/log_level')) as LogLevelReport; // As above.
+  }
+
+  /** @param span such as `10m`, after which the configured level is back */
+  async setLogLevel(level: string, span: string | undefined): Promise<LogLevelReport> {
+    const query = new URLSearchParams({ level, ...(span !== undefined && { for: span }) });
+    return (await this.#json('POST', `/log_level?${query}`)) as LogLevelReport; // As above.
   }
 
   async listCache(): Promise<readonly CachedView[]> {

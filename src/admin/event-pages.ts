@@ -32,7 +32,8 @@ export function eventQuery(
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-function spanMs(text: string): number | undefined {
+/** Reads a time span like `90s`, `5m`, `2h`; in ms, undefined for what is none. */
+export function spanMs(text: string): number | undefined {
   const [, count, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? [];
   const factor = unitMs[unit ?? ''];
   return factor === undefined ? undefined : Number(count) * factor;

@@ -185,6 +185,20 @@ export interface HeldResource extends ResourceReport {
   readonly withheld: string | undefined;
 }
 
+/** Clients of one node that were refused at one listener for one reason, until the node is let in or for some minutes. */
+export interface RefusalReport {
+  /** The node that they say they are, proven or not; empty where they were refused before they could say. */
+  readonly nodeId: string;
+  readonly listener: string;
+  /** gRPC status that their streams were ended with. */
+  readonly code: number;
+  readonly reason: string;
+  readonly times: number;
+  /** Wall time in ms at which it happened first and last. */
+  readonly firstWallMs: number;
+  readonly lastWallMs: number;
+}
+
 /** The whole agent at one moment. */
 export interface AgentReport {
   readonly startedWallMs: number;
@@ -196,6 +210,8 @@ export interface AgentReport {
   readonly servers: readonly string[];
   readonly types: readonly TypeReport[];
   readonly clients: readonly ClientReport[];
+  /** Clients that were refused lately and whose node was not let in since; what happened last first, a bounded number. */
+  readonly refusals: readonly RefusalReport[];
   /** Undefined without a disk cache. */
   readonly cache: CacheReport | undefined;
   /** A seed is there for clients whose node it fits. */

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { renderConfigDump } from './config-dump.ts';
-import { eventQuery, renderEvents } from './event-pages.ts';
+import { eventQuery, renderEvents, spanMs } from './event-pages.ts';
 import { renderMetrics } from './metrics.ts';
 import type { AgentReport } from './reports.ts';
 import { isSet, renderCached, renderHeld, resourceQuery } from './resource-pages.ts';
@@ -44,6 +44,7 @@ const actions: ReadonlyMap<string, readonly [method: string, what: string]> = ne
   ['/guard/pass', ['POST', 'lets pass what the guard holds back (?type=CDS)']],
   ['/drift/check', ['POST', 'begins to compare what is held with a fresh fetch of everything']],
   ['/drain', ['POST', 'has the clients go and the agent end, as SIGTERM does']],
+  ['/log_level', ['POST', 'changes how much is logged (?level=debug&for=10m)']],
   ['/cache/export', ['GET', 'the disk cache as a seed bundle']],
   ['/cache/purge', ['POST', 'drops from the disk what is not in use']],
   ['/record', ['GET', 'what is said upstream, as it is said (?resumed: without opening the streams anew)']],
@@ -65,6 +66,7 @@ const pages: ReadonlyMap<string, string> = new Map([
   ['/explain', 'all that is known of the resource ?name=, and why it is missing: &type='],
   ['/trend', 'the last hour as JSON: propagation, ages, connection, memory'],
   ['/drift', 'what the last drift check found, as JSON'],
+  ['/log_level', 'how much is logged, as JSON'],
   ['/cache', 'what is on disk, as JSON, without contents'],
   ['/cache/resources', 'what is on disk of ?type=, a JSON object a line, without contents: &view='],
   ['/config_dump', 'what is served, in the shape of Envoy’s dump, without bodies'],
@@ -77,7 +79,8 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
   if (!target) return text(400, 'the request target is no URL\n');
   const { pathname, searchParams } = target;
   const action = request.isHealthOnly ? undefined : actions.get(pathname);
-  if (action) return act(request, pathname, action[0], searchParams, control);
+  if (action && (action[0] === request.method || !pages.has(pathname)))
+    return act(request, pathname, action[0], searchParams, control);
   const isAllowed = !request.isHealthOnly || pathname.startsWith('/healthz/') || pathname === '/metrics';
   if (!pages.has(pathname) || !isAllowed) return text(404, `no such page\n${listOf(request.isHealthOnly)}`);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -111,6 +114,8 @@ export function answer(request: PageRequest, source: AdminSource, health: Health
       return json(source.drift());
     case '/explain':
       return explainPage(searchParams, source);
+    case '/log_level':
+      return json(control.logLevel());
     case '/trend':
       return json({ points: source.trend() });
     case '/resources':
@@ -178,6 +183,8 @@ function act(request: PageRequest, path: string, method: string, query: URLSearc
       return json({ isDraining: true });
     case '/cache/purge':
       return json({ dropped: control.purgeCache() });
+    case '/log_level':
+      return setLogLevel(query, control);
     case '/record': {
       const body = control.record(!isSet(query, 'resumed'));
       if (!body) return text(429, 'as many recordings as there may be are under way: end one\n');
@@ -189,6 +196,14 @@ function act(request: PageRequest, path: string, method: string, query: URLSearc
       return { status: 200, contentType: 'application/octet-stream', body: [bundle] };
     }
   }
+}
+
+function setLogLevel(query: URLSearchParams, control: AdminControl): Page {
+  const span = query.get('for');
+  const forMs = span === null ? undefined : spanMs(span);
+  if (span !== null && forMs === undefined) return text(400, `for is no time span like 90s, 10m, 2h: '${span}'\n`);
+  const report = control.setLogLevel(query.get('level') ?? '', forMs);
+  return 'error' in report ? text(400, `${report.error}\n`) : json(report);
 }
 
 function healthPage(verdict: HealthVerdict, isJson: boolean): Page {

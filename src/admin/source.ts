@@ -24,6 +24,16 @@ export interface HeldQuery {
   readonly hasBodies: boolean;
 }
 
+/** How much is logged. */
+export interface LogLevelReport {
+  /** `trace`, `debug`, `info`, `warn`, `error` or `silent`. */
+  readonly level: string;
+  /** What the agent was started with. */
+  readonly configured: string;
+  /** Wall time in ms at which the configured level is back; undefined where nobody has said so. */
+  readonly untilWallMs: number | undefined;
+}
+
 /** What an operator may change. Every call is one event to the agent. */
 export interface AdminControl {
   /** Lets pass what the guard holds back, of one type (short name or URL) or of all. Returns how many removals were held. */
@@ -48,6 +58,9 @@ export interface AdminControl {
   checkDrift(): void;
   /** Has the clients go and the process end. */
   drain(): void;
+  logLevel(): LogLevelReport;
+  /** Changes how much is logged, for so many ms if they are given. */
+  setLogLevel(level: string, forMs: number | undefined): LogLevelReport | { readonly error: string };
 }
 
 /** A health verdict with the reason a human reads at 3 a.m. */

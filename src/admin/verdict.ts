@@ -37,18 +37,6 @@ export interface StatusReport extends AgentReport {
   readonly ready: HealthVerdict;
 }
 
-/** Clients that were refused and whose node was not let in since, the newest first; where an agent tells of them. */
-interface Refusals {
-  readonly refusals?:
-    | readonly {
-        readonly nodeId: string;
-        readonly reason: string;
-        readonly times: number;
-        readonly lastWallMs: number;
-      }[]
-    | undefined;
-}
-
 const severities = ['broken', 'degraded', 'notice'] as const;
 /** Clients that were refused longer ago than this are history, in ms. */
 const refusedLatelyMs = 300_000;
@@ -279,7 +267,7 @@ function diskFindings({ cache, nowWallMs }: AgentReport): Finding[] {
   ];
 }
 
-function refusalFindings({ refusals = [], nowWallMs }: AgentReport & Refusals): Finding[] {
+function refusalFindings({ refusals, nowWallMs }: AgentReport): Finding[] {
   const lately = refusals.filter(one => one.lastWallMs > nowWallMs - refusedLatelyMs);
   const [newest] = lately;
   if (!newest) return [];

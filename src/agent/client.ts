@@ -23,6 +23,8 @@ export class Client {
   readonly connectedWallMs: number;
   /** Whose allowance it uses up; empty before its first request. */
   account = '';
+  /** Node that it says it is, while it was not let in; empty where it has not said. */
+  claimedId = '';
   /** Names that it asks for, of all types. */
   names = 0;
   /** It is written to once there is room, whatever its time. */
@@ -59,6 +61,11 @@ export class Client {
 
   get identity(): NodeIdentity | undefined {
     return this.#identity;
+  }
+
+  /** The node that it is, or says it is. */
+  get nodeId(): string {
+    return this.#identity?.id ?? this.claimedId;
   }
 
   get isWriting(): boolean {

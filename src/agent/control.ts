@@ -10,6 +10,7 @@ import type { TypeUrl } from '../xds/types.ts';
 import type { Core } from './core.ts';
 import type { CoreEvent } from './events.ts';
 import { typeReport } from './inspect.ts';
+import type { LogLevelSwitch } from './log-level.ts';
 import { readClock } from './loop.ts';
 import { recordingStream } from './recording-stream.ts';
 import type { Storage } from './storage.ts';
@@ -20,6 +21,7 @@ export function createControl(
   storage: Storage,
   recorder: Recorder,
   events: EventStreams,
+  logLevel: LogLevelSwitch,
   post: (event: CoreEvent) => void,
   drain: () => void,
 ): AdminControl {
@@ -27,6 +29,8 @@ export function createControl(
     followEvents: query => events.open(query),
     checkDrift: () => post({ kind: 'drift_check_requested' }),
     drain,
+    logLevel: () => logLevel.report(),
+    setLogLevel: (level, forMs) => logLevel.set(level, forMs),
     record(isWhole) {
       const stream = recordingStream(recorder, performance.now(), Date.now());
       if (stream && isWhole) post({ kind: 'recording_begun' });

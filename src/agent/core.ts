@@ -176,18 +176,19 @@ export class Core {
   }
 
   #clientOpened(event: CoreEvent & { kind: 'client_opened' }, clock: Clock): void {
-    const { streamId } = event;
+    const { streamId, peer } = event;
+    const arrival = { streamId, peer, nodeId: '' };
     if (this.#isDraining) {
-      this.#refuse(streamId, grpcCode.unavailable, 'weir is shutting down');
+      this.#refuse(arrival, grpcCode.unavailable, 'weir is shutting down');
       return;
     }
-    const excess = this.#reception.arrived(event.peer);
+    const excess = this.#reception.arrived(peer);
     if (excess) {
-      this.#refuse(streamId, excess.code, excess.message);
+      this.#refuse(arrival, excess.code, excess.message);
       return;
     }
     const stream = new ClientStream(event.variant, this.#settings, event.fixedType);
-    const client = new Client(streamId, event.peer, stream, clock.wallMs, clock.monotonicMs, this.#settings);
+    const client = new Client(streamId, peer, stream, clock.wallMs, clock.monotonicMs, this.#settings);
     this.#clients.add(client);
     this.#expect(client.nextDeadlineMs());
   }
@@ -364,13 +365,13 @@ export class Core {
     this.#earliestMs = Infinity;
   }
 
-  #refuse(streamId: number, code: number, reason: string): void {
+  #refuse({ streamId, peer, nodeId }: Pick<Client, 'streamId' | 'peer' | 'nodeId'>, code: number, reason: string) {
     this.#effects.push({ kind: 'close_client', streamId, code, message: reason });
-    this.#note({ kind: 'client_refused', streamId, code, reason });
+    this.#note({ kind: 'client_refused', streamId, code, reason, listener: peer.listener, nodeId });
   }
 
   #cut(client: Client, code: number, reason: string, clock: Clock): void {
-    this.#refuse(client.streamId, code, reason);
+    this.#refuse(client, code, reason);
     this.#clientGone(client, clock);
   }
 

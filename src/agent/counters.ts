@@ -115,9 +115,6 @@ export class Counters {
     this.#add('upstream_request_bytes_total', bytes);
   }
 
-  /** A client stream was ended before anybody knew whose it was. */
-  readonly turnedAway = (code: number): void => this.#addCode('client_streams_refused_total', code);
-
   /** What was saved for the control plane so far, in the words of {@link LoadReport}. */
   load(): LoadReport {
     return {

@@ -51,13 +51,25 @@ export type Note =
       readonly listener: string;
     }
   | { readonly kind: 'client_detached'; readonly streamId: number; readonly nodeId: string }
-  | { readonly kind: 'client_refused'; readonly streamId: number; readonly code: number; readonly reason: string }
+  | {
+      readonly kind: 'client_refused';
+      /** Undefined where it was refused before it was given a number. */
+      readonly streamId: number | undefined;
+      readonly code: number;
+      readonly reason: string;
+      /** Name of the listener that it came to. */
+      readonly listener: string;
+      /** The node that it says it is, proven or not; empty where it has not said. */
+      readonly nodeId: string;
+    }
   | {
       readonly kind: 'client_nack';
       readonly streamId: number;
       readonly nodeId: string;
       readonly typeUrl: TypeUrl;
       readonly message: string;
+      /** Digest of the contents that it may be about. */
+      readonly content: string;
     }
   | {
       /** Something that a scope does not open was asked for, or came from upstream and is not kept (setting scopes). */

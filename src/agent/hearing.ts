@@ -1,5 +1,6 @@
 import type { Entry } from '../cache/entry.ts';
 import type { Verdict } from '../local-ads/nonce-book.ts';
+import { SetDigest } from '../xds/digest.ts';
 import { type Clock, grpcCode, type RpcStatus } from '../xds/types.ts';
 import type { AckMode } from './ack-ledger.ts';
 import type { Client } from './client.ts';
@@ -46,7 +47,9 @@ export class Hearing {
     const { status } = verdict;
     let isContentBack = false;
     if (status) {
-      this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl: type.typeUrl, message: status.message });
+      const { typeUrl, store } = type;
+      const content = contentOf(store, verdict.suspects.names);
+      this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl, message: status.message, content });
       // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
       // routes that have to come before the removal (R86).
       if (verdict.isProvisional) {
@@ -145,6 +148,16 @@ export class Hearing {
     const waiting = this.#clients.undecided(view, typeUrl).filter(streamId => streamId !== client.streamId);
     type.trials.open(suspects, refusal, waiting, clock.monotonicMs + this.#settings.ackWaitMs);
   }
+}
+
+/** Digest of what is held under these names. */
+function contentOf(store: TypeView['store'], names: Iterable<string>): string {
+  const digest = new SetDigest();
+  for (const name of names) {
+    const entry = store.quarantined.get(name)?.entry ?? store.get(name);
+    if (entry) digest.add(name, entry.digest);
+  }
+  return digest.toString();
 }
 
 /** What upstream is told of a response with contents that are in quarantine, whatever the clients say of the rest of it. */

@@ -30,6 +30,7 @@ export interface ProcessState {
   readonly cache: CacheReport | undefined;
   readonly isSeeded: boolean;
   readonly load: LoadReport;
+  readonly refusals: AgentReport['refusals'];
   readonly idleNodes: AgentReport['idleNodes'];
 }
 

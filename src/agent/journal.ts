@@ -18,6 +18,8 @@ const charactersMax = 512 * 1024;
 export type Occurrence = Omit<AgentEvent, 'seq' | 'times' | 'lastWallMs' | 'names' | 'resources'> & {
   readonly names?: ContentChange;
   readonly resources?: readonly string[];
+  /** How often it has happened since it was told last; once without it. */
+  readonly times?: number;
 };
 
 /** What the agent went through lately, in memory: a bounded number of events, each told to whoever watches. */
@@ -38,12 +40,12 @@ export class Journal {
 
   /** Takes in what has happened. The same again right after is the same event, counted. */
   add(occurrence: Occurrence): void {
-    const { names, message, resources, ...rest } = occurrence;
+    const { names, message, resources, times = 1, ...rest } = occurrence;
     const ring = occurrence.kind === 'update' ? this.#updates : this.#incidents;
     const { last } = ring;
     const text = message.length > messageLengthMax ? `${message.slice(0, messageLengthMax)}…` : message;
     if (last && !names && isSame(last, { ...rest, message: text })) {
-      const again = { ...last, times: last.times + 1, lastWallMs: occurrence.wallMs };
+      const again = { ...last, times: last.times + times, lastWallMs: occurrence.wallMs };
       ring.replaceLast(again);
       this.#tell(again);
       return;
@@ -52,7 +54,7 @@ export class Journal {
       seq: ++this.#lastSeq,
       ...rest,
       message: text,
-      times: 1,
+      times,
       lastWallMs: occurrence.wallMs,
       ...(resources && { resources: listOf(resources) }),
       ...(names && {

@@ -1,10 +1,13 @@
 import { pino } from 'pino';
+import type { LogLevel } from './log-levels.ts';
 
 /** Fields of a log line. Never a resource body, a token or a key. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /** What the agent needs of a logger. */
 export interface Logger {
+  /** What is below it is not written. May be changed at any time. */
+  level: LogLevel;
   debug(fields: LogFields, message: string): void;
   info(fields: LogFields, message: string): void;
   warn(fields: LogFields, message: string): void;
@@ -13,7 +16,7 @@ export interface Logger {
 
 /** How to log; `auto` is pretty on a terminal and JSON elsewhere. */
 export interface LogOptions {
-  readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly level: LogLevel;
   readonly format: 'auto' | 'json' | 'pretty';
   /** Whether somebody reads the output directly. */
   readonly isTty: boolean;
@@ -42,6 +45,12 @@ export async function createLogger(options: LogOptions): Promise<Logger> {
 /** pino's own type is generic in its level names, which an async function cannot return. */
 function adapt(logger: ReturnType<typeof pino>): Logger {
   return {
+    get level() {
+      return logger.level as LogLevel; // It was made with one of ours and is given no other.
+    },
+    set level(level) {
+      logger.level = level;
+    },
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),

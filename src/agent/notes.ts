@@ -4,6 +4,7 @@ import { unreachable } from '../xds/assert.ts';
 import { traitsOf } from '../xds/type-urls.ts';
 import { grpcCode } from '../xds/types.ts';
 import type { Note } from './events.ts';
+import { spanWords } from './span-words.ts';
 
 /** A note as a log line: level, sentence, fields. */
 export interface LogLine {
@@ -54,7 +55,12 @@ export function describe(note: Note): LogLine | undefined {
     case 'client_detached':
       return line('info', 'client left', { streamId: note.streamId, node: note.nodeId });
     case 'client_refused':
-      return line('warn', `client refused: ${note.reason}`, { streamId: note.streamId, code: note.code });
+      return line('warn', `client refused: ${clip(note.reason, causeMax)}`, {
+        streamId: note.streamId,
+        ...(note.nodeId !== '' && { node: clip(note.nodeId, quotedMax) }),
+        listener: note.listener,
+        code: note.code,
+      });
     case 'client_nack': {
       const { streamId, nodeId: node, typeUrl } = note;
       const type = traitsOf(typeUrl).shortName;
@@ -148,9 +154,16 @@ export function describe(note: Note): LogLine | undefined {
     case 'guard_alarm': {
       const type = traitsOf(note.typeUrl).shortName;
       const { gone, held, graceMs } = note;
-      const what = `the control plane removes ${gone} of ${held} resources right after a connect`;
+      const part =
+        held === 1 ? `the only ${type} resource` : gone === held ? `all ${held} ${type} resources` : undefined;
+      const what = `the control plane removes ${part ?? `${gone} of ${held} ${type} resources`} right after a connect`;
       if (note.action === 'warn') return line('warn', `${what} (setting guard)`, { type, gone, held });
-      return line('error', `${what}; they are kept for ${graceMs} ms, or until weir guard pass`, { type, gone, held });
+      const kept = gone === 1 ? 'it is kept' : 'they are kept';
+      return line('error', `${what}; ${kept} for ${spanWords(graceMs)}, or until weir guard pass`, {
+        type,
+        gone,
+        held,
+      });
     }
     case 'guard_released': {
       const type = traitsOf(note.typeUrl).shortName;
@@ -228,6 +241,10 @@ function describeSession(note: SessionNote, group: string, isTrial: boolean): Lo
       const { address, variant } = note;
       if (isTrial) return line('debug', 'another control plane was reached', { address, variant, group });
       return line('info', 'connected to the control plane', { address, variant, group });
+    }
+    case 'stream_answered': {
+      const { address, variant } = note;
+      return line('debug', 'the control plane answers', { address, variant, group });
     }
     case 'stream_lost': {
       const { address, code, message, retryInMs, wasOpen, isPlanned } = note;

@@ -125,7 +125,12 @@ export class Reception {
   #letIn(client: Client, request: ClientRequest, clock: Clock): View | RpcStatus {
     const { identity, clients, views } = this.#desk;
     const admission = identity.admit(request.node, client.peer, clients.attachedIdentity());
-    if ('code' in admission) return admission;
+    if ('code' in admission) {
+      const node = request.node && readNode(request.node);
+      client.claimedId = node && 'id' in node ? node.id : '';
+      return admission;
+    }
+    client.claimedId = admission.identity.id;
     const account = JSON.stringify([client.peer.listener, client.peer.names, admission.identity.id]);
     const excess = this.#limits.opened(account, clock.monotonicMs);
     if (excess) return excess;

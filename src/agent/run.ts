@@ -85,7 +85,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
   });
   const sides = sideServices(settings, core, connections, counters);
   const { services } = sides;
-  const local = new LocalServer(settings, core.newStreamId, loop.post, observer.tls, services, counters.turnedAway);
+  const local = new LocalServer(settings, core.newStreamId, loop.post, observer.tls, observer.refused, services);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {
@@ -158,6 +158,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     cache: cache(),
     isSeeded: storage.seed !== undefined,
     load: counters.load(),
+    refusals: observer.refusals.list(Date.now()),
     idleNodes: { count: idleViews.size, keptMs: settings.nodeKeepMs },
   });
   const source: AdminSource = {
@@ -198,7 +199,9 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     admin = await createAdminServer({
       source,
       // Once it has been answered.
-      control: createControl(core, storage, recorder, events, loop.post, () => setImmediate(() => end('weir drain'))),
+      control: createControl(core, storage, recorder, events, observer.logLevel, loop.post, () =>
+        setImmediate(() => end('weir drain')),
+      ),
       addresses: [settings.admin],
       socketPath: settings.cacheDir === undefined ? undefined : adminSocketPath(settings.cacheDir),
       healthAddresses: settings.health,

@@ -3,6 +3,7 @@ import { type AccessSettings, accessRows } from './access-settings.ts';
 import type { AckMode } from './ack-ledger.ts';
 import { type CacheSettings, cacheRows } from './cache-settings.ts';
 import { type LimitSettings, limitRows } from './limit-settings.ts';
+import { type LogLevel, logLevels } from './log-levels.ts';
 import { type ScopesSettings, scopeRows } from './scope-settings.ts';
 import { addresses, duration, nonEmpty, oneOf, type SettingGroup, type SettingRow } from './setting-values.ts';
 import { type UpstreamSettings, upstreamRows } from './upstream-settings.ts';
@@ -31,7 +32,7 @@ export interface Settings extends UpstreamSettings, LimitSettings, CacheSettings
   readonly removalHoldMs: number;
   readonly warmHoldMs: number;
   readonly grpcUnansweredTimeoutMs: number;
-  readonly logLevel: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent';
+  readonly logLevel: LogLevel;
   readonly logFormat: 'auto' | 'json' | 'pretty';
 }
 
@@ -233,7 +234,7 @@ const rows: Rows = {
     help: 'trace, debug, info, warn, error or silent.',
     when: 'While something is looked for: debug.',
     fallback: 'info',
-    parse: oneOf('trace', 'debug', 'info', 'warn', 'error', 'silent'),
+    parse: oneOf(...logLevels),
   },
   logFormat: {
     group: 'Logs',

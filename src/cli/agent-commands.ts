@@ -90,6 +90,15 @@ ${place}
 Exit codes: 0 the same, 1 something differs, could not be compared, or no agent there, 2 wrong usage.
 `;
 
+const logLevelHelp = `
+Examples:
+  weir log-level                                         how much is logged, and until when
+  weir log-level debug --for 10m                         each message, for ten minutes
+  weir log-level warn                                    until the agent ends, or somebody changes it again
+
+It is changed over the agent’s admin socket only (--cache-dir DIR, or --admin unix:/path). The change is in the log and in weir events.
+${place}${codes}`;
+
 const drainHelp = `
 As SIGTERM does: clients are told to go, what is held is written to disk, and the agent ends. It goes by the admin socket only.
 
@@ -164,6 +173,12 @@ export function addAgentCommands(program: Command, done: Done): void {
     .option('--timeout <TIME>', 'the longest wait', '2m')
     .action(async options => {
       done(await (await import('./commands/drift.ts')).checkDrift(options));
+    });
+  addPlace(command('log-level', 'how much a running agent logs; change it while it runs', logLevelHelp))
+    .argument('[LEVEL]', 'trace, debug, info, warn, error or silent; without it, the level is shown')
+    .option('--for <TIME>', 'the level it was started with is back after this time, 24h at most')
+    .action(async (level: string | undefined, options) => {
+      done(await (await import('./commands/log-level.ts')).logLevel(level, options));
     });
   addPlace(command('drain', 'have the clients go and the agent end', drainHelp))
     .option('--wait', 'until it has ended')

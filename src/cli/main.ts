@@ -67,7 +67,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 /** Whether a command asks a running agent, and is to answer at once: the two hundred flags of the settings are not made for it. */
 function isQuick(command: string | undefined): boolean {
-  return /^(status|clients|events|explain|diff|wait|drain|guard)$/.test(command ?? '');
+  return /^(status|clients|events|explain|diff|drift|wait|drain|guard|log-level|proxy-config|pc)$/.test(command ?? '');
 }
 
 /**

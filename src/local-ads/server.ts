@@ -60,6 +60,14 @@ export interface LocalListener {
 /** Asks somebody who knows what a bearer token proves; `''` stands for none. Never rejects. */
 export type ReviewToken = (token: string) => Promise<readonly string[] | RpcStatus>;
 
+/** A stream that was ended since it is not proven who its client is. */
+export interface RefusedPeer {
+  readonly listener: string;
+  readonly code: number;
+  /** What the client was told. */
+  readonly reason: string;
+}
+
 /** What kind of stream a method opens. */
 interface StreamKind {
   readonly variant: Variant;
@@ -109,20 +117,20 @@ export class LocalServer {
   /** Streams of each listener of which it is not clear yet who they are. */
   readonly #waiting = new Map<string, number>();
   readonly #tlsNote: (note: TlsNote) => void;
+  readonly #refused: (refusal: RefusedPeer) => void;
   readonly #sides: readonly SideService[];
-  readonly #onTurnedAway: (code: number) => void;
 
-  /** @param onTurnedAway told of streams that are ended, with this status, before anything is posted of them: their token is not accepted */
+  /** @param refused told of streams that end before the core hears of them, since it is not proven who they are */
   constructor(
     settings: ServerSettings,
     newStreamId: () => number,
     post: (event: ClientEvent) => void,
     tlsNote: (note: TlsNote) => void,
+    refused: (refusal: RefusedPeer) => void,
     sides: readonly SideService[],
-    onTurnedAway: (code: number) => void = () => {},
   ) {
-    this.#onTurnedAway = onTurnedAway;
     this.#tlsNote = tlsNote;
+    this.#refused = refused;
     this.#sides = sides;
     this.#settings = settings;
     this.#newStreamId = newStreamId;
@@ -244,8 +252,8 @@ export class LocalServer {
     }
     const waiting = this.#waiting.get(name) ?? 0;
     if (waiting >= waitingMax) {
-      const message = `${waiting} streams wait at ${name} for their tokens to be reviewed`;
-      this.#turnAway(call, { code: status.RESOURCE_EXHAUSTED, message });
+      const details = `${waiting} streams wait at ${name} for their tokens to be reviewed`;
+      this.#refuse(call, name, { code: status.RESOURCE_EXHAUSTED, message: details });
       return;
     }
     this.#waiting.set(name, waiting + 1);
@@ -260,14 +268,14 @@ export class LocalServer {
       this.#waiting.set(name, (this.#waiting.get(name) ?? 1) - 1);
       if (isGone) return;
       call.off('cancelled', leave);
-      if ('code' in known) this.#turnAway(call, known);
+      if ('code' in known) this.#refuse(call, name, known);
       else this.#opened(call, stream, known, kind);
     });
   }
 
-  #turnAway(call: Call, { code, message: details }: RpcStatus): void {
-    call.emit('error', { code, details });
-    this.#onTurnedAway(code);
+  #refuse(call: Call, listener: string, { code, message }: RpcStatus): void {
+    call.emit('error', { code, details: message });
+    this.#refused({ listener, code, reason: message });
   }
 
   #opened(call: Call, stream: ServerHttp2Stream | undefined, peer: Peer, { variant, fixedType }: StreamKind): void {

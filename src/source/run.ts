@@ -60,7 +60,8 @@ export async function runSource(options: RunSourceOptions): Promise<RunningSourc
       isBusy = false;
     }
   };
-  const local = new LocalServer(settings, core.newStreamId, post, options.tlsNote, []);
+  // Only where tokens are reviewed is a stream refused before the core hears of it; the source reviews none.
+  const local = new LocalServer(settings, core.newStreamId, post, options.tlsNote, () => {}, []);
 
   function perform(effect: SourceEffect): void {
     switch (effect.kind) {

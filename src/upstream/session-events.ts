@@ -13,6 +13,8 @@ export type UpstreamEffect =
 export type SessionNote =
   | { readonly kind: 'stream_opening'; readonly variant: Variant; readonly address: string }
   | { readonly kind: 'stream_opened'; readonly variant: Variant; readonly address: string }
+  /** The first response of a stream came: the server takes us. */
+  | { readonly kind: 'stream_answered'; readonly variant: Variant; readonly address: string }
   | {
       readonly kind: 'stream_lost';
       readonly address: string;

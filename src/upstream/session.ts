@@ -271,6 +271,7 @@ export class Session {
       this.#backoff.reset();
       this.#variant.confirmed();
       this.#history.heard();
+      this.#notes.push({ kind: 'stream_answered', variant: this.#variant.current, address: this.address });
     }
     const read = decodeResponse(bytes, this.#variant.current, this.#settings.resourcesMax);
     // An answer to a type never asked for on this stream would subscribe to it, and a NACK there crashes istiod (R131).

@@ -222,7 +222,13 @@ function stoppable(drain: (reason: string) => Promise<void>) {
   const say = (level: string) => (_fields: unknown, message: string) => {
     said.push(`${level}: ${message}`);
   };
-  const log = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };
+  const log = {
+    level: 'debug' as const,
+    debug: say('debug'),
+    info: say('info'),
+    warn: say('warn'),
+    error: say('error'),
+  };
   stopOnSignals({ signals, drain, exit: code => codes.push(code), log });
   const raise = (signal: NodeJS.Signals) => signals.emit(signal, signal);
   return { raise, said, codes };

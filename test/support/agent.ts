@@ -55,5 +55,5 @@ function collector(lines: string[]): Logger {
   const at = (level: string) => (fields: LogFields, message: string) => {
     lines.push(`${level} ${message} ${JSON.stringify(fields)}`);
   };
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
+  return { level: 'debug', debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

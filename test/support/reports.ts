@@ -30,6 +30,7 @@ export function reportWith(change: Partial<AgentReport>): AgentReport {
     servers: [],
     types: [],
     clients: [],
+    refusals: [],
     cache: undefined,
     isSeeded: false,
     load: noLoad,

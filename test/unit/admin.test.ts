@@ -89,6 +89,9 @@ const control: AdminControl = {
   followEvents: () => undefined,
   checkDrift: () => {},
   drain: () => {},
+  logLevel: () => ({ level: 'info', configured: 'info', untilWallMs: undefined }),
+  setLogLevel: (level, forMs) =>
+    level === 'loud' ? { error: 'level must be another' } : { level, configured: 'info', untilWallMs: forMs },
 };
 
 function get(url: string, change: Partial<PageRequest> = {}) {
@@ -101,6 +104,18 @@ function get(url: string, change: Partial<PageRequest> = {}) {
     text: [...(page.body as Iterable<string>)].join(''),
   };
 }
+
+test('the log level is shown to everybody and changed on the admin socket, for a time if one is given', () => {
+  const info = { level: 'info', configured: 'info' };
+  assert.deepEqual(JSON.parse(get('/log_level').text), info);
+  assert.deepEqual(JSON.parse(get('/log_level', { isPrivileged: true }).text), info);
+  const change = (query: string) => get(`/log_level${query}`, { method: 'POST', isPrivileged: true });
+  assert.deepEqual(JSON.parse(change('?level=warn').text), { ...info, level: 'warn' });
+  assert.equal(JSON.parse(change('?level=warn&for=10m').text).untilWallMs, 600_000);
+  assert.deepEqual([change('?level=warn&for=long').status, change('?level=loud').status], [400, 400]);
+  assert.equal(get('/log_level', { isHealthOnly: true }).status, 404);
+  assert.equal(get('/log_level', { method: 'DELETE', isPrivileged: true }).status, 405);
+});
 
 test('a health page is 200 or 503 with the reason, as text or as JSON', () => {
   assert.deepEqual([get('/healthz/live').status, get('/healthz/live').text], [200, 'ok: alive\n']);
@@ -124,6 +139,7 @@ test('ready is strict only when asked to be', () => {
 test('what changes something or shows contents is for the admin socket only', () => {
   const isPrivileged = true;
   assert.equal(get('/guard/pass', { method: 'POST' }).status, 403);
+  assert.equal(get('/log_level?level=debug', { method: 'POST' }).status, 403);
   assert.equal(get('/cache/export').status, 403);
   assert.equal(get('/guard/pass', { isPrivileged }).status, 405);
   assert.deepEqual(JSON.parse(get('/guard/pass', { method: 'POST', isPrivileged }).text), { released: 3 });

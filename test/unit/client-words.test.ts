@@ -34,6 +34,7 @@ function whatIsLeftOf(words: string, typeUrl: TypeUrl, bodies: ReadonlyMap<strin
     cache: undefined,
     isSeeded: false,
     load: noLoad,
+    refusals: [],
     idleNodes: { count: 0, keptMs: 0 },
   };
   const report = inspect(harness.core, state);

@@ -27,7 +27,8 @@ function held(harness: CoreHarness, typeUrl: TypeUrl, query: Partial<HeldQuery> 
 
 function report(harness: CoreHarness) {
   const clock = { monotonicMs: harness.nowMs, wallMs: 1_000_000 + harness.nowMs };
-  const rest = { startedWallMs: 0, isListening: true, servers: [], cache: undefined, isSeeded: false, load: noLoad };
+  const shown = { cache: undefined, isSeeded: false, load: noLoad, refusals: [] };
+  const rest = { startedWallMs: 0, isListening: true, servers: [], ...shown };
   return inspect(harness.core, { ...rest, clock, idleNodes: { count: 0, keptMs: 0 } });
 }
 

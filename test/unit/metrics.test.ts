@@ -21,7 +21,7 @@ import { SourceBench, service, services } from '../support/source-bench.ts';
 
 // /metrics is what its table says: every name, label and label value of it, and nothing else.
 
-const silent: Logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const silent: Logger = { level: 'silent', debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const tables: Readonly<Record<string, MetricSpec>> = { ...metricTable, ...sourceMetrics };
 
 /** The page of a core, with all that an agent can have besides. */

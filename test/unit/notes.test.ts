@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { describe as describeNote } from '../../src/agent/notes.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 
-const nack = { kind: 'client_nack', streamId: 1, nodeId: 'node' } as const;
+const nack = { kind: 'client_nack', streamId: 1, nodeId: 'node', content: 'digest' } as const;
 
 describe('log lines', () => {
   test('R101: a rejection is quoted to a bounded length', () => {
@@ -42,6 +42,23 @@ describe('log lines', () => {
     const line = describeNote({ kind: 'names_missing', typeUrl: clusterType, names, reason: 'timeout' });
     assert.equal(line?.fields['count'], 1_000);
     assert.ok(JSON.stringify(line).length < 1_000);
+  });
+
+  test('the guard says what goes in a sentence, of one, of all, and of some', () => {
+    const alarm = (gone: number, held: number, action: 'warn' | 'hold') =>
+      describeNote({ kind: 'guard_alarm', typeUrl: clusterType, gone, held, action, graceMs: 90_000 })?.message;
+    assert.equal(
+      alarm(1, 1, 'hold'),
+      'the control plane removes the only CDS resource right after a connect; it is kept for 1 min 30 s, or until weir guard pass',
+    );
+    assert.equal(
+      alarm(7, 7, 'warn'),
+      'the control plane removes all 7 CDS resources right after a connect (setting guard)',
+    );
+    assert.equal(
+      alarm(5, 7, 'hold'),
+      'the control plane removes 5 of 7 CDS resources right after a connect; they are kept for 1 min 30 s, or until weir guard pass',
+    );
   });
 
   test('what happens with every message is not logged', () => {

@@ -183,12 +183,15 @@ test('an agent that drains says so, and nothing else', () => {
 test('who was refused lately and has not come in since is told, what is long ago is not', () => {
   const refused = (nodeId: string, lastWallMs: number, times = 1) => ({
     nodeId,
+    listener: 'l',
+    code: 7,
     reason: 'no such node',
     times,
+    firstWallMs: lastWallMs,
     lastWallMs,
   });
   const told = (...refusals: readonly ReturnType<typeof refused>[]): string =>
-    verdictOf({ ...fine(), ...{ refusals } }, ready).sentence;
+    verdictOf(fine({ refusals }), ready).sentence;
   assert.equal(told(refused('x', 1_000_900, 7)), "client 'x' was refused 100 ms ago (7 times): no such node");
   assert.equal(
     told(refused('', 1_000_900), refused('y', 1_000_800), refused('old', 1)),

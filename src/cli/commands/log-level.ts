@@ -1,0 +1,44 @@
+import { formatAge } from '../../admin/words.ts';
+import { exitCodes } from '../../agent/errors.ts';
+import { logLevels } from '../../agent/log-levels.ts';
+import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+
+/** Options of `weir log-level`. */
+export interface LogLevelOptions extends AgentOptions {
+  readonly output?: string | undefined;
+  readonly for?: string | undefined;
+}
+
+/** `weir log-level`: shows how much a running agent logs, or changes it. */
+export async function logLevel(level: string | undefined, options: LogLevelOptions): Promise<number> {
+  const { output, for: span } = options;
+  if (output !== 'text' && output !== 'json') {
+    console.error(`weir: --output must be text or json (given: '${String(output)}')`);
+    return exitCodes.usage;
+  }
+  if (level === undefined && span !== undefined) {
+    console.error('weir: --for needs a LEVEL: weir log-level debug --for 10m');
+    return exitCodes.usage;
+  }
+  if (level !== undefined && !logLevels.some(one => one === level)) {
+    console.error(`weir: LEVEL must be one of ${logLevels.join(', ')} (given: '${level}')`);
+    return exitCodes.usage;
+  }
+  const client = agentClient(options);
+  const answer = level === undefined ? client.logLevel() : client.setLogLevel(level, span);
+  const report = await answer.catch((error: unknown) => {
+    throw noAgent(error);
+  });
+  if (output === 'json') console.log(JSON.stringify(report, undefined, 2));
+  else console.log(sentence(report));
+  return exitCodes.ok;
+}
+
+function sentence({ level, configured, untilWallMs }: Awaited<ReturnType<Client['logLevel']>>): string {
+  if (untilWallMs !== undefined) {
+    return `${level}, for ${formatAge(Math.max(0, untilWallMs - Date.now()))} more; then ${configured}, as it was started with`;
+  }
+  return level === configured ? `${level}, as it was started with` : `${level}; it was started with ${configured}`;
+}
+
+type Client = ReturnType<typeof agentClient>;

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { adminPage } from '../support/admin-pages.ts';
+import { runWeir, WeirProcess } from '../support/weir-process.ts';
+
+test('weir log-level changes a running agent, and the change is in its log and among its events', async context => {
+  const cacheDir = await mkdtemp(join(tmpdir(), 'weir-log-level-'));
+  context.after(() => rm(cacheDir, { recursive: true, force: true }));
+  const agent = new WeirProcess(context, { upstream: '127.0.0.1:1', 'cache-dir': cacheDir });
+  await agent.line(/^listening/);
+  const place = ['--cache-dir', cacheDir];
+  const shown = await runWeir(['log-level', ...place]);
+  assert.equal(shown.stdout, 'info, as it was started with\n');
+  const changed = await runWeir(['log-level', 'error', '--for', '10m', ...place]);
+  assert.match(changed.stdout, /^error, for (10|9) m more; then info, as it was started with\n$/);
+  const line = await agent.line(/^log level/);
+  assert.match(String(line['msg']), /^log level is error now and was info, until \d{4}-.*Z$/);
+  const { body } = await adminPage({ cacheDir }, '/events?history&kind=agent');
+  assert.equal(JSON.parse(body.toString()).message, line['msg']);
+  const json = await runWeir(['log-level', 'warn', '-o', 'json', ...place]);
+  assert.deepEqual(JSON.parse(json.stdout), { level: 'warn', configured: 'info' });
+  const wrong = await runWeir(['log-level', 'loud', ...place]);
+  assert.deepEqual([wrong.status, wrong.stderr.includes('trace, debug, info')], [2, true]);
+  const long = await runWeir(['log-level', 'debug', '--for', '48h', ...place]);
+  assert.deepEqual([long.status, long.stderr.includes('at most 24h')], [1, true]);
+  await agent.stop();
+});
