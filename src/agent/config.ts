@@ -53,7 +53,8 @@ export function resolveSettings(sources: ConfigSources): Resolution {
     }
     given.add(spec.key);
     const parsed = spec.parse(found.text);
-    if ('error' in parsed) problems.push(`${found.from} ${parsed.error}${echo(spec, found.text, parsed.error)}`);
+    if ('error' in parsed)
+      problems.push(`${found.from} ${withoutUser(parsed.error)}${echo(spec, found.text, parsed.error)}`);
     else settings[spec.key] = parsed.value;
   }
   const resolved = settings as unknown as Settings; // Every key of the table was set, by its own parser.
@@ -172,12 +173,17 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /** Settings that may hold a password or a token somewhere. */
-const unquoted: ReadonlySet<keyof Settings> = new Set(['nodeMetadata', 'seed', 'upstreamHeaders']);
+const unquoted: ReadonlySet<keyof Settings> = new Set(['nodeMetadata', 'seed', 'upstreamHeaders', 'listeners']);
 
 /** The value, unless the error quotes it already or it must not be seen. */
 function echo(spec: SettingSpec, text: string, error: string): string {
   if (spec.isEnvironmentOnly || unquoted.has(spec.key) || text.length > 100 || error.includes(text)) return '';
-  return ` (given: '${text}')`;
+  return ` (given: '${withoutUser(text)}')`;
+}
+
+/** A text without what stands before the host of a URL in it: a name, and perhaps a password. */
+function withoutUser(text: string): string {
+  return text.replace(/\/\/[^/\s]*@/g, '//…@');
 }
 
 function suggestion(name: string | undefined): string {

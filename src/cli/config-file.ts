@@ -18,7 +18,11 @@ export async function readConfigFile(name: string): Promise<ConfigFile> {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter });
   const [broken] = document.errors;
-  if (broken) throw new AgentError(`${name} is no valid YAML`, { cause: broken, exitCode: exitCodes.usage });
+  if (broken) {
+    // Its first line says what is wrong and where; then it quotes the file, which may hold tokens.
+    const [what = ''] = broken.message.split('\n');
+    throw new AgentError(`${name} is no valid YAML: ${what.replace(/:$/, '')}`, { exitCode: exitCodes.usage });
+  }
   visit(document, {
     // The metadata is JSON, its numbers are meant. Elsewhere `0600` or an id of `007` counts as it was written.
     Pair: (_key, pair) => (isScalar(pair.key) && pair.key.value === 'metadata' ? visit.SKIP : undefined),

@@ -50,6 +50,8 @@ const diagnosisMs = 5_000;
 /** A server that refuses us is looked at once in so many ms. */
 const diagnosisEveryMs = 60_000;
 
+/** What may be base64 or base64url of a secret. */
+const base64Run = /[A-Za-z0-9+/_-]{16,}={0,2}/g;
 /** Values of headers shorter than that stand in other words by chance, and are none worth to be hidden. */
 const hiddenCharsMin = 6;
 /** Characters that end a line of a log or move about on a terminal. */
@@ -145,7 +147,11 @@ export class UpstreamCredentials implements Identification {
       // One may be a part of another.
       .toSorted((one, other) => other.length - one.length);
     for (const secret of hidden) scrubbed = scrubbed.replaceAll(secret, '(withheld)');
-    return scrubbed;
+    // A server may quote headers as its library shows bytes.
+    return scrubbed.replace(base64Run, run => {
+      const decoded = Buffer.from(run, 'base64');
+      return hidden.some(secret => decoded.includes(secret)) ? '(withheld)' : run;
+    });
   }
 
   close(): void {

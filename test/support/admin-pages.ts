@@ -14,9 +14,9 @@ export type AdminPlace = { readonly host: string } | { readonly cacheDir: string
 /**
  * Asks for an admin page.
  *
- * @param openMs how long a page that goes on without end is read, in ms
+ * @param quietMs a page that goes on without end is read until it has said nothing for so long, in ms, or five times as long has passed
  */
-export function adminPage(place: AdminPlace, path: string, method = 'GET', openMs = 10_000): Promise<AdminAnswer> {
+export function adminPage(place: AdminPlace, path: string, method = 'GET', quietMs = 10_000): Promise<AdminAnswer> {
   const [host, port] = 'host' in place ? place.host.split(':') : [];
   const to = 'host' in place ? { host, port } : { socketPath: join(ownDirectory(place.cacheDir), 'admin.sock') };
   return new Promise((resolve, reject) => {
@@ -24,11 +24,16 @@ export function adminPage(place: AdminPlace, path: string, method = 'GET', openM
       const pieces: Buffer[] = [];
       const done = (): void => {
         clearTimeout(timer);
+        clearTimeout(longest);
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(pieces) });
         asked.destroy();
       };
-      const timer = setTimeout(done, openMs);
-      response.on('data', (piece: Buffer) => pieces.push(piece));
+      const timer = setTimeout(done, quietMs);
+      const longest = setTimeout(done, 5 * quietMs);
+      response.on('data', (piece: Buffer) => {
+        pieces.push(piece);
+        timer.refresh();
+      });
       response.on('end', done);
       response.on('error', done);
     });

@@ -54,6 +54,8 @@ function unreadable(settings: Settings): string[] {
     const [kind, ...words] = placeholder.split('|');
     // A default is only read where something else asks for it.
     if (kind !== 'FILE' || typeof path !== 'string' || path === fallback || words.includes(path)) return [];
+    // A place that is no file, and may have a password in it.
+    if (/^https?:/i.test(path)) return [];
     try {
       accessSync(path, constants.R_OK);
       return [];
