@@ -1,5 +1,6 @@
 import type { AgentReport } from '../admin/reports.ts';
 import type { HealthVerdict } from '../admin/source.ts';
+import { countOf } from '../admin/words.ts';
 
 /** What readiness depends on besides the report. */
 export interface ReadinessSettings {
@@ -56,7 +57,7 @@ function remarksOn(report: AgentReport): string[] {
   const old = report.types.filter(type => type.isStale);
   if (old.length > 0) remarks.push(`older than allowed: ${[...new Set(old.map(type => type.shortName))].join(', ')}`);
   const quarantined = report.types.reduce((sum, type) => sum + type.quarantined.length, 0);
-  if (quarantined > 0) remarks.push(`${quarantined} resources in quarantine (weir status)`);
+  if (quarantined > 0) remarks.push(`${countOf(quarantined, 'resource')} in quarantine (weir status)`);
   if (report.types.some(type => type.heldRemovals > 0)) remarks.push('the guard holds removals back (weir guard pass)');
   if (report.cache?.state === 'failing') remarks.push(`the cache cannot be written: ${report.cache.error}`);
   return remarks;

@@ -1,3 +1,4 @@
+import { countOf } from '../admin/words.ts';
 import { standingAfterMs } from '../upstream/stream-history.ts';
 import type { Clock, ViewKey } from '../xds/types.ts';
 import type { Note } from './events.ts';
@@ -242,9 +243,4 @@ function telling(note: UpstreamNote, line: LogLine, viewKey: ViewKey | undefined
 
 function seconds(ms: number): number {
   return Math.round(ms / 1000);
-}
-
-/** `1 attempt`, `2 attempts`. */
-function countOf(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
