@@ -5,6 +5,7 @@ import { digestOf } from '../xds/digest.ts';
 import type { UpstreamResponse } from '../xds/discovery.ts';
 import { aliasesIn } from '../xds/resource-fields.ts';
 import { globOf } from '../xds/resource-name.ts';
+import { grpcCode } from '../xds/types.ts';
 import type { TypeView } from './type-view.ts';
 
 /** How a held resource and upstream's differ. `missing`: upstream has it and it is not held; `extra`: the reverse. */
@@ -29,14 +30,17 @@ export class DriftPart {
   readonly type: TypeView;
   /** What is asked for: a snapshot, so that the second stream need not follow the clients. */
   readonly interest: Interest;
-  readonly #fetched = new Map<string, Fetched>();
+  readonly #belongs: (name: string) => boolean;
+  #fetched = new Map<string, Fetched>();
   /** Upstream answered with an error in place of the resource. */
   readonly #failed = new Set<string>();
   /** Names of which the time for an answer ran out: nobody knows. */
   readonly #unanswered = new Set<string>();
 
-  constructor(type: TypeView, wanted: Interest) {
+  /** @param belongs whether a name is one that this stream decides on: others are those of other authorities (R34) */
+  constructor(type: TypeView, wanted: Interest, belongs: (name: string) => boolean) {
     this.type = type;
+    this.#belongs = belongs;
     const names = new Set(wanted.names());
     const { isWildcard } = wanted;
     this.interest = { isWildcard, size: names.size, has: name => names.has(name), names: () => names };
@@ -49,16 +53,24 @@ export class DriftPart {
 
   /** Takes in a response. @param removed names that it takes away, on this stream */
   take({ resources, failures }: UpstreamResponse, isWhole: boolean, removed: readonly string[]): void {
-    if (isWhole) this.#fetched.clear();
+    const before = this.#fetched;
+    if (isWhole) this.#fetched = new Map();
     for (const name of removed) this.#fetched.delete(name);
-    for (const { name } of failures) this.#failed.add(name);
+    // Where upstream says that there is none, what is held of it is too much (R119).
+    for (const { name, status } of failures) if (status.code !== grpcCode.notFound) this.#failed.add(name);
     for (const resource of resources) {
       const { name, any, extra } = resource;
       this.#failed.delete(name);
-      if (!this.type.scope.sees(name)) continue;
-      const same = this.#held(name).find(entry => entry.any.equals(any));
-      this.#fetched.set(name, { content: same ? { same } : { digest: digestOf(any) }, aliases: aliasesIn(extra) });
+      if (!this.type.scope.sees(name) || !this.#belongs(name)) continue;
+      // What comes again as it was has not moved: a control plane may send everything with each push.
+      const known = before.get(name);
+      this.#fetched.set(name, known && isContent(known, any) ? known : this.#read(name, any, aliasesIn(extra)));
     }
+  }
+
+  #read(name: string, any: Buffer, aliases: readonly string[]): Fetched {
+    const same = this.#held(name).find(entry => entry.any.equals(any));
+    return { content: same ? { same } : { digest: digestOf(any) }, aliases };
   }
 
   /** The time for an answer ran out. */
@@ -134,6 +146,7 @@ export class DriftPart {
 
   #isAskedFor({ name, aliases }: Entry): boolean {
     const { interest } = this;
+    if (!this.#belongs(name)) return false;
     const glob = globOf(name);
     if (interest.isWildcard || interest.has(name) || (glob !== undefined && interest.has(glob))) return true;
     return aliases.some(alias => interest.has(alias));
@@ -143,4 +156,8 @@ export class DriftPart {
 function isSame(entry: Entry, { content }: Fetched): boolean {
   if (!('same' in content)) return entry.digest === content.digest;
   return entry === content.same || entry.any.equals(content.same.any);
+}
+
+function isContent({ content }: Fetched, any: Buffer): boolean {
+  return 'same' in content ? content.same.any.equals(any) : content.digest === digestOf(any);
 }

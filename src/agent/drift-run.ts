@@ -5,6 +5,7 @@ import { Session } from '../upstream/session.ts';
 import type { UpstreamEffect } from '../upstream/session-events.ts';
 import type { SessionSettings } from '../upstream/session-state.ts';
 import type { Clock, TypeUrl } from '../xds/types.ts';
+import type { Authorities } from './authorities.ts';
 import { type Difference, DriftPart, type Suspicion } from './drift-part.ts';
 import type { Lane } from './lane.ts';
 import type { View } from './view.ts';
@@ -33,7 +34,7 @@ export type DriftOutcome =
 
 /** What a run is made with. */
 export interface DriftDesk {
-  readonly settings: SessionSettings;
+  readonly settings: SessionSettings & { readonly authorities: Authorities };
   readonly newStreamId: () => number;
   readonly random: Random;
 }
@@ -68,7 +69,9 @@ export class DriftRun {
       const type = view.types.get(typeUrl);
       const interest = lane.interestOf(typeUrl);
       if (!type || !interest) continue;
-      const part = new DriftPart(type, interest);
+      // A wildcard of the main stream asks for no name of a listed authority.
+      const group = type.feeds.find(feed => feed.lane === lane)?.group;
+      const part = new DriftPart(type, interest, name => settings.authorities.groupOf(name) === group);
       this.#parts.set(typeUrl, part);
       this.#session.types.add(typeUrl, part.interest, nothingHeld);
     }

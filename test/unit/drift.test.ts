@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DriftCheck } from '../../src/admin/drift-report.ts';
+import { Authorities } from '../../src/agent/authorities.ts';
 import { describe as describeNote } from '../../src/agent/notes.ts';
 import { clusterType, endpointType } from '../../src/xds/type-urls.ts';
 import { grpcCode } from '../../src/xds/types.ts';
@@ -158,6 +159,72 @@ describe('a drift check', () => {
     // Nobody answers it, so it takes as long as it may.
     harness.advance(241_000 + 60_000);
     assert.equal(checks(harness).length, 1);
+  });
+
+  test('asks each control plane only for what is its own: names of another authority are neither too many nor missing', () => {
+    const cluster = (authority: string): string => `xdstp://${authority}/envoy.config.cluster.v3.Cluster/c`;
+    for (const variant of ['delta', 'sotw'] as const) {
+      const harness = new CoreHarness({ variant, authorities: new Authorities(new Map([['away', ['away:1']]])) });
+      harness.client('delta').send({ typeUrl: clusterType, names: ['*', cluster('away')] });
+      harness.respond(clusterType, { resources: resources(clusterType, ['a']) }, harness.upstreamAt('test:1'));
+      harness.respond(
+        clusterType,
+        { resources: resources(clusterType, [cluster('away')]) },
+        harness.upstreamAt('away:1'),
+      );
+      harness.advance(1_000);
+      const main = begin(harness);
+      // It says something of a name that is not its own, too, and is not listened to.
+      harness.respond(
+        clusterType,
+        { resources: [...resources(clusterType, ['a']), ...resources(clusterType, [cluster('away')], 2)] },
+        main,
+      );
+      harness.advance(8_000);
+      const { upstream: away } = harness;
+      assert.equal(away?.address, 'away:1');
+      harness.respond(clusterType, { resources: resources(clusterType, [cluster('away')]) }, away);
+      harness.advance(8_000);
+      assert.deepEqual(
+        checks(harness).map(check => [check.outcome, found(check)]),
+        [
+          ['same', {}],
+          ['same', {}],
+        ],
+        variant,
+      );
+    }
+  });
+
+  test('takes NOT_FOUND for the word that there is none, and any other error for no word at all (R119)', () => {
+    for (const [code, expected] of [
+      [grpcCode.notFound, { EDS: ['-a'] }],
+      [grpcCode.unavailable, {}],
+    ] as const) {
+      const harness = served();
+      const second = begin(harness);
+      harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) }, second);
+      harness.respond(endpointType, { errors: [{ name: 'a', code, message: 'none' }] }, second);
+      harness.advance(8_000);
+      const [check] = checks(harness);
+      assert.deepEqual(check && found(check), expected);
+    }
+  });
+
+  test('finds what differs also where the control plane sends everything again and again', () => {
+    const harness = new CoreHarness({ variant: 'sotw' });
+    harness.client('sotw').send({ typeUrl: clusterType });
+    const { upstream: inUse } = harness;
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) });
+    harness.advance(1_000);
+    const second = begin(harness);
+    while (harness.upstreamIds().includes(second.streamId) && harness.nowMs < 60_000) {
+      harness.respond(clusterType, { resources: resources(clusterType, ['a', 'c']) }, second);
+      harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) }, inUse);
+      harness.advance(2_000);
+    }
+    const [check] = checks(harness);
+    assert.deepEqual(check && found(check), { CDS: ['+c', '-b'] });
   });
 
   test('asked for while one is under way is that one', () => {
