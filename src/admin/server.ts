@@ -103,8 +103,11 @@ async function respond(
     ...shieldHeaders,
     ...page.headers,
   });
-  if (request.method === 'HEAD') response.end();
-  else {
+  if (request.method === 'HEAD') {
+    // A stream that nobody reads would be held open for ever.
+    if (page.body instanceof Readable) page.body.destroy();
+    response.end();
+  } else {
     await pipeline(page.body instanceof Readable ? page.body : inSlices(page.body), response).catch(
       (error: NodeJS.ErrnoException) => {
         // Whoever asked has gone: that is how a recording ends.

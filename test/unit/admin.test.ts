@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { test } from 'node:test';
+import type { EventQuery } from '../../src/admin/agent-event.ts';
 import { renderConfigDump } from '../../src/admin/config-dump.ts';
+import { EventStreams } from '../../src/admin/event-stream.ts';
 import type { MetricSample } from '../../src/admin/metric-sample.ts';
 import { renderMetrics } from '../../src/admin/metrics.ts';
 import type {
@@ -22,6 +24,7 @@ import type {
 import { answer, type HealthSource, type Page, type PageRequest } from '../../src/admin/routes.ts';
 import { type AdminServer, type AdminServerOptions, createAdminServer } from '../../src/admin/server.ts';
 import type { AdminControl, AdminSource, HeldQuery } from '../../src/admin/source.ts';
+import { Journal } from '../../src/agent/journal.ts';
 import type { Address } from '../../src/xds/address.ts';
 import { reportWith } from '../support/reports.ts';
 
@@ -478,6 +481,19 @@ test('pages are served over HTTP, HEAD without a body, a great dump whole', asyn
     assert.equal(json.response.headers['content-type'], 'application/json');
     assert.equal(json.response.headers['cache-control'], 'no-store');
     assert.deepEqual(errors, []);
+  });
+});
+
+test('HEAD of the event stream leaves none open', async () => {
+  const journal = new Journal();
+  const streams = new EventStreams(journal, '1');
+  const following = { ...control, followEvents: (query: EventQuery) => streams.open(query) };
+  await withServer({ control: following }, async (_server, address) => {
+    for (let count = 0; count < 20; count++) {
+      const { response } = await fetchFrom(address, { path: '/events', method: 'HEAD' });
+      assert.equal(response.statusCode, 200);
+      assert.equal(journal.watchers, 0);
+    }
   });
 });
 
