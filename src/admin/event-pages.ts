@@ -2,6 +2,9 @@ import type { AgentEvent, EventQuery } from './agent-event.ts';
 import type { AgentReport } from './reports.ts';
 import type { AdminSource } from './source.ts';
 
+/** Longest name that an event tells, in characters: of a longer one it tells the begin. */
+export const toldNameMax = 256;
+
 /**
  * Reads the query of `/events`: `since` (a time span like `5m`, back from now), `after` (a number), `type`, `view`, `name`, `kind` (may be repeated).
  *
@@ -63,5 +66,6 @@ export function isAsked({ typeUrl, viewKey, name, kinds }: EventQuery, event: Ag
 
 /** Whether an event names a resource. */
 function isAbout({ names, resources }: AgentEvent, name: string): boolean {
-  return [names?.added, names?.changed, names?.removed, resources].some(list => list?.names.includes(name));
+  const told = name.slice(0, toldNameMax);
+  return [names?.added, names?.changed, names?.removed, resources].some(list => list?.names.includes(told));
 }

@@ -1,5 +1,5 @@
 import type { AgentEvent, EventQuery, NameList } from '../admin/agent-event.ts';
-import { isAsked } from '../admin/event-pages.ts';
+import { isAsked, toldNameMax } from '../admin/event-pages.ts';
 import type { ContentChange } from './content-change.ts';
 
 /** Events of changed content kept at most: some minutes of a control plane that pushes without a pause. */
@@ -8,8 +8,7 @@ const updatesMax = 4_000;
 const incidentsMax = 1_000;
 /** Names told in one event, of each kind; how many there were is told besides. */
 const namesMax = 50;
-/** Longest name and message, in characters. */
-const nameLengthMax = 256;
+/** Longest message, in characters. */
 const messageLengthMax = 1_000;
 /** Size of all events of either kind together, in characters: past it the oldest go. */
 const charactersMax = 512 * 1024;
@@ -38,13 +37,13 @@ export class Journal {
     return this.#watchers.size;
   }
 
-  /** Takes in what has happened. The same again right after is the same event, counted. */
+  /** Takes in what has happened. The same again right after, of the same resources, is the same event, counted. */
   add(occurrence: Occurrence): void {
-    const { names, message, resources, times = 1, ...rest } = occurrence;
+    const { names, resources, times = 1, ...rest } = told(occurrence);
     const ring = occurrence.kind === 'update' ? this.#updates : this.#incidents;
     const { last } = ring;
-    const text = message.length > messageLengthMax ? `${message.slice(0, messageLengthMax)}…` : message;
-    if (last && !names && isSame(last, { ...rest, message: text })) {
+    const about = resources && listOf(resources);
+    if (last && !names && isSame(last, { ...rest, resources: about })) {
       const again = { ...last, times: last.times + times, lastWallMs: occurrence.wallMs };
       ring.replaceLast(again);
       this.#tell(again);
@@ -53,10 +52,9 @@ export class Journal {
     const event: AgentEvent = {
       seq: ++this.#lastSeq,
       ...rest,
-      message: text,
       times,
       lastWallMs: occurrence.wallMs,
-      ...(resources && { resources: listOf(resources) }),
+      ...(about && { resources: about }),
       ...(names && {
         names: { added: listOf(names.added), changed: listOf(names.changed), removed: listOf(names.removed) },
       }),
@@ -128,26 +126,58 @@ class Ring {
   }
 }
 
-function isSame(event: AgentEvent, { kind, level, message, viewKey, typeUrl, streamId }: Occurrence): boolean {
+type Told = Pick<
+  AgentEvent,
+  'kind' | 'level' | 'message' | 'viewKey' | 'typeUrl' | 'streamId' | 'nodeId' | 'resources'
+>;
+
+function isSame(
+  event: AgentEvent,
+  { kind, level, message, viewKey, typeUrl, streamId, nodeId, resources }: Told,
+): boolean {
   return (
     event.kind === kind &&
     event.level === level &&
     event.message === message &&
     event.viewKey === viewKey &&
     event.typeUrl === typeUrl &&
-    event.streamId === streamId
+    event.streamId === streamId &&
+    event.nodeId === nodeId &&
+    isSameList(event.resources, resources)
   );
 }
 
-function listOf(names: readonly string[]): NameList {
-  const told = names
-    .slice(0, namesMax)
-    .map(name => (name.length > nameLengthMax ? name.slice(0, nameLengthMax) : name));
-  return { count: names.length, names: told };
+function isSameList(one: NameList | undefined, other: NameList | undefined): boolean {
+  if (!one || !other) return one === other;
+  return one.count === other.count && one.names.every((name, at) => name === other.names[at]);
 }
 
-function sizeOf({ message, names, resources }: AgentEvent): number {
-  let size = 100 + message.length;
+/** What a client or a control plane wrote is as long as it likes. */
+function told({ message, nodeId, typeUrl, shortName, ...rest }: Occurrence): Occurrence {
+  return {
+    ...rest,
+    message: message.length > messageLengthMax ? `${ownText(message, messageLengthMax)}…` : ownText(message),
+    ...(nodeId !== undefined && { nodeId: toldName(nodeId) }),
+    ...(typeUrl !== undefined && { typeUrl: toldName(typeUrl) }),
+    ...(shortName !== undefined && { shortName: toldName(shortName) }),
+  };
+}
+
+function listOf(names: readonly string[]): NameList {
+  return { count: names.length, names: names.slice(0, namesMax).map(toldName) };
+}
+
+function toldName(name: string): string {
+  return name.length > toldNameMax ? ownText(name, toldNameMax) : name;
+}
+
+/** A text of its own: a part of a string keeps the whole of it in memory. */
+function ownText(text: string, max = text.length): string {
+  return Buffer.from(text.slice(0, max)).toString();
+}
+
+function sizeOf({ message, nodeId = '', typeUrl = '', names, resources }: AgentEvent): number {
+  let size = 100 + message.length + nodeId.length + typeUrl.length;
   for (const list of [names?.added, names?.changed, names?.removed, resources]) {
     for (const name of list?.names ?? []) size += name.length + 8;
   }

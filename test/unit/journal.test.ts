@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { isAsked } from '../../src/admin/event-pages.ts';
 import { Arrivals } from '../../src/agent/arrivals.ts';
 import { Histogram, quantile, timeBounds } from '../../src/agent/histogram.ts';
@@ -18,6 +20,12 @@ const happened = (message: string, change: Partial<Occurrence> = {}): Occurrence
 
 const update = (name: string, wallMs = 1_000): Occurrence =>
   happened('1 changed', { kind: 'update', typeUrl: 'T', wallMs, names: { added: [], changed: [name], removed: [] } });
+
+function heapBytes(): number {
+  setFlagsFromString('--expose-gc');
+  runInNewContext('gc')();
+  return process.memoryUsage().heapUsed;
+}
 
 describe('the journal', () => {
   test('events come in their order, whatever their kind, and each is told to who watches', () => {
@@ -62,6 +70,42 @@ describe('the journal', () => {
       [...journal.events({ sinceWallMs: 5_000 })].map(event => event.message),
       ['cannot reach'],
     );
+  });
+
+  test('the same of other resources, or of another node, is another event', () => {
+    const journal = new Journal();
+    journal.add(happened('names do not exist', { kind: 'missing', resources: ['a'] }));
+    journal.add(happened('names do not exist', { kind: 'missing', resources: ['b'] }));
+    journal.add(happened('names do not exist', { kind: 'missing', resources: ['b'] }));
+    journal.add(happened('client left', { nodeId: 'one' }));
+    journal.add(happened('client left', { nodeId: 'other' }));
+    const events = [...journal.events({})].map(({ times, resources, nodeId }) => [
+      times,
+      resources?.names[0] ?? nodeId,
+    ]);
+    assert.deepEqual(events, [
+      [1, 'a'],
+      [2, 'b'],
+      [1, 'one'],
+      [1, 'other'],
+    ]);
+  });
+
+  test('what others wrote is cut, and the rest of it is not kept', () => {
+    const journal = new Journal();
+    const long = (at: number): string => `${at}${Buffer.alloc(200_000, 'x').toString()}`;
+    const before = heapBytes();
+    for (let at = 0; at < 200; at++) {
+      journal.add(happened(long(at), { nodeId: long(at), typeUrl: long(at), resources: [long(at)] }));
+    }
+    assert.ok(heapBytes() - before < 10_000_000, 'of 160 MB');
+    const [event] = journal.events({});
+    assert.deepEqual(
+      [event?.nodeId?.length, event?.typeUrl?.length, event?.resources?.names[0]?.length],
+      [256, 256, 256],
+    );
+    // Who asks for a long name by the whole of it is told the same.
+    assert.equal([...journal.events({ name: long(7) })].length, 1);
   });
 
   test('updates without end neither grow without bound nor push the outage out', () => {
