@@ -97,7 +97,7 @@ export class DriftWatch {
     }
     const { job } = this.#run ?? {};
     if (!job) return;
-    if (![...this.#views()].includes(job.view)) this.#carryOut(job.stop('the node is not served any more', clock));
+    if (!this.#isAlive(job.view)) this.#carryOut(job.stop('the node is not served any more', clock));
     else this.#carryOut(job.advance(clock));
     if (job.outcome) this.#ended(job, job.outcome, clock);
   }
@@ -120,6 +120,11 @@ export class DriftWatch {
     return { running, last: this.#last };
   }
 
+  #isAlive(view: View): boolean {
+    for (const one of this.#views()) if (one === view) return true;
+    return false;
+  }
+
   #planned(nowMs: number): number {
     return nowMs + this.#settings.driftCheckMs * (1 - scatter + 2 * scatter * this.#desk.random());
   }
@@ -128,6 +133,8 @@ export class DriftWatch {
     this.#run = undefined;
     for (let job = this.#jobs.shift(); job; job = this.#jobs.shift()) {
       const { view, lane } = job;
+      // Whoever it was for may have gone while others were looked at: no reason to worry anybody.
+      if (!this.#isAlive(view) || !lane.active.types.isAnythingWanted) continue;
       const obstacle = this.#obstacle(lane);
       const run = new DriftRun(view, lane, this.#desk, clock.monotonicMs);
       if (obstacle === undefined) {

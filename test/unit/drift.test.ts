@@ -227,6 +227,28 @@ describe('a drift check', () => {
     assert.deepEqual(check && found(check), { CDS: ['+c', '-b'] });
   });
 
+  test('of several nodes leaves out those that go before it is their turn', () => {
+    const harness = new CoreHarness({ nodeSharing: 'stream-per-node', nodeLingerMs: 1_000 });
+    const [first, second] = ['n1', 'n2'].map(nodeId => {
+      const client = harness.client('delta', nodeId);
+      client.send({ typeUrl: clusterType });
+      harness.respond(clusterType, { resources: resources(clusterType, ['a']) }, harness.upstreamOf(nodeId));
+      return client;
+    });
+    harness.advance(2_000);
+    assert.ok(first && second);
+    const stream = begin(harness);
+    second.leave();
+    harness.advance(5_000);
+    harness.respond(clusterType, { resources: resources(clusterType, ['a']) }, stream);
+    harness.advance(1_000);
+    assert.deepEqual(
+      checks(harness).map(({ nodeId, outcome }) => [nodeId, outcome]),
+      [['n1', 'same']],
+    );
+    assert.equal(harness.core.drift.isRunning, false);
+  });
+
   test('asked for while one is under way is that one', () => {
     const harness = served();
     begin(harness);
