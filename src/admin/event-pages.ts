@@ -19,7 +19,9 @@ export function eventQuery(
   const sinceMs = since === null ? undefined : spanMs(since);
   if (since !== null && sinceMs === undefined) return { error: `since is no time span like 90s, 5m, 2h: '${since}'` };
   const [, process, seq] = /^([0-9]{1,15})-([0-9]{1,15})$/.exec(lastEventId ?? '') ?? [];
-  const after = process === String(startedWallMs) ? seq : (query.get('after') ?? undefined);
+  // Whoever comes back after a restart asks with the same URL: its number is one of the process before.
+  const own = process === String(startedWallMs) ? seq : undefined;
+  const after = process === undefined ? (query.get('after') ?? undefined) : own;
   if (after !== undefined && !/^\d{1,15}$/.test(after)) return { error: `after is no number of an event: '${after}'` };
   const type = query.get('type') ?? undefined;
   const kinds = query.getAll('kind');

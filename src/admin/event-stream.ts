@@ -6,7 +6,9 @@ import { isAsked, serverSent } from './event-pages.ts';
 const streamsMax = 16;
 /** How often a stream that has nothing to tell says that it is alive, in ms: whoever went without a word is noticed by it. */
 const aliveEveryMs = 15_000;
-/** Bytes that a reader may be behind; past it the stream ends, and it may come back and say what it has. More than all that is remembered. */
+/**
+ * Bytes that a reader may be behind, besides all that was remembered when it came; past it the stream ends, and it may come back and say what it has.
+ */
 const behindBytesMax = 4 * 1024 * 1024;
 
 /** Where events come from. */
@@ -37,13 +39,15 @@ export class EventStreams {
     const feed = this.#feed;
     const stream = new Readable({ read: () => {} });
     this.#open.add(stream);
+    const hello = { process: this.#process, lastSeq: feed.lastSeq };
+    stream.push(`retry: 1000\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`);
+    for (const event of feed.events(query)) stream.push(serverSent(event, this.#process));
+    // How many bytes a remembered character takes depends on the names of others: whatever it comes to, it is sent.
+    const bytesMax = stream.readableLength + behindBytesMax;
     const send = (text: string): void => {
-      if (stream.readableEnded || stream.readableLength > behindBytesMax) stream.destroy();
+      if (stream.readableEnded || stream.readableLength > bytesMax) stream.destroy();
       else stream.push(text);
     };
-    const hello = { process: this.#process, lastSeq: feed.lastSeq };
-    send(`retry: 1000\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`);
-    for (const event of feed.events(query)) send(serverSent(event, this.#process));
     const unwatch = feed.watch(event => {
       if (isAsked(query, event)) send(serverSent(event, this.#process));
     });

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { type BrowserHeaders, dashboardFile, dashboardFiles, refusalOf } from '../../src/admin/browser.ts';
 import { dashboardPage } from '../../src/admin/dashboard.ts';
+import { eventQuery } from '../../src/admin/event-pages.ts';
 import { EventStreams } from '../../src/admin/event-stream.ts';
 import { Journal } from '../../src/agent/journal.ts';
 
@@ -102,5 +103,33 @@ describe('requests of browsers', () => {
     assert.ok(stream && !stream.destroyed);
     assert.ok(stream.readableLength > 1_200_000, `${stream.readableLength} bytes`);
     streams.close();
+  });
+
+  test('nor if what is remembered takes many bytes for each character; one that reads nothing is, later', () => {
+    const journal = new Journal();
+    const happen = (kind: 'missing' | 'update', at: number): void => {
+      const list = Array.from({ length: 20 }, (_, index) => `${at} ${index} ${'\u0001'.repeat(240)}`);
+      const about = kind === 'update' ? { names: { added: [], removed: [], changed: list } } : { resources: list };
+      journal.add({ wallMs: at, kind, level: 'info', message: `${at}`, ...about });
+    };
+    for (let at = 0; at < 200; at++) happen('missing', at);
+    for (let at = 0; at < 200; at++) happen('update', at);
+    const streams = new EventStreams(journal, '1');
+    const stream = streams.open({});
+    assert.ok(stream && !stream.destroyed);
+    assert.ok(stream.readableLength > 4 * 1024 * 1024, `${stream.readableLength} bytes`);
+    for (let at = 0; at < 400 && !stream.destroyed; at++) happen('missing', at);
+    assert.ok(stream.destroyed);
+  });
+
+  test('who comes back is told what is new, and after a restart everything', () => {
+    const query = (url: string, id?: string) => {
+      const read = eventQuery(new URLSearchParams(url), id, { nowWallMs: 0, startedWallMs: 7, types: [] });
+      return 'error' in read ? read.error : read.afterSeq;
+    };
+    assert.equal(query('after=40'), 40);
+    assert.equal(query('after=40', '7-50'), 50);
+    assert.equal(query('after=40', '6-50'), undefined, 'both numbers are those of an earlier process');
+    assert.equal(query('', '6-50'), undefined);
   });
 });
