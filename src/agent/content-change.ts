@@ -30,8 +30,11 @@ export function watchContent(
     const removed = [...forgotten];
     for (const name of store.changesSince(fromRevision)) {
       const entry = store.get(name);
-      if (entry) (entry.firstSeenRevision > fromRevision || returning?.has(name) ? added : changed).push(name);
-      else if ((absences.tombstone(name)?.revision ?? -1) > fromRevision) removed.push(name);
+      if (entry) {
+        // An error that came in place of the resource is news for clients, and leaves what is held as it was.
+        if (entry.revision <= fromRevision) continue;
+        (entry.firstSeenRevision > fromRevision || returning?.has(name) ? added : changed).push(name);
+      } else if ((absences.tombstone(name)?.revision ?? -1) > fromRevision) removed.push(name);
     }
     return { added, changed, removed };
   };

@@ -8,6 +8,7 @@ import { Histogram, quantile, timeBounds } from '../../src/agent/histogram.ts';
 import { Journal, type Occurrence } from '../../src/agent/journal.ts';
 import { Trend } from '../../src/agent/trend.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
+import { grpcCode } from '../../src/xds/types.ts';
 import { CoreHarness, resources } from '../support/core-harness.ts';
 
 const happened = (message: string, change: Partial<Occurrence> = {}): Occurrence => ({
@@ -154,6 +155,23 @@ describe('what has changed, by name and reason', () => {
       { ...about, added: ['c'], changed: ['a'], removed: ['b'] },
       { ...about, added: ['b'], changed: [], removed: [] },
     ]);
+  });
+
+  test('an error in place of a resource that is held changes nothing of it', () => {
+    const harness = new CoreHarness();
+    harness.client('delta').send({ typeUrl: clusterType });
+    harness.respond(clusterType, { resources: resources(clusterType, ['a', 'b']) });
+    harness.notes.splice(0);
+    harness.respond(clusterType, {
+      resources: resources(clusterType, ['b'], 2),
+      errors: [{ name: 'a', code: grpcCode.unavailable, message: 'later' }],
+    });
+    assert.deepEqual(
+      harness.notes.flatMap(note =>
+        note.kind === 'content_changed' ? [[note.added, note.changed, note.removed]] : [],
+      ),
+      [[[], ['b'], []]],
+    );
   });
 
   test('a client is written news with the time at which they came', () => {
