@@ -58,7 +58,7 @@ export function serverSent(event: AgentEvent, process: string): string {
   return `id: ${process}-${event.seq}\nevent: happened\ndata: ${JSON.stringify(event)}\n\n`;
 }
 
-/** Whether a live event is what was asked for. Names of which only a part is told may hold any. */
+/** Whether an event is what was asked for. Of an event with more names than are told only those that are told are found. */
 export function isAsked({ typeUrl, viewKey, name, kinds }: EventQuery, event: AgentEvent): boolean {
   if (typeUrl !== undefined && event.typeUrl !== typeUrl) return false;
   if (viewKey !== undefined && event.viewKey !== viewKey) return false;

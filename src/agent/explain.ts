@@ -10,9 +10,10 @@ import { traitsOf } from '../xds/type-urls.ts';
 import type { Clock } from '../xds/types.ts';
 import type { Client } from './client.ts';
 import type { Core } from './core.ts';
+import type { Feed } from './feed.ts';
 import { heldResources } from './held-resources.ts';
 import { quarantineOf } from './inspect.ts';
-import type { TypeView } from './type-view.ts';
+import { isWanted, type TypeView } from './type-view.ts';
 import type { View } from './view.ts';
 
 /** Types, over all views, that one explanation speaks of. */
@@ -103,18 +104,19 @@ function lastUpdate(events: readonly AgentEvent[]): AgentEvent | undefined {
 
 /** Why clients are not served a name; undefined while they are. What is certain comes before what is only likely. */
 function missingReason(
-  { typeUrl, store, scope, interest, freshness, main }: TypeView,
+  type: TypeView,
   name: string,
   update: AgentEvent | undefined,
   clock: Clock,
 ): MissingReason | undefined {
+  const { typeUrl, store, scope, interest, freshness } = type;
   if (!scope.sees(name)) return { kind: 'out of scope' };
   if (!store.served.behind(name).next().done) {
     return store.isWithheld ? { kind: 'withheld', ageMs: freshness.ageMs(clock.wallMs) } : undefined;
   }
   const refused = store.quarantined.get(name);
   if (refused) return { kind: 'quarantined', quarantine: quarantineOf(name, refused) };
-  if (!interest.isWildcard && !interest.has(name)) return { kind: 'not asked for' };
+  if (!isWanted(type, name)) return { kind: 'not asked for' };
   const failure = store.failures.get(name)?.status;
   if (failure) return { kind: 'error', code: failure.code, message: sayableOf(typeUrl, failure.message) };
   const isRemoved = update?.names?.removed.names.includes(name) ?? false;
@@ -123,11 +125,17 @@ function missingReason(
   if (reason === 'upstream' || reason === 'inferred')
     return { kind: 'does not exist', isInferred: reason === 'inferred' };
   if (interest.isWildcard && store.isKnown) return { kind: 'not in the list', resources: store.size };
-  if (!main.session.isOpen) return { kind: 'upstream away' };
+  const { session } = feedOf(type, name);
+  if (!session.isOpen) return { kind: 'upstream away' };
   if (reason !== undefined) return { kind: 'timed out' };
   if (interest.isWildcard) return { kind: 'list incomplete', resources: store.size };
-  const sinceMs = main.session.types.get(typeUrl)?.tracker.waitingSinceMs(name) ?? Infinity;
+  const sinceMs = session.types.get(typeUrl)?.tracker.waitingSinceMs(name) ?? Infinity;
   return { kind: 'not answered', waitedMs: sinceMs === Infinity ? undefined : clock.monotonicMs - sinceMs };
+}
+
+/** Where a name comes from: each control plane is asked for its own names (R34). */
+function feedOf({ typeUrl, feeds, main }: TypeView, name: string): Feed {
+  return feeds.find(feed => feed !== main && feed.session.types.get(typeUrl)?.interest.has(name)) ?? main;
 }
 
 function askers(

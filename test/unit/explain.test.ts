@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Explanation, MissingReason } from '../../src/admin/explanation.ts';
+import { Authorities } from '../../src/agent/authorities.ts';
 import { explain } from '../../src/agent/explain.ts';
 import { Journal } from '../../src/agent/journal.ts';
 import { describe as lineOf } from '../../src/agent/notes.ts';
@@ -299,6 +300,35 @@ test('near names: the distance is that of the textbook, as far as it counts', ()
     const isNear = textbookDistance(wrong, other) <= slips;
     assert.equal(nearestFirst(wrong, [other], 1).length === 1, isNear, `${wrong} ${other}`);
   }
+});
+
+test('R34: a name of another authority is explained by its own control plane', () => {
+  const authorities = new Authorities(new Map([['away', ['away:1']]]));
+  const name = 'xdstp://away/envoy.config.endpoint.v3.ClusterLoadAssignment/x';
+  const world = new World(new CoreHarness({ authorities, variant: 'delta' }));
+  const { harness } = world;
+  harness.client('delta').send({ typeUrl: endpointType, names: [name, 'plain'] });
+  assert.equal(world.missing(name, endpointType)?.kind, 'not answered');
+  const [main, away] = [harness.upstreamAt('test:1'), harness.upstreamAt('away:1')];
+  assert.ok(main && away);
+  harness.unreachable.add('away:1');
+  harness.cut(away.streamId);
+  assert.equal(world.missing(name, endpointType)?.kind, 'upstream away');
+  assert.equal(world.missing('plain', endpointType)?.kind, 'not answered');
+  harness.unreachable.delete('away:1');
+  harness.advance(60_000);
+  harness.unreachable.add(main.address);
+  harness.cut(main.streamId);
+  assert.notEqual(world.missing(name, endpointType)?.kind, 'upstream away');
+});
+
+test('R33: who asks for a collection asks for each of its members', () => {
+  const world = new World();
+  const collection = 'xdstp:///envoy.config.cluster.v3.Cluster/foo/*';
+  world.harness.client('delta').send({ typeUrl: clusterType, names: [collection] });
+  const member = 'xdstp:///envoy.config.cluster.v3.Cluster/foo/zz';
+  assert.notEqual(world.missing(member, clusterType)?.kind, 'not asked for');
+  assert.equal(world.missing('xdstp:///envoy.config.cluster.v3.Cluster/bar/zz', clusterType)?.kind, 'not asked for');
 });
 
 function textbookDistance(a: string, b: string): number {
