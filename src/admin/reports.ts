@@ -68,6 +68,8 @@ export interface TypeReport {
   readonly namesWanted: number;
   /** Names asked for that exist neither here nor, as far as known, upstream. */
   readonly namesMissing: number;
+  /** The first of them, a few. */
+  readonly missingNames: readonly string[];
   /** Named resources that nobody subscribes at the moment and that wait in the idle tier. */
   readonly idleResources: number;
   /** Nobody subscribes the list at the moment, and it is kept whole for whoever comes. */
@@ -92,6 +94,8 @@ export interface QuarantineReport {
 
 /** The disk cache. */
 export interface CacheReport {
+  /** Whether secrets are on it, too, sealed or plain (setting secrets). */
+  readonly keepsSecrets: boolean;
   readonly state: 'ok' | 'failing';
   readonly error: string | undefined;
   readonly sinceWallMs: number | undefined;

@@ -22,7 +22,7 @@ export interface Finding {
 
 /** What a report comes down to. */
 export interface Verdict {
-  readonly state: 'ok' | 'degraded' | 'broken' | 'draining';
+  readonly state: 'ok' | 'degraded' | 'broken' | 'starting' | 'draining';
   /** What works, or what is worst. */
   readonly sentence: string;
   /** What there is to know, the worst first. */
@@ -48,6 +48,11 @@ export function verdictOf(report: AgentReport, ready: HealthVerdict): Verdict {
     const left = countOf(report.clients.length, 'client');
     return { state: 'draining', sentence: `draining: clients are told to go (${left} left)`, findings: [], restart };
   }
+  if (isStarting(report, ready)) {
+    const sentence =
+      'no client has connected yet; the control plane is dialled when one has, or at once with a node id';
+    return { state: 'starting', sentence, findings: [], restart };
+  }
   const findings = [
     ...upstreamFindings(report),
     ...placeFindings(report),
@@ -62,6 +67,11 @@ export function verdictOf(report: AgentReport, ready: HealthVerdict): Verdict {
     return { state: 'ok', sentence: fineSentence(report), findings: sorted, restart };
   }
   return { state: worst.severity, sentence: worst.sentence, findings: sorted, restart };
+}
+
+/** Nobody has asked for anything yet, and nothing is wrong with that. */
+function isStarting({ clients, upstreams, types, isListening }: AgentReport, ready: HealthVerdict): boolean {
+  return !ready.isOk && isListening && clients.length + upstreams.length + types.length === 0;
 }
 
 /** Streams of clients that have asked for something. */
@@ -163,9 +173,11 @@ function servingText(held: readonly TypeReport[], report: AgentReport, viewKey: 
 function clientFindings(report: AgentReport, ready: HealthVerdict): Finding[] {
   const findings: Finding[] = [];
   const rejections = new Map<string, { client: ClientReport; type: ClientTypeReport; clients: number }>();
+  // Of what everybody rejected the quarantine tells.
+  const quarantined = new Set(report.types.filter(type => type.quarantined.length > 0).map(type => type.typeUrl));
   for (const client of report.clients) {
     for (const type of client.types) {
-      if (type.status !== 'REJECTED') continue;
+      if (type.status !== 'REJECTED' || quarantined.has(type.typeUrl)) continue;
       const known = rejections.get(type.typeUrl);
       if (known) known.clients++;
       else rejections.set(type.typeUrl, { client, type, clients: 1 });
@@ -204,13 +216,24 @@ function contentFindings({ types, nowWallMs }: AgentReport): Finding[] {
     const [first] = quarantined;
     if (first) {
       const more = quarantined.length > 1 ? ` and ${quarantined.length - 1} more` : '';
+      const words = reasonIn(first.words);
       findings.push({
         severity: first.served === 'nothing' ? 'broken' : 'degraded',
-        what: `${shortName} '${first.name}'${more} in quarantine`,
+        what: `${shortName} '${first.name}'${more} is rejected by every client`,
         sinceWallMs: first.sinceWallMs,
-        words: reasonIn(first.words),
-        sentence: `${shortName} '${first.name}'${more} in quarantine for ${formatAge(nowWallMs - first.sinceWallMs)}: every client rejected it; clients that start are given ${served(first.served)}`,
+        words,
+        sentence: `${shortName} '${first.name}'${more} was rejected by every client ${formatAge(nowWallMs - first.sinceWallMs)} ago: ${words}; clients that start are given ${served(first.served)}`,
         command: `weir explain ${shellWord(first.name)} ${shortName}`,
+      });
+    }
+    if (type.namesMissing > 0) {
+      const [name] = type.missingNames;
+      const what = `${countOf(type.namesMissing, 'name')} of ${shortName} that clients ask for ${type.namesMissing === 1 ? 'does' : 'do'} not exist`;
+      findings.push({
+        severity: 'notice',
+        what,
+        sentence: `${what}: ${type.missingNames.join(', ')}${type.namesMissing > type.missingNames.length ? ' …' : ''}`,
+        command: name === undefined ? undefined : `weir explain ${shellWord(name)} ${shortName}`,
       });
     }
     if (heldRemovals > 0) {
@@ -291,19 +314,21 @@ function restartOf(report: AgentReport): Verdict['restart'] {
   const held = types.filter(type => type.resources > 0 || type.state === 'known');
   const isAway = upstreams.some(one => one.isInUse && one.phase !== 'open' && one.phase !== 'idle');
   const unconfirmed = held.filter(type => !type.isCurrent);
-  const secrets = held.some(type => type.shortName === 'SDS')
-    ? '; secrets only as far as they are sealed there (weir cache ls)'
-    : '';
   if (held.length === 0) return { isSafe: true, why: 'nothing is held that could be lost' };
   if (!isAway && unconfirmed.length === 0) {
     const besides = cache?.state === 'ok' ? ', and it is on disk' : '';
     return { isSafe: true, why: `the control plane answers and gives again what is held${besides}` };
   }
-  if (cache?.state === 'ok') {
+  const secrets = types.reduce((sum, type) => sum + (type.shortName === 'SDS' ? type.resources : 0), 0);
+  if (cache?.state === 'ok' && secrets > 0 && !cache.keepsSecrets) {
+    const what = `${countOf(secrets, 'secret')} ${secrets === 1 ? 'is' : 'are'} in memory only (setting secrets)`;
     return {
-      isSafe: true,
-      why: `what is held is on disk, and served from there until the control plane answers${secrets}`,
+      isSafe: false,
+      why: `${what}, and the control plane does not answer: what needs them would wait. A restart of Envoy alone is safe`,
     };
+  }
+  if (cache?.state === 'ok') {
+    return { isSafe: true, why: 'what is held is on disk, and served from there until the control plane answers' };
   }
   const lost = `the control plane does not answer, and ${cache ? 'the disk cannot be written' : 'there is no disk cache (setting cacheDir)'}`;
   const seed = isSeeded ? 'only the seed would be left' : 'clients that start would get nothing';

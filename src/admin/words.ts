@@ -1,6 +1,6 @@
 /** Words of others on one line, without what moves a terminal's cursor, cut where they would fill the screen. */
 export function oneLine(text: string, charactersMax = 120): string {
-  const line = text.replace(/[\s\p{Cc}]+/gu, ' ');
+  const line = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
   return line.length > charactersMax ? `${line.slice(0, charactersMax - 1)}…` : line;
 }
 

@@ -70,6 +70,8 @@ export type Note =
       readonly message: string;
       /** Digest of the contents that it may be about. */
       readonly content: string;
+      /** What it is about: the names that its words name, else all that were news in the message. */
+      readonly names: readonly string[];
     }
   | {
       /** Something that a scope does not open was asked for, or came from upstream and is not kept (setting scopes). */

@@ -39,13 +39,12 @@ export function explain(core: Core, query: ExplainQuery, journal: Journal, clock
   }
   const known = places.filter(({ view, type }) => isKnown(type, name) || isRemembered(view, type, name, journal));
   const told = known.length > 0 ? known : places;
-  const isThere = told.some(({ type }) => !type.store.served.behind(name).next().done);
   return {
     name,
     nowWallMs: clock.wallMs,
     found: told.slice(0, foundMax).map(({ view, type }) => explainIn(core, view, type, name, journal, clock)),
     isKnown: known.length > 0,
-    near: isThere ? [] : nearOf(name, places),
+    near: known.length > 0 ? [] : nearOf(name, places),
   };
 }
 
@@ -114,6 +113,8 @@ function missingReason(
   if (!store.served.behind(name).next().done) {
     return store.isWithheld ? { kind: 'withheld', ageMs: freshness.ageMs(clock.wallMs) } : undefined;
   }
+  // It waits in the idle tier for whoever asks.
+  if (store.parkedEntry(name)) return { kind: 'not asked for' };
   const refused = store.quarantined.get(name);
   if (refused) return { kind: 'quarantined', quarantine: quarantineOf(name, refused) };
   if (!isWanted(type, name)) return { kind: 'not asked for' };

@@ -49,7 +49,15 @@ export class Hearing {
     if (status) {
       const { typeUrl, store } = type;
       const content = contentOf(store, verdict.suspects.names);
-      this.#note({ kind: 'client_nack', streamId, nodeId, typeUrl, message: status.message, content });
+      this.#note({
+        kind: 'client_nack',
+        streamId,
+        nodeId,
+        typeUrl,
+        message: status.message,
+        content,
+        names: verdict.suspects.names,
+      });
       // The final list, without what goes, gets the word that counts. An ACK counts at once: the control plane may be waiting for it with the
       // routes that have to come before the removal (R86).
       if (verdict.isProvisional) {

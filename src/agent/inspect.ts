@@ -108,6 +108,7 @@ export function typeReport(view: View, type: TypeView, clock: Clock): TypeReport
     isWildcardWanted: interest.isWildcard,
     namesWanted: interest.size,
     namesMissing: store.absences.count,
+    missingNames: store.absences.first(missingNamesMax),
     idleResources: interest.lingeringCount,
     isListIdle: interest.isWildcard && !interest.isWildcardServed,
     idleUntilWallMs:
@@ -144,6 +145,8 @@ function clientReport(client: Client): ClientReport {
 }
 
 /** Names told of a rejection. */
+/** Names told that do not exist. */
+const missingNamesMax = 3;
 const rejectedMax = 5;
 
 function statusOf({ typeUrl, nonces: { status }, refused }: ClientType): ClientTypeReport['status'] {

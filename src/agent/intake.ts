@@ -158,6 +158,7 @@ export class Intake {
       const failure = staged.store.failures.get(name);
       if (failure) store.fail({ name, status: failure.status });
     }
+    awaitAgain(type, forgotten);
     const wasKnown = store.isKnown;
     if (isWhole && feed === type.main) this.#markKnown(type);
     // The question whether its answer is whole is under way.
@@ -297,6 +298,7 @@ export class Intake {
     const fromRevision = store.revision;
     const names = store.expire(nowMs);
     if (names.length === 0) return false;
+    awaitAgain(type, names);
     this.#tell(type, { added: [], changed: [], removed: names }, 'ttl');
     type.disk?.add(
       undefined,
@@ -389,4 +391,9 @@ function isSettledIn({ store }: TypeView, held: Entry | undefined, name: string)
   const glob = globOf(name);
   if (glob !== undefined && store.isSettled(glob)) return true;
   return held?.aliases.some(alias => store.isSettled(alias)) ?? false;
+}
+
+/** Of what was forgotten without a word, and is asked for, nothing is known any more. */
+function awaitAgain({ store, interest }: TypeView, forgotten: readonly string[]): void {
+  for (const name of forgotten) if (interest.has(name) && !store.isSettled(name)) store.absences.awaits(name);
 }

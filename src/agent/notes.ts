@@ -283,6 +283,6 @@ function line(level: LogLine['level'], message: string, fields: Readonly<Record<
 
 /** Words of others, of a length that a log can bear and without what moves a terminal's cursor. */
 function clip(text: string, max: number): string {
-  const plain = text.replace(/\p{Cc}+/gu, ' ');
+  const plain = text.replace(/[\s\p{Cc}]+/gu, ' ').trim();
   return plain.length > max ? `${plain.slice(0, max)}…` : plain;
 }

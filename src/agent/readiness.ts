@@ -48,7 +48,8 @@ export function isServing(core: Serving): boolean {
 /** What does not make the agent useless but has to be known. */
 function remarksOn(report: AgentReport): string[] {
   const remarks: string[] = [];
-  const unconfirmed = report.types.filter(type => type.source !== 'none' && !type.isCurrent);
+  const held = report.types.filter(type => type.source !== 'none' && (type.resources > 0 || type.state === 'known'));
+  const unconfirmed = held.filter(type => !type.isCurrent);
   if (unconfirmed.length > 0) {
     const ageMs = Math.max(...unconfirmed.map(type => type.ageMs ?? 0));
     const names = [...new Set(unconfirmed.map(type => type.shortName))];

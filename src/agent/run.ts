@@ -148,7 +148,9 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     if (!storage.disk) return undefined;
     const { state } = storage.disk;
     const failing = state.kind === 'failing' ? state : undefined;
-    return { state: state.kind, error: failing?.error, sinceWallMs: failing?.sinceWallMs, bytes: storage.disk.size() };
+    const { error, sinceWallMs } = failing ?? {};
+    const keepsSecrets = settings.secrets !== 'memory';
+    return { state: state.kind, error, sinceWallMs, bytes: storage.disk.size(), keepsSecrets };
   };
   const state = (): ProcessState => ({
     startedWallMs,

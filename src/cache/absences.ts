@@ -14,6 +14,16 @@ export class Absences {
     return this.#absent.size;
   }
 
+  /** The first of them. */
+  first(count: number): string[] {
+    const names: string[] = [];
+    for (const name of this.#absent.keys()) {
+      if (names.length >= count) break;
+      names.push(name);
+    }
+    return names;
+  }
+
   /** How many of them are known so for this reason. */
   countOf(reason: AbsentReason): number {
     return this.#counts[reason];

@@ -71,8 +71,8 @@ Ready is what /healthz/ready says: without clients, that something is held, the 
 they have what they asked for.
 
 Examples:
-  weir wait --timeout 60s && exec envoy -c envoy.yaml    as the start gate of a pod
-  weir wait --started                                    only until it listens: Envoy waits for the rest by itself
+  weir wait --started && exec envoy -c envoy.yaml        before an Envoy: it is the client that all else is waited for
+  weir wait --timeout 60s && exec app                    before what needs a configured Envoy
   weir wait --timeout 0s                                 only look
 ${place}
 Exit codes: 0 the agent is ready, 1 it was not in time, 2 wrong usage.

@@ -1,3 +1,5 @@
+import { traitsOf } from '../xds/type-urls.ts';
+import type { TypeUrl } from '../xds/types.ts';
 import { at, endpointsIn } from './contents.ts';
 import type { Difference } from './difference.ts';
 
@@ -147,7 +149,12 @@ export function envoyDifferences(
       if (what !== undefined) add(one.name, what);
     }
   }
-  for (const name of running.keys()) add(name, 'has it, and was not given it by this agent');
+  // Envoy keeps endpoints and routes that were taken back until what refers to them goes.
+  const isKept = !traitsOf(typeUrl as TypeUrl).isFullState; // It comes from the agent, as text.
+  const what = isKept
+    ? 'has it, and this agent does not serve it: it keeps what was removed until nothing refers to it'
+    : 'has it, and was not given it by this agent';
+  for (const name of running.keys()) add(name, what);
   return found;
 }
 

@@ -59,7 +59,12 @@ function renderIn(
     lines.push(`${head} ${paint.bad('IS NOT SERVED')}: ${what}`);
     if (toDo !== undefined) lines.push(`  to do: ${toDo}`);
   } else lines.push(`${head} ${servedHead(one, paint)}`);
-  if (resource) lines.push(`  content: ${contentText(resource, nowWallMs)}`);
+  if (resource?.quarantine && !missing) {
+    lines.push('  to do: mend it at the control plane; any other content ends the quarantine');
+  }
+  // What is refused stands below; what is served in its place was accepted.
+  const shown = resource && refused ? { ...resource, trust: 'accepted' as const } : resource;
+  if (shown) lines.push(`  content: ${contentText(shown, nowWallMs)}`);
   if (refused) {
     lines.push(
       `  refused: version ${refused.version || 'none'} (${formatBytes(refused.bytes)}), which the control plane sent last`,
@@ -177,7 +182,7 @@ function missingText(
         'look at what should refer to it, and whether its client is connected (weir clients)',
       ];
     case 'out of scope':
-      return ['this node may not see it', 'setting scopes says who may see what (docs/access.md)'];
+      return ['this node may not see it', 'setting scopes says who may see what (docs/identities.md)'];
     case 'quarantined':
       return [
         'every client that answered rejected it, and nothing good is known of it',
@@ -194,7 +199,10 @@ function missingText(
         'look into the control plane',
       ];
     case 'removed':
-      return [removedText(missing.event, nowWallMs), `weir events --type ${shortName} shows what else changed then`];
+      return [
+        removedText(missing.event, nowWallMs),
+        `ask the control plane why; weir events --type ${shortName} shows what else changed then`,
+      ];
     case 'does not exist':
       return [
         missing.isInferred
@@ -219,9 +227,11 @@ function missingText(
       ];
     case 'upstream away': {
       const since = upstreams.find(one => one.phase !== 'open')?.sinceWallMs ?? 0;
-      const how = since === 0 ? 'was never reached' : `is away for ${formatAge(nowWallMs - since)}`;
+      const how = since === 0 ? 'was never reached' : `has been away for ${formatAge(nowWallMs - since)}`;
+      const key =
+        shortName === 'SDS' ? '; what was in memory only (setting secrets) has gone with a restart of the agent' : '';
       return [
-        `nothing is held of it, and the control plane ${how}`,
+        `nothing is held of it, and the control plane ${how}${key}`,
         'mend the control plane (weir status); it is asked as soon as it is back',
       ];
     }

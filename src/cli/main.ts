@@ -15,7 +15,7 @@ Examples:
   weir status                                            what works, since when something does not, what to do
   weir explain NAME                                      where a resource came from, who has it, or why it is missing
   weir events --since 5m                                 what has changed, and why
-  weir wait --timeout 60s                                until the agent is ready, before Envoy starts
+  weir wait --started                                    until the agent listens, before Envoy starts
   weir proxy-config clusters --cache-dir DIR             Envoy’s clusters that it holds, and who took them
   weir proxy-config mcp                                  Istio’s mesh configuration in the same way
   weir cache ls --cache-dir DIR                          what a restart would start from

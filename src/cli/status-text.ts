@@ -32,7 +32,13 @@ function verdictText(
   ready: StatusReport['ready'],
   paint: Paint,
 ): string {
-  const colour = { ok: paint.good, degraded: paint.warn, broken: paint.bad, draining: paint.warn }[state];
+  const colour = {
+    ok: paint.good,
+    degraded: paint.warn,
+    broken: paint.bad,
+    starting: paint.warn,
+    draining: paint.warn,
+  }[state];
   const lines = [`${colour(paint.bold(`${state.toUpperCase()}:`))} ${sentence}`];
   for (const finding of findings) {
     const toDo = [finding.toDo, finding.command].filter(part => part !== undefined).join(': ');
@@ -76,8 +82,10 @@ function savedLine(load: AgentReport['load']): string {
   const streams = Math.max(0, clientStreams - upstreamStreams);
   const bytes = Math.max(0, clientBytes - upstreamBytes);
   const part = clientBytes > 0 ? ` (${Math.floor((100 * bytes) / clientBytes)} %)` : '';
-  const did = `it opened ${upstreamStreams} streams to it, wrote ${upstreamRequests} requests and was sent ${formatBytes(upstreamBytes)}`;
-  return `SAVED the control plane ${streams} streams, ${formatBytes(bytes)}${part} and ${resendsAvoided} resources sent again; ${did}\n`;
+  // One client saves it nothing before it comes again.
+  if (streams + bytes + resendsAvoided === 0) return '';
+  const did = `it opened ${countOf(upstreamStreams, 'stream')} to it, wrote ${countOf(upstreamRequests, 'request')} and was sent ${formatBytes(upstreamBytes)}`;
+  return `SAVED the control plane ${countOf(streams, 'stream')}, ${formatBytes(bytes)}${part} and ${countOf(resendsAvoided, 'resource')} sent again; ${did}\n`;
 }
 
 type Label = (type: NamedType) => string;

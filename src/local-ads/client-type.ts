@@ -94,7 +94,10 @@ export class ClientType {
 
   /** Whether all that was asked for has been answered, as far as it can be. */
   get isComplete(): boolean {
-    return !this.#owed.isWildcardOwed && this.#isAnswerable();
+    if (this.#owed.isWildcardOwed || this.seen.isWithheld) return false;
+    // Whoever looks at a hundred clients does not look at each of their names: nobody's is open where none is awaited.
+    if (this.subscription.isWildcard || this.store.absences.awaited > 0) return this.#isAnswerable();
+    return true;
   }
 
   /** Takes in the first request of the type on this stream. */

@@ -75,6 +75,7 @@ export function clustersReport(change: Partial<TypeReport> = {}): TypeReport {
     isWildcardWanted: true,
     namesWanted: 0,
     namesMissing: 0,
+    missingNames: [],
     idleResources: 0,
     isListIdle: false,
     idleUntilWallMs: undefined,

@@ -50,6 +50,7 @@ function typeWith(shortName: string, typeUrl: string): TypeReport {
     isWildcardWanted: true,
     namesWanted: 0,
     namesMissing: 0,
+    missingNames: [],
     idleResources: 0,
     isListIdle: false,
     idleUntilWallMs: undefined,

@@ -229,6 +229,7 @@ describe('what clients do again and again', () => {
     typeUrl: clusterType,
     message: 'bad',
     content,
+    names: [],
   });
 
   test('a client that is refused twice a second is one line at once and one a minute', () => {

@@ -91,7 +91,7 @@ test('what was saved is counted, and said in a line of weir status', () => {
   });
   assert.match(
     renderStatus(statusWith({ load }), noPaint),
-    /^SAVED the control plane 2 streams, 300\.0 KiB \(75 %\) and 10 resources sent again; it opened 1 streams to it, wrote 2 requests and was sent 100\.0 KiB$/m,
+    /^SAVED the control plane 2 streams, 300\.0 KiB \(75 %\) and 10 resources sent again; it opened 1 stream to it, wrote 2 requests and was sent 100\.0 KiB$/m,
   );
   const samples = [...counters.samples()].map(({ name, value }) => [name, value]);
   for (const sample of [

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { describe as describeNote } from '../../src/agent/notes.ts';
 import { clusterType } from '../../src/xds/type-urls.ts';
 
-const nack = { kind: 'client_nack', streamId: 1, nodeId: 'node', content: 'digest' } as const;
+const nack = { kind: 'client_nack', streamId: 1, nodeId: 'node', content: 'digest', names: [] } as const;
 
 describe('log lines', () => {
   test('R101: a rejection is quoted to a bounded length', () => {
@@ -31,10 +31,10 @@ describe('log lines', () => {
     assert.equal(lost(0)?.level, 'info');
     assert.deepEqual(lost(14), {
       level: 'warn',
-      message: "control plane's stream ended: gone [2J ",
+      message: "control plane's stream ended: gone [2J",
       fields: { address: 'cp:1', code: 14, retryInMs: 7, group: 'main' },
     });
-    assert.equal(lost(14, false)?.message, 'cannot reach the control plane: gone [2J ');
+    assert.equal(lost(14, false)?.message, 'cannot reach the control plane: gone [2J');
   });
 
   test('of a thousand missing names a few are told, and how many there are', () => {

@@ -42,6 +42,7 @@ function typeWith(state: TypeReport['state']): TypeReport {
     isWildcardWanted: true,
     namesWanted: 0,
     namesMissing: 0,
+    missingNames: [],
     idleResources: 0,
     isListIdle: false,
     idleUntilWallMs: undefined,

@@ -5,7 +5,7 @@ import { clockTime, counted, span } from './words.js';
 
 const stateText = { connecting: 'connecting', live: 'live', polling: 'live, without events' };
 /** @type {Readonly<Record<Verdict['state'], 'ok' | 'warn' | 'bad'>>} */
-const levelOf = { ok: 'ok', degraded: 'warn', broken: 'bad', draining: 'warn' };
+const levelOf = { ok: 'ok', degraded: 'warn', broken: 'bad', starting: 'warn', draining: 'warn' };
 
 /**
  * Shows the verdict, which is the agent's. What is read aloud holds no running time, or it would be read each second.
@@ -50,6 +50,7 @@ export function showVerdict(status, connection, nowWallMs) {
 /** What is worst, or that nothing is. @param {Verdict} verdict */
 function titleOf({ state, findings: [worst] }) {
   if (state === 'draining') return 'The agent is ending';
+  if (state === 'starting') return 'No client has connected yet';
   if (state === 'ok' || !worst) return 'All is well';
   return state === 'degraded' ? `Serving. ${capital(worst.what)}` : capital(worst.what);
 }

@@ -43,7 +43,8 @@ export async function checkDrift(options: DriftOptions): Promise<number> {
     const advice = adviceFor(last);
     if (advice !== '') await print(`\n${advice}`);
   }
-  return last.checks.every(check => check.outcome === 'same') ? exitCodes.ok : exitCodes.failed;
+  const isSame = last.checks.length > 0 && last.checks.every(check => check.outcome === 'same');
+  return isSame ? exitCodes.ok : exitCodes.failed;
 
   async function untilEnded(): Promise<void> {
     const startMs = performance.now();

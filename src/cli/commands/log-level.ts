@@ -1,7 +1,7 @@
-import { formatAge } from '../../admin/words.ts';
 import { exitCodes } from '../../agent/errors.ts';
 import { logLevels } from '../../agent/log-levels.ts';
 import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { timeOf } from './wait.ts';
 
 /** Options of `weir log-level`. */
 export interface LogLevelOptions extends AgentOptions {
@@ -24,6 +24,10 @@ export async function logLevel(level: string | undefined, options: LogLevelOptio
     console.error(`weir: LEVEL must be one of ${logLevels.join(', ')} (given: '${level}')`);
     return exitCodes.usage;
   }
+  if (span !== undefined && !(timeOf('--for', span) >= 1_000)) {
+    console.error(`weir: --for must be from 1s to 24h (given: '${span}')`);
+    return exitCodes.usage;
+  }
   const client = agentClient(options);
   const answer = level === undefined ? client.logLevel() : client.setLogLevel(level, span);
   const report = await answer.catch((error: unknown) => {
@@ -36,7 +40,8 @@ export async function logLevel(level: string | undefined, options: LogLevelOptio
 
 function sentence({ level, configured, untilWallMs }: Awaited<ReturnType<Client['logLevel']>>): string {
   if (untilWallMs !== undefined) {
-    return `${level}, for ${formatAge(Math.max(0, untilWallMs - Date.now()))} more; then ${configured}, as it was started with`;
+    const until = new Date(untilWallMs).toISOString().replace(/\.\d+/, '');
+    return `${level} until ${until}; then ${configured}, as it was started with`;
   }
   return level === configured ? `${level}, as it was started with` : `${level}; it was started with ${configured}`;
 }

@@ -36,7 +36,11 @@ export async function waitUntilReady(options: WaitOptions): Promise<number> {
     const isOver = isOk || waitedMs >= timeoutMs;
     // Times in it change from look to look.
     const kind = reason.replace(/\d+/g, '#');
-    if (!isOver && kind !== said) console.error(`waiting: ${reason}`);
+    // Who starts its Envoy after this waits for what that Envoy would ask for.
+    const hint = /^no client and/.test(reason)
+      ? '; does the client wait for this command? Then: weir wait --started'
+      : '';
+    if (!isOver && kind !== said) console.error(`waiting: ${reason}${hint}`);
     said = kind;
     if (isOver) {
       if (asJson) console.log(JSON.stringify({ isOk, reason, waitedMs }));
