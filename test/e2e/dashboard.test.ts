@@ -104,7 +104,7 @@ describe('the dashboard', { skip, concurrency: 1 }, () => {
       '#headline',
       /^Serving\. The control plane 127\.0\.0\.1:\d+ is away since \d\d:\d\d:\d\d, and 1 more problem$/,
     );
-    await waitText(page, '#restart', 'A restart is safe');
+    await waitText(page, '#restart', /^A restart is NOT safe: 1 secret is in memory only \(setting secrets\)/);
     await waitText(page, '#types td.warn', /^\d+ s$/);
     await scene.startControlPlane();
     await waitText(page, '#headline', `Serving. Client '${podId}' rejects CDS`);

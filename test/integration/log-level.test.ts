@@ -25,6 +25,9 @@ test('weir log-level changes a running agent, and the change is in its log and a
   const wrong = await runWeir(['log-level', 'loud', ...place]);
   assert.deepEqual([wrong.status, wrong.stderr.includes('trace, debug, info')], [2, true]);
   const long = await runWeir(['log-level', 'debug', '--for', '48h', ...place]);
-  assert.deepEqual([long.status, long.stderr.includes('at most 24h')], [1, true]);
+  assert.equal(long.status, 2);
+  assert.match(long.stderr, /--for must be a time such as .*24h at most \(given: '48h'\)/);
+  const none = await runWeir(['log-level', 'debug', '--for', '0s', ...place]);
+  assert.deepEqual([none.status, none.stderr], [2, "weir: --for must be from 1s to 24h (given: '0s')\n"]);
   await agent.stop();
 });

@@ -19,7 +19,10 @@ const dayMs = 86_400_000;
 /** A span of time of a flag, in ms. @throws AgentError when it is none */
 export function timeOf(flag: string, text: string): number {
   const time = duration(text, 0, dayMs);
-  if ('error' in time) throw new AgentError(`${flag} ${time.error}`, { exitCode: exitCodes.usage });
+  if ('error' in time) {
+    const words = `${flag} must be a time such as 90s, 5m or 2h, 24h at most (given: '${text}')`;
+    throw new AgentError(words, { exitCode: exitCodes.usage });
+  }
   return time.value;
 }
 
