@@ -85,7 +85,7 @@ try {
   await seen(page, '#clients-sum', '3 streams');
   scene.clusters.set('outbound|8080||checkout-v3.shop', { endpoints: [] });
   scene.publish();
-  await seen(page, '#problems', 'rejected');
+  await seen(page, '#problems', 'rejects');
   await points(scene, 2, update);
   scene.controlPlane.stop();
   await seen(page, '#headline', 'is away');
