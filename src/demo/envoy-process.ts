@@ -42,7 +42,8 @@ export function findEnvoy(search: EnvoySearch): string | undefined {
   return candidates.find(isExecutable);
 }
 
-function isExecutable(path: string): boolean {
+/** Whether there is a program that may be run. */
+export function isExecutable(path: string): boolean {
   try {
     accessSync(path, constants.X_OK);
     return true;

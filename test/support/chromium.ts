@@ -1,6 +1,6 @@
-import { accessSync, constants } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isExecutable } from '../../src/demo/envoy-process.ts';
 
 const repository = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
@@ -38,14 +38,4 @@ export function findChromium(): string | undefined {
 /** The `skip` option of a test that needs a Chromium: a reason, or false. */
 export function skipWithoutChromium(chromium: string | undefined): string | false {
   return chromium === undefined ? 'no Chromium here: `npm run get-chromium` brings one' : false;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    // Not there or not to be run: the same for a search.
-    return false;
-  }
 }

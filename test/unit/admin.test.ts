@@ -26,37 +26,23 @@ import { type AdminServer, type AdminServerOptions, createAdminServer } from '..
 import type { AdminControl, AdminSource, HeldQuery } from '../../src/admin/source.ts';
 import { Journal } from '../../src/agent/journal.ts';
 import type { Address } from '../../src/xds/address.ts';
-import { reportWith } from '../support/reports.ts';
+import { clustersReport, reportWith } from '../support/reports.ts';
 
 const clusterType = 'type.googleapis.com/envoy.config.cluster.v3.Cluster';
 const secretType = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
 const meshType = 'networking.istio.io/v1/VirtualService';
 
 function typeWith(shortName: string, typeUrl: string): TypeReport {
-  return {
+  const updatedWallMs = Date.UTC(2026, 0, 2);
+  return clustersReport({
     viewKey: 'view',
     typeUrl,
     shortName,
-    state: 'known',
-    source: 'upstream',
-    isCurrent: true,
-    ageMs: 0,
-    isStale: false,
-    isWithheld: false,
     versionInfo: 'v7',
     resources: 1,
     bytes: 3,
-    updatedWallMs: Date.UTC(2026, 0, 2),
-    isWildcardWanted: true,
-    namesWanted: 0,
-    namesMissing: 0,
-    missingNames: [],
-    idleResources: 0,
-    isListIdle: false,
-    idleUntilWallMs: undefined,
-    quarantined: [],
-    heldRemovals: 0,
-  };
+    updatedWallMs,
+  });
 }
 
 /** A source with the types given; each holds the resources given for its URL. */

@@ -8,7 +8,7 @@ import type {
   UpstreamReport,
 } from '../../src/admin/reports.ts';
 import { readyVerdict, startedVerdict } from '../../src/agent/readiness.ts';
-import { reportWith } from '../support/reports.ts';
+import { clustersReport, reportWith } from '../support/reports.ts';
 
 const graceMs = 30_000;
 
@@ -25,30 +25,7 @@ function upstreamWith(phase: UpstreamReport['phase'], lastError?: string): Upstr
 }
 
 function typeWith(state: TypeReport['state']): TypeReport {
-  return {
-    viewKey: 'v',
-    typeUrl: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
-    shortName: 'CDS',
-    state,
-    source: 'upstream',
-    isCurrent: true,
-    ageMs: 0,
-    isStale: false,
-    isWithheld: false,
-    versionInfo: '1',
-    resources: 0,
-    bytes: 0,
-    updatedWallMs: undefined,
-    isWildcardWanted: true,
-    namesWanted: 0,
-    namesMissing: 0,
-    missingNames: [],
-    idleResources: 0,
-    isListIdle: false,
-    idleUntilWallMs: undefined,
-    quarantined: [],
-    heldRemovals: 0,
-  };
+  return clustersReport({ state, versionInfo: '1', resources: 0, bytes: 0, updatedWallMs: undefined });
 }
 
 /** A client with a type for each entry: its short name, and whether all of it was sent. */
