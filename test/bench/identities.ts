@@ -5,6 +5,7 @@ import { type ProbedMemory, startProbedWeir } from './probed-weir.ts';
 import { quantile, spreadOf } from './statistics.ts';
 import type { Table } from './table.ts';
 import { short } from './table.ts';
+import { updateOnce } from './updates.ts';
 
 // Many identities behind one Weir, each with a stream of its own: what they cost together, and whether one that changes all the time slows
 // the others. The same clients straight at the control plane say what of it is the machine's.
@@ -186,11 +187,7 @@ async function phase(
 ): Promise<readonly number[]> {
   const latenciesMs: number[] = [];
   for (let made = 0; made < updates; made += 1) {
-    plane.send({ kind: 'update', changed, node: 2 + ((made * 37) % (nodes - 1)) });
-    const { stampUs } = await plane.report('updated');
-    const update = await swarm.report('updated');
-    if (update.stampUs !== stampUs) throw new Error('the clients report another update than the newest');
-    latenciesMs.push(...update.latenciesMs);
+    latenciesMs.push(...(await updateOnce(plane, swarm, { changed, node: 2 + ((made * 37) % (nodes - 1)) })));
     await sleep(pauseMs);
   }
   return latenciesMs;

@@ -17,6 +17,7 @@ import {
 } from './plan.ts';
 import { cpuMsOf, memoryOf } from './process-figures.ts';
 import { quantile } from './statistics.ts';
+import { updateOnce, verifyNewest } from './updates.ts';
 
 /** Longest run in ms, from its first process to its last figure. */
 const runMsMax = 120_000;
@@ -119,11 +120,7 @@ async function measureSteps(
   const startMs = performance.now();
   let made = 0;
   while (made < updates && (made < updatesMin || performance.now() - startMs < updatesMsMax)) {
-    controlPlane.send({ kind: 'update', changed, node: 0 });
-    const { stampUs } = await controlPlane.report('updated');
-    const update = await swarm.report('updated');
-    if (update.stampUs !== stampUs) throw new Error('the clients report another update than the newest');
-    latenciesMs.push(...update.latenciesMs);
+    latenciesMs.push(...(await updateOnce(controlPlane, swarm, { changed, node: 0 })));
     made += 1;
     await sleep(pauseMs);
   }
@@ -171,11 +168,7 @@ async function verify(
   clients: number,
   stats: { readonly streamsOpened: number; readonly rejections: number },
 ): Promise<void> {
-  controlPlane.send({ kind: 'stamps' });
-  const { stampsUs } = await controlPlane.report('stamps');
-  swarm.send({ kind: 'verify', stampsUs });
-  const { problems } = await swarm.report('verified');
-  if (problems.length > 0) throw new Error(problems.join('; '));
+  await verifyNewest(controlPlane, swarm);
   if (stats.rejections > 0) throw new Error(`the control plane was sent ${stats.rejections} rejections`);
   const streams = subject === 'direct' || subject === 'relay' ? clients : 1;
   if (stats.streamsOpened !== streams) {

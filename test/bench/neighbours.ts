@@ -5,7 +5,8 @@ import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from
 import { startProbedWeir } from './probed-weir.ts';
 import { memoryOf } from './process-figures.ts';
 import { quantile, spreadOf } from './statistics.ts';
-import { short, type Table } from './table.ts';
+import { cell, short, type Table } from './table.ts';
+import { updateInTurn, verifyNewest } from './updates.ts';
 
 // Clients that stop reading, reconnect without end, reject everything or send garbage, beside many that behave: what do those notice?
 
@@ -102,23 +103,11 @@ async function runOnce(
     bad.send({ kind: 'start' });
     await sleep(settleMs);
 
-    const latenciesMs: number[] = [];
-    for (let made = 0; made < updates; made += 1) {
-      plane.send({ kind: 'update', changed, node: 0 });
-      const { stampUs } = await plane.report('updated');
-      const update = await swarm.report('updated');
-      if (update.stampUs !== stampUs) throw new Error('the clients report another update than the newest');
-      latenciesMs.push(...update.latenciesMs);
-      await sleep(pauseMs);
-    }
+    const latenciesMs = await updateInTurn(plane, swarm, { updates, changed, pauseMs });
     const ownMiB = memoryOf(weir.process.pid)?.ownMiB ?? Number.NaN;
     bad.send({ kind: 'counts' });
     const { begun, words } = await bad.report('counts');
-    plane.send({ kind: 'stamps' });
-    const { stampsUs } = await plane.report('stamps');
-    swarm.send({ kind: 'verify', stampsUs });
-    const { problems } = await swarm.report('verified');
-    if (problems.length > 0) throw new Error(problems.join('; '));
+    await verifyNewest(plane, swarm);
     return { p50Ms: quantile(latenciesMs, 0.5), p99Ms: quantile(latenciesMs, 0.99), ownMiB, begun, words };
   } finally {
     for (const stop of stops.reverse()) await stop();
@@ -128,10 +117,6 @@ async function runOnce(
 /** The figures as a table: each kind beside the runs in which all behave, repetition by repetition. */
 export function neighboursTable({ kinds }: NeighboursFigures): Table {
   const base = kinds[0]?.runs ?? [];
-  const cell = (values: readonly number[]): string => {
-    const spread = spreadOf(values);
-    return spread ? `${short(spread.median)} (${short(spread.min)}–${short(spread.max)})` : '–';
-  };
   const rows = kinds.map(({ label, runs }) => {
     const ratio = (of: (run: NeighboursRun) => number): string => {
       const [median, least] = [spreadOf(runs.map(of))?.median, spreadOf(base.map(of))?.median];
@@ -140,11 +125,11 @@ export function neighboursTable({ kinds }: NeighboursFigures): Table {
     const begun = Object.entries(runs.at(-1)?.begun ?? {}).map(([kind, count]) => `${kind} ${count}`);
     return [
       label,
-      cell(runs.map(run => run.p50Ms)),
-      cell(runs.map(run => run.p99Ms)),
+      cell(spreadOf(runs.map(run => run.p50Ms))),
+      cell(spreadOf(runs.map(run => run.p99Ms))),
       ratio(run => run.p50Ms),
       ratio(run => run.p99Ms),
-      cell(runs.map(run => run.ownMiB)),
+      cell(spreadOf(runs.map(run => run.ownMiB))),
       begun.join(', '),
     ];
   });

@@ -5,7 +5,8 @@ import type { OnlookerCommand, OnlookerConfig, OnlookerReport } from './onlooker
 import { startProbedWeir } from './probed-weir.ts';
 import { memoryOf } from './process-figures.ts';
 import { quantile, spreadOf } from './statistics.ts';
-import { short, type Table } from './table.ts';
+import { cell, short, type Table } from './table.ts';
+import { updateInTurn, verifyNewest } from './updates.ts';
 
 // Updates while nobody looks, and while a dashboard is open and somebody reads the dump of everything again and again: do clients notice?
 
@@ -92,23 +93,11 @@ async function runOnce(
       await onlooker.report('looking');
     }
     await sleep(settleMs);
-    const latenciesMs: number[] = [];
-    for (let made = 0; made < updates; made += 1) {
-      plane.send({ kind: 'update', changed, node: 0 });
-      const { stampUs } = await plane.report('updated');
-      const update = await swarm.report('updated');
-      if (update.stampUs !== stampUs) throw new Error('the clients report another update than the newest');
-      latenciesMs.push(...update.latenciesMs);
-      await sleep(pauseMs);
-    }
+    const latenciesMs = await updateInTurn(plane, swarm, { updates, changed, pauseMs });
     const ownMiB = memoryOf(weir.process.pid)?.ownMiB ?? Number.NaN;
     onlooker.send({ kind: 'counts' });
     const { events, dumps, slowestDumpMs } = await onlooker.report('counts');
-    plane.send({ kind: 'stamps' });
-    const { stampsUs } = await plane.report('stamps');
-    swarm.send({ kind: 'verify', stampsUs });
-    const { problems } = await swarm.report('verified');
-    if (problems.length > 0) throw new Error(problems.join('; '));
+    await verifyNewest(plane, swarm);
     if (isSeen && (events === 0 || dumps === 0)) throw new Error('the onlooker has seen nothing');
     const seen = isSeen ? { events, dumps, slowestDumpMs } : undefined;
     return { p50Ms: quantile(latenciesMs, 0.5), p99Ms: quantile(latenciesMs, 0.99), ownMiB, seen };
@@ -119,10 +108,6 @@ async function runOnce(
 
 /** The figures as a table. */
 export function observedTable({ unseen, seen }: ObservedFigures): Table {
-  const cell = (values: readonly number[]): string => {
-    const spread = spreadOf(values);
-    return spread ? `${short(spread.median)} (${short(spread.min)}–${short(spread.max)})` : '–';
-  };
   const ratio = (of: (run: ObservedRun) => number): string => {
     const [median, base] = [spreadOf(seen.map(of))?.median, spreadOf(unseen.map(of))?.median];
     return median === undefined || base === undefined ? '–' : `${(median / base).toFixed(2)}x`;
@@ -131,10 +116,10 @@ export function observedTable({ unseen, seen }: ObservedFigures): Table {
     const dumps = runs.flatMap(run => run.seen ?? []);
     return [
       label,
-      cell(runs.map(run => run.p50Ms)),
-      cell(runs.map(run => run.p99Ms)),
-      cell(runs.map(run => run.ownMiB)),
-      dumps.length > 0 ? cell(dumps.map(one => one.slowestDumpMs)) : '–',
+      cell(spreadOf(runs.map(run => run.p50Ms))),
+      cell(spreadOf(runs.map(run => run.p99Ms))),
+      cell(spreadOf(runs.map(run => run.ownMiB))),
+      dumps.length > 0 ? cell(spreadOf(dumps.map(one => one.slowestDumpMs))) : '–',
     ];
   };
   return [
