@@ -38,6 +38,13 @@ export function agentClient(options: AgentOptions): AdminClient {
   return new AdminClient(address);
 }
 
+/** What the agent answers. @throws AgentError as {@link noAgent} makes it when it does not, or refuses */
+export function answered<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw noAgent(error);
+  });
+}
+
 /** Says what failed and what to do, where an agent did not answer. */
 export function noAgent(error: unknown): AgentError {
   if (error instanceof AdminRefusal) {

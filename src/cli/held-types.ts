@@ -1,6 +1,6 @@
 import type { AdminClient } from '../admin/client.ts';
 import { exitCodes } from '../agent/errors.ts';
-import { noAgent } from './agent-address.ts';
+import { answered } from './agent-address.ts';
 import { formatTable } from './table.ts';
 
 /** The agent at one moment. */
@@ -15,9 +15,7 @@ const pageCharactersMax = 8_000;
 
 /** Asks the agent how it stands. @throws AgentError when it does not answer */
 export async function reportOf(client: AdminClient): Promise<Report> {
-  return client.report().catch((error: unknown) => {
-    throw noAgent(error);
-  });
+  return answered(client.report());
 }
 
 /** What the nodes of several views are called, which are told apart by it. */

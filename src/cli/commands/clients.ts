@@ -1,5 +1,5 @@
 import { AgentError, exitCodes } from '../../agent/errors.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered } from '../agent-address.ts';
 import { filterClients, renderClients } from '../client-text.ts';
 import { isJson, print } from '../output.ts';
 import { paintFor } from '../paint.ts';
@@ -25,11 +25,7 @@ export async function showClients(options: ClientsOptions): Promise<number> {
       exitCode: exitCodes.usage,
     });
   }
-  const report = await agentClient(options)
-    .report()
-    .catch((error: unknown) => {
-      throw noAgent(error);
-    });
+  const report = await answered(agentClient(options).report());
   const { node, type } = options;
   const held = [...report.types, ...report.clients.flatMap(client => client.types)];
   const typeUrl = type === undefined ? undefined : typeUrlAsked(type, held);

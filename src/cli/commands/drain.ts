@@ -1,6 +1,6 @@
 import { AdminRefusal } from '../../admin/client.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered } from '../agent-address.ts';
 import { isJson } from '../output.ts';
 import { timeOf } from './wait.ts';
 
@@ -18,9 +18,7 @@ export async function drain(options: DrainOptions): Promise<number> {
   const asJson = isJson(options.output);
   const timeoutMs = timeOf('--timeout', options.timeout);
   const client = agentClient(options);
-  await client.drain().catch((error: unknown) => {
-    throw noAgent(error);
-  });
+  await answered(client.drain());
   const startMs = performance.now();
   let isEnded = false;
   while (options.wait && !isEnded && performance.now() - startMs < timeoutMs) {

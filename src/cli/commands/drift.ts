@@ -1,5 +1,5 @@
 import { AgentError, exitCodes } from '../../agent/errors.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered } from '../agent-address.ts';
 import { adviceFor, renderDrift } from '../drift-text.ts';
 import { isJson, print } from '../output.ts';
 import { paintFor } from '../paint.ts';
@@ -22,16 +22,12 @@ export async function checkDrift(options: DriftOptions): Promise<number> {
   const asJson = isJson(options.output);
   const timeoutMs = timeOf('--timeout', options.timeout);
   const client = agentClient(options);
-  const asked = <T>(answer: Promise<T>): Promise<T> =>
-    answer.catch((error: unknown) => {
-      throw noAgent(error);
-    });
-  let { last, running } = await asked(client.drift());
+  let { last, running } = await answered(client.drift());
   if (!options.last) {
     const before = last?.endedWallMs;
     // One that is under way may have begun before what it is asked about happened.
     if (running) await untilEnded();
-    await asked(client.checkDrift());
+    await answered(client.checkDrift());
     if (!asJson) console.error('asking the control plane for everything on a second stream …');
     await untilEnded();
     if (last?.endedWallMs === before) throw new AgentError('the drift check came to no end');
@@ -50,7 +46,7 @@ export async function checkDrift(options: DriftOptions): Promise<number> {
     const startMs = performance.now();
     for (;;) {
       await new Promise(resolve => setTimeout(resolve, lookEveryMs));
-      ({ last, running } = await asked(client.drift()));
+      ({ last, running } = await answered(client.drift()));
       if (!running) return;
       if (performance.now() - startMs > timeoutMs) {
         throw new AgentError(

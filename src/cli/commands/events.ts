@@ -1,7 +1,7 @@
 import type { AdminClient, EventsAsked } from '../../admin/client.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { nearest } from '../../xds/nearest.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered, noAgent } from '../agent-address.ts';
 import type { AgentEvent } from '../agent-report.ts';
 import { eventLine } from '../event-text.ts';
 import { isJson, print } from '../output.ts';
@@ -47,9 +47,7 @@ export async function showEvents(options: EventsOptions): Promise<number> {
   const asked = await askedOf(options, client);
   const write = writer(options);
   if (options.follow) return await follow(client, asked, write);
-  const events = await client.events(asked).catch((error: unknown) => {
-    throw noAgent(error);
-  });
+  const events = await answered(client.events(asked));
   for (const event of events) await write(event);
   if (events.length === 0 && options.output !== 'json') console.error(noneText(options));
   return exitCodes.ok;
@@ -71,9 +69,7 @@ function checkOptions({ output, since, kind = [] }: EventsOptions): void {
 
 async function askedOf({ since, name, kind, type }: EventsOptions, client: AdminClient): Promise<EventsAsked> {
   if (type === undefined) return { since, name, kinds: kind };
-  const { types } = await client.report().catch((error: unknown) => {
-    throw noAgent(error);
-  });
+  const { types } = await answered(client.report());
   return { since, name, kinds: kind, type: typeUrlAsked(type, types) };
 }
 

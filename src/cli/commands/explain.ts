@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { AdminClient } from '../../admin/client.ts';
 import { countOf, shellWord } from '../../admin/words.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered } from '../agent-address.ts';
 import type { AgentReport } from '../agent-report.ts';
 import { type AddressSearch, referrersOf, searchAddress } from '../contents.ts';
 import { eventLine } from '../event-text.ts';
@@ -21,22 +21,16 @@ export interface ExplainOptions extends AgentOptions {
 export async function explain(name: string, type: string | undefined, options: ExplainOptions): Promise<number> {
   const asJson = isJson(options.output);
   const client = agentClient(options);
-  const report = await asked(client.report());
+  const report = await answered(client.report());
   const typeUrl = type === undefined ? undefined : typeUrlAsked(type, report.types);
-  const explanation = await asked(client.explain({ name, typeUrl }));
+  const explanation = await answered(client.explain({ name, typeUrl }));
   const address = explanation.isKnown ? undefined : addressIn(name);
   if (address) return await explainAddress(client, report, address, asJson);
-  const referrers = await asked(referrersOf(client, report.types, explanation.name));
+  const referrers = await answered(referrersOf(client, report.types, explanation.name));
   if (asJson) await print(`${JSON.stringify({ ...explanation, referrers }, undefined, 2)}\n`);
   else await print(renderExplanation(explanation, { referrers }, paintFor(process.stdout, process.env)));
   const isServed = explanation.isKnown && explanation.found.some(one => one.missing === undefined);
   return isServed ? exitCodes.ok : exitCodes.failed;
-}
-
-function asked<T>(answer: Promise<T>): Promise<T> {
-  return answer.catch((error: unknown) => {
-    throw noAgent(error);
-  });
 }
 
 interface EndpointAddress {
@@ -60,7 +54,7 @@ async function explainAddress(
   { address, port }: EndpointAddress,
   asJson: boolean,
 ): Promise<number> {
-  const search = await asked(searchAddress(client, report.types, address, port));
+  const search = await answered(searchAddress(client, report.types, address, port));
   if (!search) {
     throw new AgentError(
       `an address is looked for in contents, which the agent gives out on its admin socket only: --cache-dir DIR, or --admin unix:/path`,
@@ -68,7 +62,7 @@ async function explainAddress(
   }
   const endpointTypes = report.types.filter(({ shortName }) => shortName === 'EDS' || shortName === 'LEDS');
   const [type] = endpointTypes;
-  const events = type ? (await asked(client.events({ type: type.typeUrl }))).slice(-eventsShownMax) : [];
+  const events = type ? (await answered(client.events({ type: type.typeUrl }))).slice(-eventsShownMax) : [];
   if (asJson) await print(`${JSON.stringify({ address, port, ...search, events }, undefined, 2)}\n`);
   else {
     const paint = paintFor(process.stdout, process.env);

@@ -1,6 +1,6 @@
 import { exitCodes } from '../../agent/errors.ts';
 import { logLevels } from '../../agent/log-levels.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered } from '../agent-address.ts';
 import { timeOf } from './wait.ts';
 
 /** Options of `weir log-level`. */
@@ -30,9 +30,7 @@ export async function logLevel(level: string | undefined, options: LogLevelOptio
   }
   const client = agentClient(options);
   const answer = level === undefined ? client.logLevel() : client.setLogLevel(level, span);
-  const report = await answer.catch((error: unknown) => {
-    throw noAgent(error);
-  });
+  const report = await answered(answer);
   if (output === 'json') console.log(JSON.stringify(report, undefined, 2));
   else console.log(sentence(report));
   return exitCodes.ok;

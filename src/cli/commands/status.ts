@@ -1,5 +1,5 @@
 import { exitCodes } from '../../agent/errors.ts';
-import { type AgentOptions, agentClient, noAgent } from '../agent-address.ts';
+import { type AgentOptions, agentClient, answered, noAgent } from '../agent-address.ts';
 import { isJson } from '../output.ts';
 import { paintFor } from '../paint.ts';
 import { renderStatus } from '../status-text.ts';
@@ -41,11 +41,7 @@ export async function showStatus(options: StatusOptions): Promise<number> {
 
 /** `weir guard pass`: lets pass what the guard holds back. */
 export async function passGuard(type: string | undefined, options: StatusOptions): Promise<number> {
-  const released = await agentClient(options)
-    .passGuard(type)
-    .catch((error: unknown) => {
-      throw noAgent(error);
-    });
+  const released = await answered(agentClient(options).passGuard(type));
   if (isJson(options.output)) console.log(JSON.stringify({ released }));
   else console.log(released === 0 ? 'The guard holds nothing back.' : `Removals let pass: ${released}.`);
   return exitCodes.ok;
