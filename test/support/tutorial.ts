@@ -103,6 +103,14 @@ class Scene {
     });
   }
 
+  /** Waits until the agent has told that a resource of a type changed: clients are level before that, too. */
+  async happened(shortName: string, name: string): Promise<void> {
+    await waitFor(`a change of ${shortName} '${name}'`, waitMs, async () => {
+      const outcome = await this.run(`weir events --kind update --type ${shortName} --name ${name} -o json`);
+      return outcome.stdout.includes(`"${name}"`) || undefined;
+    });
+  }
+
   async written(resources: number): Promise<void> {
     await waitFor(`${resources} resources on disk`, waitMs, async () => {
       const { json } = await getJson(this.weir.adminPort, '/cache');
@@ -185,6 +193,7 @@ async function tell(scene: Scene): Promise<Tutorial> {
   await scene.until('the second client', status => areLevel(status, 2));
   scene.clusters.set('reviews', endpoints());
   scene.publish();
+  await scene.happened('EDS', 'reviews');
   await scene.until('the clients to take the endpoints', status => areLevel(status, 2));
   scene.clusters.set('payments', endpoints(9));
   scene.publish('payments');
