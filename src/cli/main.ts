@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { AgentError, exitCodes } from '../agent/errors.ts';
 import { addAgentCommands } from './agent-commands.ts';
+import { addKubeCommands } from './kube-commands.ts';
 import { addSettingFlags } from './options.ts';
 import { addProxyConfigCommands } from './proxy-config-commands.ts';
 import { weirVersion } from './version.ts';
@@ -117,6 +118,7 @@ export function createProgram(done: Done, isWhole = true): Command {
     .action(async options => {
       done(await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options));
     });
+  addKubeCommands(program, done);
   addSourceCommand(program, done);
   addAgentCommands(program, done);
   addProxyConfigCommands(program, done);

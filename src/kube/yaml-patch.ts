@@ -1,0 +1,396 @@
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  type ParsedNode,
+  parseAllDocuments,
+  stringify,
+  visit,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import { align } from './alignment.ts';
+import { type Data, isEqual, objectOf } from './data.ts';
+
+/** As kubectl reads YAML: version 1.1 with merge keys, so that `0644` is octal. */
+const parseOptions = { version: '1.1', merge: true } as const;
+const renderOptions = { ...parseOptions, aliasDuplicateObjects: false, lineWidth: 0 } as const;
+
+/** A document of a YAML stream with what it says. */
+export interface YamlDocument {
+  readonly document: Document.Parsed;
+  /** As JSON; undefined for one that is empty. */
+  readonly content: unknown;
+}
+
+/** What is wrong with a YAML text. */
+export interface YamlProblem {
+  /** From 1. */
+  readonly line: number;
+  readonly what: string;
+}
+
+/** Reads all documents of a text. */
+export function readYaml(
+  text: string,
+): { readonly documents: readonly YamlDocument[] } | { readonly problem: YamlProblem } {
+  // A file with nothing in it gives an empty list with properties of its own.
+  const parsed: readonly Document.Parsed[] = [...parseAllDocuments(text, parseOptions)];
+  const documents: YamlDocument[] = [];
+  for (const document of parsed) {
+    const [error] = document.errors;
+    if (error) return { problem: { line: lineAt(text, error.pos[0]), what: firstLine(error.message) } };
+    try {
+      documents.push({ document, content: document.contents === null ? undefined : (document.toJS() as unknown) });
+    } catch (error) {
+      // An alias without its anchor, or aliases that multiply without bound.
+      const what = error instanceof Error ? firstLine(error.message) : String(error);
+      return { problem: { line: lineAt(text, document.contents?.range[0] ?? 0), what } };
+    }
+  }
+  return { documents };
+}
+
+function firstLine(message: string): string {
+  return (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
+}
+
+function lineAt(text: string, offset: number): number {
+  return text.slice(0, offset).split('\n').length;
+}
+
+/** A document that is to say something else. */
+export interface YamlChange {
+  readonly document: Document.Parsed;
+  readonly before: unknown;
+  readonly after: unknown;
+}
+
+/**
+ * The text with some of its documents changed. Bytes of what does not change stay as they are: comments, order, quotes, blank lines.
+ *
+ * Where a change lies in something that is written more than once (an alias of it is elsewhere), or in a form that no text can be fitted into, the
+ * document is written anew as a whole; its comments are then lost.
+ *
+ * @returns the text, and the documents that were written anew, as places in `changes`
+ */
+export function patchYaml(
+  text: string,
+  changes: readonly YamlChange[],
+): { readonly text: string; readonly rewritten: readonly number[] } {
+  const rewritten: number[] = [];
+  const edits: Edit[] = [];
+  for (const [at, change] of changes.entries()) {
+    if (isEqual(change.before, change.after)) continue;
+    const fitted = fittedEdits(text, change);
+    if (!fitted) rewritten.push(at);
+    edits.push(...(fitted ?? [wholeEdit(text, change)]));
+  }
+  return { text: applied(text, edits), rewritten };
+}
+
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+function applied(text: string, edits: readonly Edit[]): string {
+  let result = text;
+  // From the end, so that places in front stay where they are. Of two at one place the first stands first.
+  const ordered = edits.map((edit, index) => ({ edit, index }));
+  ordered.sort((a, b) => b.edit.start - a.edit.start || b.index - a.index);
+  for (const { edit } of ordered) result = result.slice(0, edit.start) + edit.text + result.slice(edit.end);
+  return result;
+}
+
+/** Thrown where a change cannot be fitted in; never leaves this file. */
+class Unfit extends Error {}
+
+function fittedEdits(text: string, { document, before, after }: YamlChange): readonly Edit[] | undefined {
+  const { contents } = document;
+  const changed = objectOf(after);
+  if (!isMap(contents) || !changed || hasSharedParts(document)) return undefined;
+  try {
+    const edits = new Patcher(text, indentOfLists(text, contents)).map(contents, objectOf(before) ?? {}, changed);
+    return says(text, edits, document, after) ? edits : undefined;
+  } catch (error) {
+    if (error instanceof Unfit) return undefined;
+    throw error;
+  }
+}
+
+/** Whether the text with the edits says in this document what it should: a form that was not thought of is written anew instead of wrong. */
+function says(text: string, edits: readonly Edit[], document: Document.Parsed, after: unknown): boolean {
+  const patched = readYaml(applied(text, edits));
+  const index = documentIndex(text, document);
+  return 'documents' in patched && isEqual(patched.documents[index]?.content, after);
+}
+
+function documentIndex(text: string, document: Document.Parsed): number {
+  return [...parseAllDocuments(text, parseOptions)].findIndex(one => one.range[0] === document.range[0]);
+}
+
+function hasSharedParts(document: Document.Parsed): boolean {
+  let has = false;
+  visit(document, {
+    Alias: () => {
+      has = true;
+      return visit.BREAK;
+    },
+  });
+  return has;
+}
+
+function wholeEdit(text: string, { document, after }: YamlChange): Edit {
+  const contents = document.contents;
+  const start = contents === null ? document.range[0] : lineStart(text, contents.range[0]);
+  const end = contents === null ? document.range[1] : contents.range[1];
+  return { start, end, text: withEol(text, stringify(after, renderOptions).trimEnd()) };
+}
+
+/** How much further than its key a list of this text stands, in columns. */
+function indentOfLists(text: string, root: Node): number {
+  let indent = 0;
+  visit(root, {
+    Pair: (_, pair: Pair) => {
+      const { key, value } = pair;
+      if (!isScalar(key) || !isSeq(value) || value.flow || !key.range || !value.range) return undefined;
+      indent = column(text, value.range[0]) - column(text, key.range[0]);
+      return visit.BREAK;
+    },
+  });
+  return Math.max(0, indent);
+}
+
+class Patcher {
+  readonly #text: string;
+  readonly #listIndent: number;
+
+  constructor(text: string, listIndent: number) {
+    this.#text = text;
+    this.#listIndent = listIndent;
+  }
+
+  map(node: YAMLMap, before: Data, after: Data): Edit[] {
+    if (node.flow) return [this.#addedInFlow(node, before, after) ?? this.#inFlow(node, after)];
+    const edits: Edit[] = [];
+    const pairs = pairsByKey(node);
+    const removed = Object.keys(before).filter(key => !Object.hasOwn(after, key));
+    const kept = [...pairs.keys()].filter(key => Object.hasOwn(after, key));
+    if (kept.length === 0) throw new Unfit();
+    for (const key of removed) edits.push(this.#withoutPair(node, pairs.get(key)));
+    const added: [string, unknown][] = [];
+    for (const [key, value] of Object.entries(after)) {
+      const pair = pairs.get(key);
+      if (!Object.hasOwn(before, key)) added.push([key, value]);
+      // From a merge key: a key of its own beats that.
+      else if (!isEqual(before[key], value))
+        edits.push(...(pair ? this.#pair(pair, before[key], value) : this.#unfit()));
+    }
+    if (added.length > 0) {
+      const indent = column(this.#text, startOf(node.items[0]?.key));
+      edits.push(this.#insertAfter(node.items.at(-1), this.#block(Object.fromEntries(added), indent)));
+    }
+    return edits;
+  }
+
+  #unfit(): never {
+    throw new Unfit();
+  }
+
+  #pair(pair: Pair, before: unknown, after: unknown): Edit[] {
+    const { key, value } = pair;
+    const [left, right] = [objectOf(before), objectOf(after)];
+    if (isMap(value) && left && right && value.items.length > 0 && Object.keys(right).length > 0)
+      return this.map(value, left, right);
+    if (isSeq(value) && Array.isArray(before) && Array.isArray(after) && before.length > 0 && after.length > 0) {
+      return value.flow ? [this.#inFlow(value, after)] : this.#list(pair, value, before, after);
+    }
+    return [this.#newValue(key, value, after)];
+  }
+
+  /** Puts another value behind a key. */
+  #newValue(key: unknown, value: unknown, after: unknown): Edit {
+    const indent = column(this.#text, startOf(key));
+    const node = nodeOf(value);
+    const start = node?.range?.[0] ?? endOf(key) + 1;
+    const end = node?.range?.[1] ?? start;
+    if (isScalarValue(after)) return this.#edit(start, end, JSON.stringify(after));
+    // What stands on the line of the key stays there, a comment as well; the new lines follow.
+    const lineEnd = endOfLine(this.#text, end);
+    const rest = this.#text.slice(end, lineEnd).trimEnd();
+    const kept = this.#text.slice(endOf(key), start).trimEnd();
+    const block = this.#block(after, indent + (Array.isArray(after) ? this.#listIndent : 2)).trimEnd();
+    return this.#edit(endOf(key), lineEnd, `${kept}${rest}\n${block}`);
+  }
+
+  #list(pair: Pair, node: YAMLSeq, before: readonly unknown[], after: readonly unknown[]): Edit[] {
+    const edits: Edit[] = [];
+    const items = node.items;
+    const indent = column(this.#text, startOf(node));
+    const steps = align(before, after);
+    if (!steps.some(step => step.kind === 'kept')) throw new Unfit();
+    let last: unknown;
+    for (const step of steps) {
+      if (step.kind === 'kept') {
+        last = items[step.from];
+        const [left, right] = [before[step.from], after[step.to]];
+        if (!isEqual(left, right)) edits.push(...this.#item(last, left, right));
+      } else if (step.kind === 'removed') {
+        last = items[step.from];
+        edits.push(this.#withoutItem(last));
+      } else {
+        const lines = this.#block([after[step.to]], indent);
+        // In front of the first item stands its comment, which stays with it: new ones follow the line of the key.
+        edits.push(
+          last === undefined
+            ? this.#insertAt(endOfLine(this.#text, endOf(pair.key)) + 1, lines)
+            : this.#insertAfter(last, lines),
+        );
+      }
+    }
+    return edits;
+  }
+
+  #item(node: unknown, before: unknown, after: unknown): Edit[] {
+    const [left, right] = [objectOf(before), objectOf(after)];
+    if (isMap(node) && left && right) return this.map(node, left, right);
+    throw new Unfit();
+  }
+
+  #withoutPair(node: YAMLMap, pair: Pair | undefined): Edit {
+    const first = node.items[0];
+    // The first key of an item of a list stands behind its dash.
+    if (
+      !pair ||
+      (pair === first && this.#text.slice(lineStart(this.#text, startOf(pair.key)), startOf(pair.key)).trim() !== '')
+    ) {
+      throw new Unfit();
+    }
+    return this.#edit(lineStart(this.#text, startOf(pair.key)), this.#lineAfter(pair), '');
+  }
+
+  #withoutItem(node: unknown): Edit {
+    const start = lineStart(this.#text, startOf(node));
+    if (!/^\s*- /.test(this.#text.slice(start))) throw new Unfit();
+    return this.#edit(start, this.#lineAfter(node), '');
+  }
+
+  /** Further keys of a map on one line stand behind its last one; undefined where more than that is new. */
+  #addedInFlow(node: YAMLMap, before: Data, after: Data): Edit | undefined {
+    const [start = 0, end = 0] = node.range ?? [];
+    const isOneLine = !this.#text.slice(start, end).includes('\n');
+    const added = Object.entries(after).filter(([key]) => !Object.hasOwn(before, key));
+    const isRest = Object.entries(before).every(([key, value]) => isEqual(value, after[key]));
+    const last = node.items.at(-1);
+    if (!isOneLine || !isRest || last === undefined) return undefined;
+    const place = endOf(last);
+    const style = this.#text[startOf(last.key)] === '"' ? JSON.stringify : plainKey;
+    const text = added.map(([key, value]) => `, ${style(key)}: ${JSON.stringify(value)}`).join('');
+    return this.#edit(place, place, text);
+  }
+
+  /** A collection in flow style is written anew in one line; JSON is such, and a whole file of it keeps its indentation. */
+  #inFlow(node: YAMLMap | YAMLSeq, after: unknown): Edit {
+    const [start = 0, end = 0] = node.range ?? [];
+    const source = this.#text.slice(start, end);
+    if (node.comment || node.commentBefore || /(^|\s)#/.test(source)) throw new Unfit();
+    const inner = /^[{[][ \t]*\r?\n([ \t]+)/.exec(source)?.[1];
+    if (inner === undefined) return this.#edit(start, end, JSON.stringify(after));
+    const outer = indentation(this.#text, start);
+    const step = inner.startsWith('\t') ? '\t' : ' '.repeat(Math.max(1, inner.length - outer.length));
+    return this.#edit(start, end, JSON.stringify(after, undefined, step).replaceAll('\n', `\n${outer}`));
+  }
+
+  #block(value: unknown, indent: number): string {
+    const text = stringify(value, { ...renderOptions, indentSeq: this.#listIndent > 0 });
+    return text.replace(/^(?=.)/gm, ' '.repeat(indent));
+  }
+
+  #insertAfter(node: unknown, lines: string): Edit {
+    return this.#insertAt(this.#lineAfter(node), lines);
+  }
+
+  #insertAt(offset: number, lines: string): Edit {
+    const isLineOpen = offset > this.#text.length || (offset > 0 && this.#text[offset - 1] !== '\n');
+    const place = Math.min(offset, this.#text.length);
+    return this.#edit(place, place, isLineOpen ? `\n${lines.trimEnd()}` : lines);
+  }
+
+  /** Where the line begins that follows the last one of a node. */
+  #lineAfter(node: unknown): number {
+    const end = endOf(node);
+    if (end > 0 && this.#text[end - 1] === '\n') return end;
+    return Math.min(endOfLine(this.#text, end) + 1, this.#text.length);
+  }
+
+  #edit(start: number, end: number, text: string): Edit {
+    return { start, end, text: withEol(this.#text, text) };
+  }
+}
+
+/** A key as it may stand without quotes, in any form of YAML. */
+function plainKey(key: string): string {
+  return /^[a-zA-Z][-a-zA-Z0-9._/]*$/.test(key) && !/^(y|n|yes|no|on|off|true|false|null)$/i.test(key)
+    ? key
+    : JSON.stringify(key);
+}
+
+function isScalarValue(value: unknown): boolean {
+  return typeof value !== 'object' || value === null || Object.keys(value).length === 0;
+}
+
+function pairsByKey(node: YAMLMap): Map<string, Pair> {
+  const pairs = new Map<string, Pair>();
+  for (const pair of node.items) if (isScalar(pair.key)) pairs.set(String(pair.key.value), pair);
+  return pairs;
+}
+
+function nodeOf(value: unknown): ParsedNode | undefined {
+  return isScalar(value) || isMap(value) || isSeq(value) || isAlias(value) ? (value as ParsedNode) : undefined;
+}
+
+function startOf(value: unknown): number {
+  const start = nodeOf(value)?.range?.[0];
+  if (start === undefined) throw new Unfit();
+  return start;
+}
+
+/** Where the last of a node ends: of a collection its last item, since its own range has the comments behind it. */
+function endOf(value: unknown): number {
+  const pair = value as Partial<Pair> | null | undefined;
+  if (typeof pair === 'object' && pair !== null && 'key' in pair && 'value' in pair && !nodeOf(value)) {
+    return nodeOf(pair.value)?.range ? endOf(pair.value) : endOf(pair.key) + 1;
+  }
+  if ((isMap(value) || isSeq(value)) && !value.flow && value.items.length > 0) return endOf(value.items.at(-1));
+  const end = nodeOf(value)?.range?.[1];
+  if (end === undefined) throw new Unfit();
+  return end;
+}
+
+function column(text: string, offset: number): number {
+  return offset - lineStart(text, offset);
+}
+
+function lineStart(text: string, offset: number): number {
+  return text.lastIndexOf('\n', offset - 1) + 1;
+}
+
+function indentation(text: string, offset: number): string {
+  return /^[ \t]*/.exec(text.slice(lineStart(text, offset)))?.[0] ?? '';
+}
+
+/** Where the line break of a line is; the end of the text where it has none. */
+function endOfLine(text: string, offset: number): number {
+  const at = text.indexOf('\n', offset);
+  return at < 0 ? text.length : at;
+}
+
+function withEol(text: string, added: string): string {
+  return text.includes('\r\n') ? added.replace(/\r?\n/g, '\r\n') : added;
+}
