@@ -4,7 +4,16 @@ import { brotliCompressSync } from 'node:zlib';
 import { build, type Plugin, transform } from 'esbuild';
 
 /** Packages that few runs need. As part of the program their text alone would cost every start 20 ms. */
-const lazyPackages = ['undici', 'yaml', 'js-yaml', 'pino-pretty', '@grpc/proto-loader', '@kubernetes/client-node'];
+const lazyPackages = [
+  'undici',
+  'yaml',
+  'js-yaml',
+  'pino-pretty',
+  '@grpc/proto-loader',
+  '@kubernetes/client-node',
+  'node-forge',
+  'diff',
+];
 
 /** Files of ours of which the same is true: data alone, which nothing is shared with. */
 const lazyFiles = ['src/envoy/tables.ts'];

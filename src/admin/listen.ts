@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { Server } from 'node:net';
 import { claimSocketPath } from '../net/unix-socket.ts';
 import { type Address, formatAddress, unixPathBytesMax } from '../xds/address.ts';
 

@@ -6,13 +6,22 @@ export type Step =
   | { readonly kind: 'removed'; readonly from: number }
   | { readonly kind: 'added'; readonly to: number };
 
+/** Comparisons for two lists, some milliseconds. */
+const cellsMax = 250_000;
+
 /**
  * Which items of a list are in another one, in the order of both: by their name or mount path where they have one, else as a whole.
  *
- * An item that has moved counts as removed and added. The cost is the product of the lengths where the lists differ; lists of a pod are short.
+ * An item that has moved counts as removed and added, and so does every item where the lists are longer than those of any pod.
  */
 export function align(before: readonly unknown[], after: readonly unknown[]): readonly Step[] {
   const [rows, columns] = [before.length, after.length];
+  if (rows * columns > cellsMax) {
+    return [
+      ...before.map((_, from) => ({ kind: 'removed', from }) as const),
+      ...after.map((_, to) => ({ kind: 'added', to }) as const),
+    ];
+  }
   // Length of the longest common sequence of what begins at (from, to).
   const common = Array.from({ length: rows + 1 }, () => new Array<number>(columns + 1).fill(0));
   const at = (from: number, to: number): number => common[from]?.[to] ?? 0;

@@ -1,10 +1,10 @@
+import { servePages } from '../admin/process-pages.ts';
 import { LocalServer } from '../local-ads/server.ts';
 import type { TlsNote, TlsPaths } from '../net/tls-files.ts';
 import { type Address, formatAddress } from '../xds/address.ts';
 import { unreachable } from '../xds/assert.ts';
 import { SourceCore, type SourceCoreEvent, type SourceEffect, type SourceNote } from './core.ts';
 import { describeSource, type SourceLine } from './notes.ts';
-import { servePages } from './pages.ts';
 import type { SourceSettings } from './settings.ts';
 import type { SourceEvent, SourceReader } from './source-events.ts';
 import { readiness, SourceStatus } from './status.ts';

@@ -25,13 +25,13 @@ const shells: readonly string[] = [
   'src/upstream/{channel,connection,connection-pool,credentials}.ts',
   'src/local-ads/{server,http2-streams,tls-credentials,answered-calls,status-answers,csds,health,reflection}.ts',
   'src/net/**',
-  'src/admin/{server,listen,client,requests,dashboard,dashboard-files,event-stream,slices}.ts',
+  'src/admin/{server,listen,client,process-pages,requests,dashboard,dashboard-files,event-stream,slices}.ts',
   // In the browser.
   'src/admin/dashboard/{main,charts,clients,connection,dom,search,timeline,types,upstream,verdict-view}.js',
   'src/recording/replay-server.ts',
   'src/agent/{cache-tools,control,load-stats,loop,log,log-level,observer,recording-stream,process-watch,run,side-services,seed,seed-fetch,storage,token-review}.ts',
-  'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-{api,config},pages,run}.ts',
-  'src/kube/webhook.ts',
+  'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-{api,config},run}.ts',
+  'src/kube/{webhook,certificate,self-signed,api-client}.ts',
 ];
 
 /** Modules whose functions give the same for the same, or that are loaded only by the shell's wish. */
@@ -39,7 +39,7 @@ const pureModules: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:crypto', ['src/xds/digest.ts']],
   ['node:zlib', ['src/cache/disk-rows.ts']],
   ['protobufjs/minimal.js', ['src/{xds,proto}/wire*.ts']],
-  ['yaml', ['src/agent/config.ts']],
+  ['yaml', ['src/agent/config.ts', 'src/kube/yaml-patch.ts']],
   ['js-yaml', ['src/source/manifest-text.ts']],
   ['zod', ['src/agent/config.ts']],
 ]);

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
-import { listen } from '../admin/listen.ts';
-import type { MetricSample } from '../admin/metric-sample.ts';
-import { renderMetrics } from '../admin/metrics.ts';
 import type { Address } from '../xds/address.ts';
+import { listen } from './listen.ts';
+import type { MetricSample } from './metric-sample.ts';
+import { renderMetrics } from './metrics.ts';
 
 /** A health verdict with its reason. */
 interface Verdict {
@@ -11,7 +11,7 @@ interface Verdict {
 }
 
 /** What the pages show, asked anew at each request. */
-export interface SourcePages {
+export interface ProcessPages {
   readonly ready: () => Verdict;
   readonly metrics: () => Iterable<MetricSample>;
   /** Everything at one moment, as plain data. */
@@ -30,7 +30,7 @@ const requestTimeoutMs = 10_000;
  */
 export async function servePages(
   address: Address,
-  pages: SourcePages,
+  pages: ProcessPages,
 ): Promise<{ readonly address: Address; readonly close: () => void }> {
   const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
     const path = request.url?.split('?')[0] ?? '/';
@@ -48,7 +48,7 @@ export async function servePages(
   };
 }
 
-function answer(path: string, pages: SourcePages): [status: number, type: string, body: string] {
+function answer(path: string, pages: ProcessPages): [status: number, type: string, body: string] {
   const health = ({ isOk, reason }: Verdict): [number, string, string] => [
     isOk ? 200 : 503,
     'text/plain',
