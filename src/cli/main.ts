@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { AgentError, exitCodes } from '../agent/errors.ts';
 import { addAgentCommands } from './agent-commands.ts';
+import { addBootstrapCommands } from './bootstrap-commands.ts';
 import { addKubeCommands } from './kube-commands.ts';
 import { addSettingFlags } from './options.ts';
 import { addProxyConfigCommands } from './proxy-config-commands.ts';
@@ -95,29 +96,7 @@ export function createProgram(done: Done, isWhole = true): Command {
   validate.option('-o, --output <FORMAT>', 'text or json', 'text').action(async options => {
     done(await (await import('./commands/validate.ts')).validate(options));
   });
-  const bootstrap = program.command('bootstrap').description('print a client bootstrap that points at the agent');
-  bootstrap
-    .command('envoy')
-    .description('for Envoy: ADS over the agent’s address')
-    .option('--listen <ADDR>', 'where the agent listens', '127.0.0.1:15910')
-    .option('--format <FORMAT>', 'yaml or json', 'yaml')
-    .option('--variant <VARIANT>', 'delta or sotw', 'delta')
-    .option('--node-id <ID>', 'node.id', 'envoy')
-    .option('--node-cluster <NAME>', 'node.cluster', 'envoy')
-    .option('--admin <ADDR>', 'Envoy’s admin address', '127.0.0.1:15000')
-    .option('--fetch-timeout <SECONDS>', 'initial_fetch_timeout; 0 waits for configuration as long as it takes', '0')
-    .action(async options => {
-      done(await (await import('./commands/bootstrap.ts')).printEnvoyBootstrap(options));
-    });
-  bootstrap
-    .command('grpc')
-    .description('for gRPC clients: the file that GRPC_XDS_BOOTSTRAP names')
-    .option('--listen <ADDR>', 'where the agent listens', '127.0.0.1:15910')
-    .option('--node-id <ID>', 'node.id', 'grpc')
-    .option('--node-cluster <NAME>', 'node.cluster', '')
-    .action(async options => {
-      done(await (await import('./commands/bootstrap.ts')).printGrpcBootstrap(options));
-    });
+  addBootstrapCommands(program, done);
   addKubeCommands(program, done);
   addSourceCommand(program, done);
   addAgentCommands(program, done);

@@ -217,16 +217,19 @@ class Patcher {
   /** Puts another value behind a key. */
   #newValue(key: unknown, value: unknown, after: unknown): Edit {
     const indent = column(this.#text, startOf(key));
-    const node = nodeOf(value);
-    const start = node?.range?.[0] ?? endOf(key) + 1;
-    const end = node?.range?.[1] ?? start;
+    const block = (): string => this.#block(after, indent + (Array.isArray(after) ? this.#listIndent : 2)).trimEnd();
+    if ((isMap(value) || isSeq(value)) && !value.flow && value.items.length > 0) {
+      if (isScalarValue(after)) throw new Unfit();
+      // The line of the key stays, with a comment that is on it.
+      return this.#edit(endOfLine(this.#text, endOf(key)), this.#lineAfter(value), `\n${block()}\n`);
+    }
+    const start = nodeOf(value)?.range?.[0] ?? endOf(key) + 1;
+    const end = nodeOf(value)?.range?.[1] ?? start;
     if (isScalarValue(after)) return this.#edit(start, end, JSON.stringify(after));
-    // What stands on the line of the key stays there, a comment as well; the new lines follow.
     const lineEnd = endOfLine(this.#text, end);
     const rest = this.#text.slice(end, lineEnd).trimEnd();
     const kept = this.#text.slice(endOf(key), start).trimEnd();
-    const block = this.#block(after, indent + (Array.isArray(after) ? this.#listIndent : 2)).trimEnd();
-    return this.#edit(endOf(key), lineEnd, `${kept}${rest}\n${block}`);
+    return this.#edit(endOf(key), lineEnd, `${kept}${rest}\n${block()}`);
   }
 
   #list(pair: Pair, node: YAMLSeq, before: readonly unknown[], after: readonly unknown[]): Edit[] {
@@ -234,7 +237,7 @@ class Patcher {
     const items = node.items;
     const indent = column(this.#text, startOf(node));
     const steps = align(before, after);
-    if (!steps.some(step => step.kind === 'kept')) throw new Unfit();
+    if (!steps.some(step => step.kind === 'kept')) return [this.#newValue(pair.key, node, after)];
     let last: unknown;
     for (const step of steps) {
       if (step.kind === 'kept') {

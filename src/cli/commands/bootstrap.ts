@@ -1,115 +1,187 @@
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { join } from 'node:path';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
-import { type Address, formatAddress, parseAddress } from '../../xds/address.ts';
+import { mergeBootstrap } from '../../kube/bootstrap-merge.ts';
+import { bootstrapNode, mergedNode, parseLabels } from '../../kube/bootstrap-node.ts';
+import { type Data, objectOf } from '../../kube/data.ts';
+import { envoyBootstrap } from '../../kube/envoy-bootstrap.ts';
+import { grpcBootstrap } from '../../kube/grpc-bootstrap.ts';
+import { type Address, parseAddress } from '../../xds/address.ts';
 import { toYaml } from '../yaml-text.ts';
 
-interface EnvoyOptions {
+/** Options of all bootstraps. */
+interface CommonOptions {
   readonly listen: string;
-  readonly format: string;
-  readonly variant: string;
   readonly nodeId: string;
   readonly nodeCluster: string;
+  readonly nodeRegion?: string;
+  readonly nodeZone?: string;
+  readonly nodeSubZone?: string;
+  readonly nodeMetadata?: string;
+  readonly labelsFile?: string;
+  readonly out?: string;
+}
+
+interface EnvoyOptions extends CommonOptions {
+  readonly format?: string;
+  readonly variant: string;
   readonly admin: string;
   readonly fetchTimeout: string;
+  readonly merge?: string;
+  readonly readyListen?: string;
 }
+
+interface GrpcOptions extends CommonOptions {
+  readonly serverFeature: readonly string[];
+}
+
+interface PodOptions extends EnvoyOptions, GrpcOptions {
+  readonly directory: string;
+  readonly for: string;
+}
+
+/** Largest bootstrap of one's own. */
+const bytesMax = 4 * 1024 * 1024;
 
 /** `weir bootstrap envoy`: prints a complete bootstrap whose ADS is the agent. */
 export async function printEnvoyBootstrap(options: EnvoyOptions): Promise<number> {
-  const isDelta = pick('--variant', options.variant, ['delta', 'sotw']) === 'delta';
-  const format = pick('--format', options.format, ['yaml', 'json']);
-  // protobuf's JSON form of a Duration: at most nine digits behind the point.
-  if (!/^\d{1,9}(\.\d{1,9})?$/.test(options.fetchTimeout)) {
-    throw usage(`--fetch-timeout must be a number of seconds (given: '${options.fetchTimeout}')`);
-  }
-  const listen = read('--listen', options.listen);
-  const admin = read('--admin', options.admin);
-  if (admin.kind === 'tcp' && isIP(admin.host) === 0) {
-    throw usage(
-      `--admin must be an IP address and port, or unix:/path: Envoy binds to no name (given: '${options.admin}')`,
-    );
-  }
-  const source = { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: `${options.fetchTimeout}s` };
-  const bootstrap = {
-    node: { id: options.nodeId, cluster: options.nodeCluster },
-    dynamic_resources: {
-      ads_config: {
-        api_type: isDelta ? 'DELTA_GRPC' : 'GRPC',
-        transport_api_version: 'V3',
-        // The node is 61 kB and would be sent with every request otherwise (rulebook R40).
-        set_node_on_first_message_only: true,
-        grpc_services: [
-          {
-            envoy_grpc: {
-              cluster_name: 'xds-grpc',
-              // The agent is local and back at once after a restart; Envoy's own back-off grows to 30 s (R56).
-              retry_policy: { retry_back_off: { base_interval: '0.2s', max_interval: '1s' } },
-            },
-          },
-        ],
-      },
-      // 0 s: with a cache beside it Envoy need not start without configuration; with a timeout it would go live empty (R60).
-      cds_config: source,
-      lds_config: source,
-    },
-    static_resources: {
-      clusters: [
-        {
-          name: 'xds-grpc',
-          // Envoy refuses a name in a static cluster.
-          type: listen.kind === 'tcp' && isIP(listen.host) === 0 ? 'STRICT_DNS' : 'STATIC',
-          connect_timeout: '1s',
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: {
-            cluster_name: 'xds-grpc',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: envoyAddress(listen) } }] }],
-          },
-        },
-      ],
-    },
-    admin: { address: envoyAddress(admin) },
-  };
-  if (format === 'json') console.log(JSON.stringify(bootstrap, undefined, 2));
-  else console.log((await toYaml(bootstrap)).trimEnd());
+  const { text } = await envoyText(options);
+  write(options.out, text);
   return exitCodes.ok;
-}
-
-interface GrpcOptions {
-  readonly listen: string;
-  readonly nodeId: string;
-  readonly nodeCluster: string;
 }
 
 /** `weir bootstrap grpc`: prints the bootstrap of gRPC's xDS clients. */
 export async function printGrpcBootstrap(options: GrpcOptions): Promise<number> {
-  const address = read('--listen', options.listen);
-  const bootstrap = {
-    xds_servers: [
-      {
-        // Three slashes for an absolute path; a relative one has no such form (gRPC "Name Resolution").
-        server_uri: formatAddress(address).replace(/^unix:\//, 'unix:///'),
-        channel_creds: [{ type: 'insecure' }],
-        server_features: ['xds_v3'],
-      },
-    ],
-    node: {
-      id: options.nodeId,
-      ...(options.nodeCluster === '' ? {} : { cluster: options.nodeCluster }),
-      // grpc-js refuses a bootstrap without it, and then waits for ever without a word.
-      locality: {},
-    },
-  };
-  console.log(JSON.stringify(bootstrap, undefined, 2));
+  write(options.out, grpcText(options, nodeOf(options)));
   return exitCodes.ok;
 }
 
-function envoyAddress(address: Address) {
-  if (address.kind === 'unix') return { pipe: { path: address.path } };
-  return { socket_address: { address: address.host, port_value: address.port } };
+/** `weir bootstrap pod`: writes the bootstraps of a pod's containers into a directory. Both say the same node, so that they are one client of the agent. */
+export async function writePodBootstraps(options: PodOptions): Promise<number> {
+  const wanted = options.for.split(',').map(one => pick('--for', one.trim(), ['envoy', 'grpc']));
+  let node = nodeOf(options);
+  if (wanted.includes('envoy')) {
+    const envoy = await envoyText(options);
+    node = envoy.node;
+    report(join(options.directory, 'envoy.yaml'), envoy.text);
+  }
+  if (wanted.includes('grpc')) report(join(options.directory, 'grpc.json'), grpcText(options, node));
+  return exitCodes.ok;
+}
+
+function report(path: string, text: string): void {
+  write(path, text);
+  console.log(`wrote ${path}`);
+}
+
+async function envoyText(options: EnvoyOptions): Promise<{ readonly text: string; readonly node: Data }> {
+  // protobuf's JSON form of a Duration: at most nine digits behind the point.
+  if (!/^\d{1,9}(\.\d{1,9})?$/.test(options.fetchTimeout)) {
+    throw usage(`--fetch-timeout must be a number of seconds (given: '${options.fetchTimeout}')`);
+  }
+  const format = options.format === undefined ? undefined : pick('--format', options.format, ['yaml', 'json']);
+  const node = nodeOf(options);
+  const ours = envoyBootstrap({
+    node,
+    listen: read('--listen', options.listen),
+    isDelta: pick('--variant', options.variant, ['delta', 'sotw']) === 'delta',
+    fetchTimeout: options.fetchTimeout,
+    admin: bindable('--admin', options.admin),
+    readyListen: options.readyListen === undefined ? undefined : bindable('--ready-listen', options.readyListen),
+    isNumeric: host => isIP(host) > 0,
+  });
+  if (options.merge !== undefined) return await mergedText(options.merge, ours, format);
+  return { text: format === 'json' ? json(ours) : await toYaml(ours), node };
+}
+
+/** One's own file with our parts in it; in its own form, comments and all, unless another form is asked for. */
+async function mergedText(
+  path: string,
+  ours: Data,
+  format: 'yaml' | 'json' | undefined,
+): Promise<{ readonly text: string; readonly node: Data }> {
+  const text = readFile('--merge', path);
+  const { patchYaml, readYaml } = await import('../../kube/yaml-patch.ts');
+  const parsed = readYaml(text);
+  if ('problem' in parsed) throw usage(`${path}, line ${parsed.problem.line}: ${parsed.problem.what}`);
+  const [first, ...more] = parsed.documents;
+  const own = first?.content === undefined ? {} : objectOf(first.content);
+  if (!own || more.length > 0) throw usage(`${path} is no bootstrap: it must be one map`);
+  const { merged, notes } = mergeBootstrap(own, ours);
+  for (const note of notes) console.error(`weir: ${path}: ${note}`);
+  const node = mergedNode(objectOf(own['node']), objectOf(ours['node']) ?? {});
+  const isJson = /^\s*\{/.test(text);
+  if (format !== undefined && format !== (isJson ? 'json' : 'yaml')) {
+    return { text: format === 'json' ? json(merged) : await toYaml(merged), node };
+  }
+  if (!first || Object.keys(own).length === 0) return { text: isJson ? json(merged) : await toYaml(merged), node };
+  const patched = patchYaml(text, [{ document: first.document, before: own, after: merged }]);
+  if (patched.rewritten.length > 0) console.error(`weir: ${path}: it was written anew, without its comments`);
+  return { text: patched.text, node };
+}
+
+function grpcText(options: GrpcOptions, node: Data): string {
+  return json(grpcBootstrap(read('--listen', options.listen), node, options.serverFeature));
+}
+
+function nodeOf(options: CommonOptions): Data {
+  const { nodeMetadata, labelsFile } = options;
+  const read = labelsFile === undefined ? undefined : parseLabels(readFile('--labels-file', labelsFile));
+  if (read && 'error' in read) throw usage(`--labels-file ${labelsFile}: ${read.error}`);
+  return bootstrapNode({ ...options, metadata: metadataOf(nodeMetadata), labels: read?.labels });
+}
+
+function metadataOf(text: string | undefined): Data | undefined {
+  if (text === undefined || text === '') return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const metadata = objectOf(value);
+  if (!metadata) throw usage(`--node-metadata must be a JSON object (given: '${text}')`);
+  return metadata;
+}
+
+/** A whole file or none, which every user of the pod may read: a bootstrap has no secrets of ours. */
+function write(path: string | undefined, text: string): void {
+  const whole = text.endsWith('\n') ? text : `${text}\n`;
+  if (path === undefined) {
+    process.stdout.write(whole);
+    return;
+  }
+  const unfinished = `${path}.weir-${process.pid}`;
+  try {
+    writeFileSync(unfinished, whole, { mode: 0o644 });
+    renameSync(unfinished, path);
+  } catch (error) {
+    throw new AgentError(`cannot write ${path}`, { cause: error });
+  }
+}
+
+function readFile(flag: string, path: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch (error) {
+    throw new AgentError(`cannot read ${path} (${flag})`, { cause: error, exitCode: exitCodes.usage });
+  }
+  if (bytes.length > bytesMax) throw usage(`${flag} ${path} has more than ${bytesMax / 2 ** 20} MiB`);
+  return bytes.toString('utf8');
+}
+
+function json(value: unknown): string {
+  return JSON.stringify(value, undefined, 2);
+}
+
+function bindable(flag: string, text: string): Address {
+  const address = read(flag, text);
+  if (address.kind === 'tcp' && isIP(address.host) === 0) {
+    throw usage(`${flag} must be an IP address and port, or unix:/path: Envoy binds to no name (given: '${text}')`);
+  }
+  return address;
 }
 
 function read(flag: string, text: string): Address {
