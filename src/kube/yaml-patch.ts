@@ -73,8 +73,8 @@ export interface YamlChange {
 /**
  * The text with some of its documents changed. Bytes of what does not change stay as they are: comments, order, quotes, blank lines.
  *
- * Where a change lies in something that is written more than once (an alias of it is elsewhere), or in a form that no text can be fitted into, the
- * document is written anew as a whole; its comments are then lost.
+ * Where a change lies in something that an alias repeats elsewhere, or in a form that no text can be fitted into, the document is written anew as a
+ * whole; its comments are then lost.
  *
  * @returns the text, and the documents that were written anew, as places in `changes`
  */
@@ -114,7 +114,7 @@ class Unfit extends Error {}
 function fittedEdits(text: string, { document, before, after }: YamlChange): readonly Edit[] | undefined {
   const { contents } = document;
   const changed = objectOf(after);
-  if (!isMap(contents) || !changed || hasSharedParts(document)) return undefined;
+  if (!isMap(contents) || !changed) return undefined;
   try {
     const edits = new Patcher(text, indentOfLists(text, contents)).map(contents, objectOf(before) ?? {}, changed);
     return says(text, edits, document, after) ? edits : undefined;
@@ -124,7 +124,10 @@ function fittedEdits(text: string, { document, before, after }: YamlChange): rea
   }
 }
 
-/** Whether the text with the edits says in this document what it should: a form that was not thought of is written anew instead of wrong. */
+/**
+ * Whether the text with the edits says in this document what it should. An anchor that was changed along with its aliases shows here, and a form that
+ * was not thought of is written anew instead of wrong.
+ */
 function says(text: string, edits: readonly Edit[], document: Document.Parsed, after: unknown): boolean {
   const patched = readYaml(applied(text, edits));
   const index = documentIndex(text, document);
@@ -135,22 +138,13 @@ function documentIndex(text: string, document: Document.Parsed): number {
   return [...parseAllDocuments(text, parseOptions)].findIndex(one => one.range[0] === document.range[0]);
 }
 
-function hasSharedParts(document: Document.Parsed): boolean {
-  let has = false;
-  visit(document, {
-    Alias: () => {
-      has = true;
-      return visit.BREAK;
-    },
-  });
-  return has;
-}
-
 function wholeEdit(text: string, { document, after }: YamlChange): Edit {
   const contents = document.contents;
   const start = contents === null ? document.range[0] : lineStart(text, contents.range[0]);
   const end = contents === null ? document.range[1] : contents.range[1];
-  return { start, end, text: withEol(text, stringify(after, renderOptions).trimEnd()) };
+  // A block ends with its line.
+  const lineEnd = text[end - 1] === '\n' ? '\n' : '';
+  return { start, end, text: withEol(text, stringify(after, renderOptions).trimEnd() + lineEnd) };
 }
 
 /** How much further than its key a list of this text stands, in columns. */
@@ -227,9 +221,9 @@ class Patcher {
     const end = nodeOf(value)?.range?.[1] ?? start;
     if (isScalarValue(after)) return this.#edit(start, end, JSON.stringify(after));
     const lineEnd = endOfLine(this.#text, end);
-    const rest = this.#text.slice(end, lineEnd).trimEnd();
+    const comment = this.#text.slice(end, lineEnd).trim();
     const kept = this.#text.slice(endOf(key), start).trimEnd();
-    return this.#edit(endOf(key), lineEnd, `${kept}${rest}\n${block()}`);
+    return this.#edit(endOf(key), lineEnd, `${kept}${comment === '' ? '' : ` ${comment}`}\n${block()}`);
   }
 
   #list(pair: Pair, node: YAMLSeq, before: readonly unknown[], after: readonly unknown[]): Edit[] {
