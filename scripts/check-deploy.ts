@@ -20,23 +20,23 @@ import {
   readDocuments,
   textAt,
 } from '../test/support/deployment.ts';
+import { manifest } from '../test/support/kubernetes-manifests.ts';
+import { kubernetes, weirCharted } from './check-weir-chart.ts';
+import { byName, check, failures, kubeVersion, run, seen, succeed, withoutDigests } from './deploy-tools.ts';
 
 const help = `npm run check-deploy -- [--kustomize PATH] [--helm PATH] [--istio-charts DIR] [--kubeconfig FILE]
   --kustomize PATH    a kustomize; without it the one on the PATH, else one is built with Go into .peers
   --helm PATH         a helm (3), the same
   --istio-charts DIR  folder manifests/charts of an Istio release: its istiod chart is rendered with values-mcp.yaml
   --kubeconfig FILE   a cluster whose API server looks at everything (kubectl, server-side dry run, strict); it has
-                      nothing of Istio's yet, and the namespace istio-mcp is made in it
-Renders deploy/istio with the real tools and holds what comes out to what the unit tests compose.
+                      nothing of Istio's yet, and the namespaces istio-mcp, weir-system and weir-node are made in it
+Renders deploy/istio, deploy/kubernetes and deploy/chart with the real tools and holds what comes out to what the unit tests compose.
 `;
 
 const repository = dirname(dirname(fileURLToPath(import.meta.url)));
 const tools = { kustomize: 'sigs.k8s.io/kustomize/kustomize/v5@v5.8.1', helm: 'helm.sh/helm/v3/cmd/helm@v3.22.0' };
 /** Building helm takes four minutes where nothing of it was built before. */
 const buildTimeoutMs = 900_000;
-/** Helm's own guess of a cluster is older than native sidecars. */
-const kubeVersion = '1.32.0';
-
 const { values } = parseArgs({
   options: {
     kustomize: { type: 'string' },
@@ -46,22 +46,6 @@ const { values } = parseArgs({
     help: { type: 'boolean' },
   },
 });
-
-function run(
-  command: string,
-  args: readonly string[],
-  input = '',
-): { status: number | null; stdout: string; stderr: string } {
-  const result = spawnSync(command, args, { encoding: 'utf8', input, timeout: 120_000, maxBuffer: 64 * 1024 * 1024 });
-  if (result.error) throw new Error(`${command} cannot be run: ${result.error.message}`);
-  return result;
-}
-
-function succeed(command: string, args: readonly string[], input?: string): string {
-  const { status, stdout, stderr } = run(command, args, input);
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')} ended with ${status}: ${stderr.trim()}`);
-  return stdout;
-}
 
 /** Where a tool is: as given, on the PATH, or built. */
 function toolOf(name: keyof typeof tools): string {
@@ -82,25 +66,7 @@ function toolOf(name: keyof typeof tools): string {
   return path;
 }
 
-let failed = 0;
-
-function check(title: string, body: () => void): void {
-  try {
-    body();
-    process.stdout.write(`ok    ${title}\n`);
-  } catch (error) {
-    failed += 1;
-    process.stdout.write(`FAIL  ${title}\n${error instanceof Error ? error.message : String(error)}\n`);
-  }
-}
-
-/** Names of generated ConfigMaps without their digest. */
-const withoutDigests = (text: string): string => text.replace(/\b(istio|weir-mcp)-[0-9a-z]{10}$/gm, '$1');
-const byName = (objects: readonly Data[]): Map<string, Data> =>
-  new Map(objects.map(object => [`${object['kind']} ${nameOf(object)}`, object]));
 const secrets = ['Secret mcp-source-tls', 'Secret weir-mcp-tls'];
-
-const seen = new Map<string, readonly Data[]>();
 
 function kustomized(kustomize: string): void {
   for (const overlay of ['namespace', 'cluster-wide']) {
@@ -250,31 +216,37 @@ function istiodCharted(helm: string, charts: string): void {
   });
 }
 
-/** Has an API server look at everything, and at the pods that Deployments would make, which Pod Security sees. */
+/** Has an API server look at everything, and at the pods that workloads would make, which Pod Security sees. */
 function seenByServer(kubeconfig: string): void {
   const kubectl = (args: readonly string[], input: string): string =>
     succeed('kubectl', ['--kubeconfig', kubeconfig, ...args], input);
-  kubectl(['apply', '--server-side', '-f', join(istioFolder, 'base', 'namespace.yaml')], '');
+  const namespaces = [
+    ...readDocuments('base/namespace.yaml'),
+    ...compose('../kubernetes/webhook').filter(({ kind }) => kind === 'Namespace'),
+    ...manifest('daemonset.yaml').filter(({ kind }) => kind === 'Namespace'),
+  ];
+  const list = (items: readonly Data[]): string => JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+  kubectl(['apply', '--server-side', '-f', '-'], list(namespaces));
+  const known = [undefined, ...namespaces.map(nameOf)];
   for (const [title, objects] of seen) {
     check(`the API server takes ${title}`, () => {
-      // Only istio-mcp is there, and cluster-wide objects say what they are without it.
-      const here = objects.filter(one => ['istio-mcp', undefined].includes(at(one, 'metadata', 'namespace') as string));
+      // Only these namespaces are there, and cluster-wide objects say what they are without one.
+      const here = objects.filter(one => known.includes(at(one, 'metadata', 'namespace') as string | undefined));
       const pods = here
-        .filter(({ kind }) => kind === 'Deployment')
+        .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
         .map(one => ({
           apiVersion: 'v1',
           kind: 'Pod',
           metadata: {
             name: `check-${nameOf(one)}`,
-            namespace: 'istio-mcp',
+            namespace: at(one, 'metadata', 'namespace'),
             labels: at(one, 'spec', 'template', 'metadata', 'labels'),
           },
           spec: at(one, 'spec', 'template', 'spec'),
         }));
-      const text = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [...here, ...pods] });
       const said = kubectl(
         ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
-        text,
+        list([...here, ...pods]),
       );
       assert.equal(said.trim().split('\n').length, here.length + pods.length);
     });
@@ -284,11 +256,14 @@ function seenByServer(kubeconfig: string): void {
 if (values.help) process.stdout.write(help);
 else {
   const helm = toolOf('helm');
-  kustomized(toolOf('kustomize'));
+  const kustomize = toolOf('kustomize');
+  kustomized(kustomize);
+  kubernetes(kustomize);
   charted(helm);
+  weirCharted(helm);
   const charts = values['istio-charts'];
   if (charts !== undefined) istiodCharted(helm, charts);
   if (values.kubeconfig !== undefined) seenByServer(values.kubeconfig);
-  process.stdout.write(failed === 0 ? 'all as it should be\n' : `${failed} failed\n`);
-  process.exitCode = failed > 0 ? 1 : 0;
+  process.stdout.write(failures() === 0 ? 'all as it should be\n' : `${failures()} failed\n`);
+  process.exitCode = failures() > 0 ? 1 : 0;
 }

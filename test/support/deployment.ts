@@ -138,7 +138,7 @@ export function find(objects: readonly Data[], kind: string, name: string): Data
   return found;
 }
 
-/** All containers of a Deployment's pods, those that run beside the others first. */
+/** All containers of the pods of a Deployment or DaemonSet, those that run beside the others first. */
 export function containersOf(deployment: unknown): readonly Data[] {
   const pod = at(deployment, 'spec', 'template', 'spec');
   return [...listAt(pod, 'initContainers'), ...listAt(pod, 'containers')];
@@ -155,11 +155,12 @@ export function danglingReferences(objects: readonly Data[], given: readonly str
   const need = (by: string, kind: string, name: string): void => {
     if (!there.has(`${kind} ${name}`)) problems.push(`${by} names ${kind} ${name}`);
   };
-  const deployments = objects.filter(({ kind }) => kind === 'Deployment');
+  const deployments = objects.filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet');
   for (const deployment of deployments) {
-    const by = `Deployment ${nameOf(deployment)}`;
+    const by = `${deployment['kind']} ${nameOf(deployment)}`;
     const pod = at(deployment, 'spec', 'template', 'spec');
-    need(by, 'ServiceAccount', textAt(pod, 'serviceAccountName'));
+    // Without one it is `default`, which every namespace has.
+    if (at(pod, 'serviceAccountName') !== undefined) need(by, 'ServiceAccount', textAt(pod, 'serviceAccountName'));
     const volumes = new Map(listAt(pod, 'volumes').map(volume => [textAt(volume, 'name'), volume]));
     const mounted = new Set<string>();
     for (const volume of volumes.values()) {

@@ -80,7 +80,7 @@ function markers(file: TidyFile): Violation[] {
 
 const kebabName = /^\.?[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$/;
 /** Names that other programs or customs fix. */
-const customNames = /^([A-Z]+(\.md)?|Dockerfile|Chart\.yaml|_[a-z]+\.tpl)$/;
+const customNames = /^([A-Z]+(\.md)?|Dockerfile|Chart\.yaml|NOTES\.txt|_[a-z]+\.tpl)$/;
 
 function names({ path }: TidyFile): Violation[] {
   const wrong = path.split('/').filter(part => !kebabName.test(part) && !customNames.test(part));
