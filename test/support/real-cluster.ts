@@ -155,8 +155,13 @@ export class RealCluster {
 
   #admin(): KubeConfig {
     const config = new KubeConfig();
-    config.loadFromString(this.kubeconfig(adminToken, this.#port));
+    config.loadFromString(this.adminKubeconfig());
     return config;
+  }
+
+  /** A kubeconfig (JSON is YAML) for who may do everything. */
+  adminKubeconfig(): string {
+    return this.kubeconfig(adminToken, this.#port);
   }
 
   /** A kubeconfig (JSON is YAML) for who has this token. */
