@@ -73,8 +73,12 @@ export class RealCluster {
     await waitFor('etcd', startMsMax, () => answers(`${url(client)}/health`), [etcd]);
   }
 
-  /** Starts the API server, always on the same port. */
-  async startServer(more: readonly string[] = []): Promise<void> {
+  /**
+   * Starts the API server, always on the same port.
+   *
+   * @param hasAccounts whether pods have to have a ServiceAccount that is there, as in a cluster, where a controller makes the one called default
+   */
+  async startServer(more: readonly string[] = [], hasAccounts = false): Promise<void> {
     this.#port ||= await pickFreePort();
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     // Tokens outlive the API server, so the key does.
@@ -96,7 +100,10 @@ export class RealCluster {
         `--service-account-key-file=${join(this.folder, 'accounts.pub')}`,
         `--service-account-signing-key-file=${key}`,
       ],
-      ...['--service-cluster-ip-range=10.0.0.0/24', '--disable-admission-plugins=ServiceAccount'],
+      ...[
+        '--service-cluster-ip-range=10.0.0.0/24',
+        ...(hasAccounts ? [] : ['--disable-admission-plugins=ServiceAccount']),
+      ],
       ...['--endpoint-reconciler-type=none', `--cert-dir=${this.folder}`],
       ...more,
     ]);

@@ -20,6 +20,8 @@ import { dryRun, list, manifestChecks } from './real-webhook-manifests.ts';
 import { checkNodeAgent } from './real-webhook-node.ts';
 
 const account = 'system:serviceaccount:weir-system:weir-webhook';
+/** Where the token of a pod's account is, for the API server. */
+const tokenFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 const yes = { labels: { 'weir.dev/inject': 'true' } };
 const no = { labels: { 'weir.dev/inject': 'false' } };
 const checks: readonly Check[] = [
@@ -152,6 +154,32 @@ const checks: readonly Check[] = [
         assert.ok(isInjected(made), stderr);
       }
       return undefined;
+    },
+  },
+  {
+    title:
+      'with the account and its token that a cluster gives every pod: they stay, and Weir sends a token of its own audience',
+    run: async state => {
+      const { world } = state;
+      await world.cluster.killServer();
+      await world.cluster.startServer([], true);
+      try {
+        const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'plain' } };
+        await world.done(['apply', '--server-side', '-f', '-'], JSON.stringify(account));
+        const metadata = { ...yes, annotations: { 'weir.dev/token-audience': 'control-plane' } };
+        const pod = await state.pod('plain', metadata);
+        assert.ok(isInjected(pod));
+        const mounted = [...listAt(pod, 'spec', 'initContainers'), ...listAt(pod, 'spec', 'containers')].map(one =>
+          listAt(one, 'volumeMounts').some(({ mountPath }) => mountPath === tokenFolder),
+        );
+        assert.equal(mounted.at(-1), true, "the app's own token");
+        const volumes = listAt(pod, 'spec', 'volumes').map(one => String(one['name']));
+        assert.ok(volumes.includes('weir-token') && volumes.some(name => name.startsWith('kube-api-access-')));
+        return `the API server's token is in ${mounted.filter(is => is).length} of ${mounted.length} containers`;
+      } finally {
+        await world.cluster.killServer();
+        await world.cluster.startServer();
+      }
     },
   },
   {
