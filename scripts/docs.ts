@@ -6,6 +6,7 @@ import { settingsReference } from '../src/cli/options.ts';
 import { protocolPath, withTests } from '../test/tidy/protocol-rows.ts';
 import { readRepository } from '../test/tidy/repository.ts';
 import { dashboard } from './dashboard.ts';
+import { injectionReference } from './injection-reference.ts';
 import { metricReference } from './metric-reference.ts';
 import { prometheusRule } from './prometheus-rule.ts';
 
@@ -17,6 +18,7 @@ const { values } = parseArgs({ options: { check: { type: 'boolean', default: fal
 /** What a document is made of, and how. */
 const documents: ReadonlyMap<string, (present: string) => string> = new Map([
   ['docs/configuration.md', () => settingsReference()],
+  ['docs/injection.md', () => injectionReference()],
   ['docs/metrics.md', () => metricReference()],
   ['deploy/observability/dashboard.json', () => dashboard()],
   [

@@ -1,5 +1,6 @@
 import type { MetricSpec } from '../src/admin/metric-sample.ts';
 import { cacheStates, clientStates, codeLabels, metricSections, typeLabels } from '../src/agent/metric-table.ts';
+import { webhookMetrics } from '../src/kube/webhook-status.ts';
 import { sourceMetrics } from '../src/source/status.ts';
 
 /** What each cache state means in a cache with several clients, and how gRFC A78 has it. */
@@ -31,7 +32,7 @@ resource is looked at. Dashboard, alerts and ways to scrape are in [deploy/obser
 - A counter of a type is there, at 0, from the first word of the type on, so that \`increase()\` sees its first step.
 `;
 
-/** docs/metrics.md, of the tables of the agent and of \`weir source\`. */
+/** docs/metrics.md, of the tables of the agent, of \`weir source\` and of \`weir webhook\`. */
 export function metricReference(): string {
   const parts = [head];
   for (const { title, metrics } of metricSections) parts.push(tableOf(title, metrics));
@@ -57,6 +58,7 @@ export function metricReference(): string {
     ].join('\n'),
     tableOf('weir source', sourceMetrics),
     'Values of `kind` are names of Istio’s kinds, `all` and `other`.\n',
+    tableOf('weir webhook', webhookMetrics),
   );
   return parts.join('\n');
 }

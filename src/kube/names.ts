@@ -9,7 +9,9 @@ export const statusKey = `${prefix}status`;
 /** Label of a pod that has Weir's metrics, for deploy/observability/podmonitor.yaml. */
 export const metricsLabel = 'weir-metrics';
 
+/** Containers that injection adds. */
 export const containerNames = { bootstrap: 'weir-bootstrap', weir: 'weir', envoy: 'weir-envoy' } as const;
+/** Volumes that it adds. */
 export const volumeNames = {
   run: 'weir-run',
   cache: 'weir-cache',
@@ -38,6 +40,7 @@ export const paths = {
 
 /** Name of the port of `--health`. */
 export const healthPortName = 'http-weir';
+/** Ports that it opens in a pod; Envoy's admin port on loopback only. */
 export const ports = { health: 15_921, envoyReady: 15_922, envoyAdmin: 15_000 } as const;
 /** Environment variable by which gRPC finds its bootstrap (gRFC A27). */
 export const grpcBootstrapVariable = 'GRPC_XDS_BOOTSTRAP';

@@ -118,6 +118,7 @@ export async function startWebhook(options: WebhookOptions): Promise<RunningWebh
         isStopping = true;
         log({ level: 'info', message: `stopping: ${reason}`, fields: { drainMs: options.drainMs } });
         await new Promise(resolve => setTimeout(resolve, options.drainMs));
+        // bounded: by the addresses of --listen.
         await Promise.all(servers.map(closed));
         for (const close of closers) close();
         log({ level: 'info', message: 'stopped', fields: status.reviews });
