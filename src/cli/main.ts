@@ -1,9 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { AgentError, exitCodes } from '../agent/errors.ts';
 import { addAgentCommands } from './agent-commands.ts';
-import { addBootstrapCommands } from './bootstrap-commands.ts';
-import { addKubeCommands } from './kube-commands.ts';
 import { addSettingFlags } from './options.ts';
+import { addBootstrapCommands, addKubeCommands } from './pod-commands.ts';
 import { addProxyConfigCommands } from './proxy-config-commands.ts';
 import { weirVersion } from './version.ts';
 
