@@ -200,6 +200,20 @@ function commands(container: ContainerOptions): void {
   assert.match(stdout, /^Usage: weir /);
 }
 
+/** What no command has a listener for ends it as process 1, too: `weir wait` as an init container must not hold up the end of a pod. */
+async function waitEnds(container: ContainerOptions): Promise<void> {
+  const waiting = await startContainer({ ...container, args: ['wait', '--timeout', '60s', '--admin', '127.0.0.1:1'] });
+  try {
+    await waitFor('its first word', waitMs, () => waiting.process.lastLines().length > 0 || undefined, [
+      waiting.process,
+    ]);
+    process.kill(waiting.pid, 'SIGTERM');
+    assert.equal(await waiting.process.exited, 128 + 15);
+  } finally {
+    await waiting.process.kill();
+  }
+}
+
 /** A pod's life: an agent in the container, a control plane and an Envoy outside, an update, a look inside, the end. */
 async function life(container: Omit<ContainerOptions, 'volumes'>, user: string): Promise<void> {
   const folder = makeFolder();
@@ -303,6 +317,7 @@ async function all(folder: string): Promise<void> {
     await check('labels, user, entry point', () => saidOfItself(config, base));
     const readOnly = { root, config, isReadOnly: true };
     await check(`weir --version as ${[ownUser, ...otherUsers].join(', ')}, read-only`, () => commands(readOnly));
+    await check('weir wait as process 1 ends on SIGTERM', () => waitEnds(readOnly));
     for (const user of [ownUser, ...otherUsers]) {
       await check(`weir run before a real Envoy as ${user}, read-only, SIGTERM to process 1`, () =>
         life(readOnly, user),

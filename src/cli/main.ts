@@ -48,6 +48,7 @@ type Done = (exitCode: number) => void;
 /** Runs the command line; resolves to the exit code of the process. */
 export async function main(argv: readonly string[]): Promise<number> {
   const [command] = argv;
+  if (process.pid === 1) endOnSignals();
   // These look after it themselves.
   if (command !== 'run' && command !== 'record' && command !== 'source') watchOutput();
   // The demo has flags of its own and is the heaviest to load.
@@ -103,6 +104,19 @@ export function createProgram(done: Done, isWhole = true): Command {
   addCacheCommands(program, done);
   addRecordingCommands(program, done);
   return program;
+}
+
+/** What ends any other process has no effect on process 1, which a command is in a container, unless it listens: `weir wait` would go on to its time limit. */
+function endOnSignals(): void {
+  for (const [signal, number] of [
+    ['SIGINT', 2],
+    ['SIGTERM', 15],
+  ] as const) {
+    process.on(signal, () => {
+      // A command that ends in good order has its own listener.
+      if (process.listenerCount(signal) === 1) process.exit(128 + number);
+    });
+  }
 }
 
 /** Whoever reads what is printed may have seen enough; that it cannot be written for another reason is a failure. */
