@@ -32,6 +32,7 @@ cluster of IPv6 alone \`set-health: "[::]:${ports.health}"\`.
 ## What a pod gets
 | what | where | for |
 |---|---|---|
+| init container \`${containerNames.cacheOwner}\` | first, with \`cache: hostPath:…\` | gives the directory to Weir’s user (\`weir cache own\`); root, with CHOWN and nothing else |
 | init container \`${containerNames.bootstrap}\` | first of all | writes \`${paths.envoyBootstrap}\` and \`${paths.grpcBootstrap}\`, with one node: pod and namespace as id, the topology of the node as locality, names and labels as metadata |
 | \`${containerNames.weir}\` | native: an init container that goes on running; classic: first of the containers | the agent, on \`${paths.socket}\` |
 | \`${containerNames.envoy}\` | native sidecar after it, with \`envoy-image\` | an Envoy; the pod is started and ready when it has its configuration (port ${ports.envoyReady}) |
@@ -41,7 +42,7 @@ cluster of IPv6 alone \`set-health: "[::]:${ports.health}"\`.
 | further volumes | read-only | \`${volumeNames.token}\`, \`${volumeNames.ca}\`, \`${volumeNames.tls}\`, \`${volumeNames.config}\`, \`${volumeNames.podInfo}\`, \`${volumeNames.envoyBootstrap}\`: as annotations ask for them |
 | label \`${metricsLabel}\`, port \`http-weir\` (${ports.health}) | the pod | health for the kubelet, metrics for Prometheus |
 
-Every container of Weir runs without root, without capabilities, on a read-only root file system, as Pod Security \`restricted\` asks (\`cache: hostPath:…\` is what that forbids).
+Every other container runs without root, without capabilities, on a read-only root file system, as Pod Security \`restricted\` asks; \`cache: hostPath:…\` is what that forbids.
 `;
 
 /** docs/injection.md, of the table of annotations. */

@@ -207,7 +207,7 @@ function addRecordingCommands(program: Command, done: Done): void {
 
 /** Adds the commands for the disk cache. With a running agent they ask it, else they open the file. */
 function addCacheCommands(program: Command, done: Done): void {
-  const cache = program.command('cache').description('the disk cache: ls, verify, export, import, purge');
+  const cache = program.command('cache').description('the disk cache: ls, verify, export, import, purge, own');
   const add = (name: string, description: string): Command =>
     cache
       .command(name)
@@ -244,6 +244,11 @@ function addCacheCommands(program: Command, done: Done): void {
     .option('--verify-key <FILE>', 'refuse it unless this Ed25519 public key (PEM) verifies it')
     .action(async (file: string, options) => {
       done(await (await commands()).cacheImport(file, options));
+    });
+  add('own', 'as root: give the cache directory to the user that the agent runs as, where a volume is made as root’s')
+    .option('--user <UID>', 'its user and group, a number')
+    .action(async options => {
+      done(await (await commands()).cacheOwn(options));
     });
   add('purge', 'drop what is on disk; of a running agent, what it does not use')
     .option('--view <KEY>', 'this node only (see ls -o json)')

@@ -1,5 +1,6 @@
 import { addresses, duration, nonEmpty, oneOf, type Parsed } from '../agent/setting-values.ts';
 import { flagOf, settingSpecs } from '../agent/settings.ts';
+import { parseAddress } from '../xds/address.ts';
 import { nearest } from '../xds/nearest.ts';
 import { type Data, textIn } from './data.ts';
 import { injectKey, prefix, statusKey } from './names.ts';
@@ -35,6 +36,8 @@ export interface InjectionSettings {
   readonly bootstrap: readonly ('envoy' | 'grpc')[];
   readonly envoyImage: string | undefined;
   readonly envoyBootstrap: ConfigMapKey | undefined;
+  /** Admin address of an Envoy of the pod's own, which is drained when the pod ends. */
+  readonly envoyAdmin: string | undefined;
   readonly tokenAudience: string | undefined;
   readonly tokenExpirationSeconds: number;
   readonly upstreamCa: string | undefined;
@@ -119,7 +122,7 @@ const rows: Rows = {
   },
   cache: {
     placeholder: 'emptyDir|memory|none|hostPath:/PATH',
-    help: 'Where the disk cache is. emptyDir: as long as the pod. memory: the same in memory, which counts for the pod. hostPath: outlives the pod; each pod of a node needs a directory of its own.',
+    help: 'Where the disk cache is. emptyDir: as long as the pod. memory: the same in memory, which counts for the pod. hostPath: outlives the pod; a container of root, which may do nothing else, gives the directory to Weir, and each pod of a node needs one of its own.',
     fallback: 'emptyDir',
     parse: cacheVolume,
   },
@@ -153,6 +156,15 @@ const rows: Rows = {
       if (more.length > 0 || !/^[-._a-zA-Z0-9]{1,253}$/.test(key))
         return { error: 'must be CONFIGMAP or CONFIGMAP/KEY' };
       return { value: { configMap, key } };
+    },
+  },
+  envoyAdmin: {
+    placeholder: 'ADDR',
+    help: 'Admin address of an Envoy of your own in the pod, `127.0.0.1:15000` or `unix:/path`: it is told to drain its inbound listeners when the pod ends. One that `envoy-image` puts in is told so anyway.',
+    fallback: undefined,
+    parse: text => {
+      const address = parseAddress(text);
+      return 'error' in address ? address : { value: text };
     },
   },
   tokenAudience: {

@@ -122,6 +122,9 @@ function contradictionsIn(settings: InjectionSettings, spec: Data, kind: string)
     envoyImage === undefined ? (envoyBootstrap === undefined ? undefined : 'envoy-bootstrap') : 'envoy-image';
   if (needsFile !== undefined && !bootstrap.includes('envoy'))
     problems.push(`${needsFile} needs bootstrap to have envoy`);
+  if (mode === 'classic' && settings.cache.kind === 'none' && settings.flags.has('--admin')) {
+    problems.push('set-admin takes the socket that a classic sidecar without a cache is drained by; set a cache');
+  }
   const known = [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])].map(one =>
     textIn(one, 'name'),
   );

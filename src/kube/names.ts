@@ -10,7 +10,12 @@ export const statusKey = `${prefix}status`;
 export const metricsLabel = 'weir-metrics';
 
 /** Containers that injection adds. */
-export const containerNames = { bootstrap: 'weir-bootstrap', weir: 'weir', envoy: 'weir-envoy' } as const;
+export const containerNames = {
+  cacheOwner: 'weir-cache-owner',
+  bootstrap: 'weir-bootstrap',
+  weir: 'weir',
+  envoy: 'weir-envoy',
+} as const;
 /** Volumes that it adds. */
 export const volumeNames = {
   run: 'weir-run',
@@ -27,6 +32,7 @@ export const volumeNames = {
 export const paths = {
   run: '/var/run/weir',
   socket: '/var/run/weir/xds.sock',
+  adminSocket: '/var/run/weir/admin.sock',
   envoyBootstrap: '/var/run/weir/envoy.yaml',
   grpcBootstrap: '/var/run/weir/grpc.json',
   cache: '/var/lib/weir',

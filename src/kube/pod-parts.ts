@@ -39,10 +39,11 @@ export interface PodFacts {
 
 /** All that injection adds. The same settings and facts give the same parts. */
 export function podParts(settings: InjectionSettings, facts: PodFacts): PodParts {
-  const { mode, bootstrap, envoyImage } = settings;
+  const { mode, bootstrap, envoyImage, cache } = settings;
   const weir = weirContainer(settings);
   const writesBootstraps = bootstrap.length > 0;
   const initContainers = [
+    ...(cache.kind === 'hostPath' ? [ownerContainer(settings)] : []),
     ...(writesBootstraps ? [bootstrapContainer(settings, facts)] : []),
     ...(mode === 'native' ? [weir] : []),
     ...(envoyImage === undefined ? [] : [envoyContainer(settings, envoyImage)]),
@@ -58,14 +59,14 @@ export function podParts(settings: InjectionSettings, facts: PodFacts): PodParts
 }
 
 function weirContainer(settings: InjectionSettings): Draft {
-  const { mode, config, cache, upstreamCa, upstreamTls, envoyImage } = settings;
+  const { mode, config, cache, upstreamCa, upstreamTls } = settings;
   const isNative = mode === 'native';
   return {
     name: containerNames.weir,
     ...imageOf(settings),
     ...(isNative ? { restartPolicy: 'Always' } : {}),
     args: weirArguments(settings),
-    env: [...podEnvironment(), ...(cache.kind === 'none' ? [] : [{ name: 'WEIR_CACHE_DIR', value: paths.cache }])],
+    env: [...podEnvironment(), ...adminEnvironment(settings)],
     ports: [{ name: healthPortName, containerPort: healthPort(settings), protocol: 'TCP' }],
     // It waits neither for the control plane nor for a client: those start after it.
     startupProbe: {
@@ -74,7 +75,7 @@ function weirContainer(settings: InjectionSettings): Draft {
       failureThreshold: startedWithinSeconds,
     },
     livenessProbe: { httpGet: { path: '/healthz/live', port: healthPortName }, periodSeconds: 10, timeoutSeconds: 5 },
-    ...lifecycleOf(isNative, envoyImage !== undefined),
+    ...lifecycleOf(settings),
     resources: resourcesOf(settings),
     securityContext: securityContext(settings),
     volumeMounts: [
@@ -89,21 +90,45 @@ function weirContainer(settings: InjectionSettings): Draft {
 }
 
 /** In the order in which Kubernetes ends a pod: hooks of all containers at once; then, with native sidecars, these after all others. */
-function lifecycleOf(isNative: boolean, hasEnvoy: boolean): Draft {
-  if (!isNative) {
+function lifecycleOf({ mode, envoyImage, envoyAdmin }: InjectionSettings): Draft {
+  const admin = envoyImage === undefined ? envoyAdmin : `127.0.0.1:${ports.envoyAdmin}`;
+  const drainsEnvoy = admin === undefined ? [] : ['--envoy', admin];
+  if (mode === 'classic') {
     return {
       lifecycle: {
         // Holds the containers that come after it back.
         postStart: { exec: { command: ['weir', 'wait', '--started', '--timeout', '60s'] } },
         // All containers are told to end at the same time, so Weir waits for its clients.
-        preStop: { exec: { command: ['weir', 'drain', '--after-clients', '--timeout', '25s'] } },
+        preStop: { exec: { command: ['weir', 'drain', ...drainsEnvoy, '--after-clients', '--timeout', '25s'] } },
       },
     };
   }
-  if (!hasEnvoy) return {};
-  const envoyAdmin = `127.0.0.1:${ports.envoyAdmin}`;
+  if (admin === undefined) return {};
+  return { lifecycle: { preStop: { exec: { command: ['weir', 'drain', ...drainsEnvoy, '--envoy-only'] } } } };
+}
+
+/** How commands in the container find the agent, with the rights that only a socket gives. */
+function adminEnvironment({ cache, flags }: InjectionSettings): Draft[] {
+  if (cache.kind !== 'none') return [{ name: 'WEIR_CACHE_DIR', value: paths.cache }];
+  // Of Weir's user alone, although other containers see the directory.
+  return flags.has('--admin') ? [] : [{ name: 'WEIR_ADMIN', value: `unix:${paths.adminSocket}` }];
+}
+
+/** Kubernetes makes a directory of the node as root's. */
+function ownerContainer(settings: InjectionSettings): Draft {
   return {
-    lifecycle: { preStop: { exec: { command: ['weir', 'drain', '--envoy', envoyAdmin, '--envoy-only'] } } },
+    name: containerNames.cacheOwner,
+    ...imageOf(settings),
+    args: ['cache', 'own', `--cache-dir=${paths.cache}`, `--user=${settings.runAsUser}`],
+    resources: resourcesOf(settings),
+    securityContext: {
+      ...securityContext(settings),
+      capabilities: { drop: ['ALL'], add: ['CHOWN'] },
+      runAsGroup: 0,
+      runAsNonRoot: false,
+      runAsUser: 0,
+    },
+    volumeMounts: [{ name: volumeNames.cache, mountPath: paths.cache }],
   };
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -204,6 +204,25 @@ describe('weir cache', { concurrency: 1 }, () => {
     assert.equal(status.status, 1);
     assert.match(status.stderr, /no agent runs on this cache directory/);
   });
+});
+
+test('weir cache own gives the directory to a user, and follows no link', async t => {
+  const folder = makeFolder();
+  t.after(() => removeFolder(folder));
+  const [cacheDir, link] = [join(folder, 'cache'), join(folder, 'link')];
+  mkdirSync(cacheDir);
+  symlinkSync(cacheDir, link);
+  const own = (...args: string[]) => runWeir(['cache', 'own', ...args]);
+  const isRoot = process.getuid?.() === 0;
+  const user = isRoot ? 1337 : (process.getuid?.() ?? 0);
+  const done = await own('--cache-dir', cacheDir, '--user', `${user}`, '-o', 'json');
+  // Who is not root may give it to himself, in his own group.
+  if (isRoot) assert.deepEqual([done.status, statSync(cacheDir).uid, statSync(cacheDir).gid], [0, user, user]);
+  else if (done.status !== 0) assert.match(done.stderr, /this needs root/);
+  const linked = await own('--cache-dir', link, '--user', `${user}`);
+  assert.deepEqual([linked.status, linked.stderr], [1, `weir: ${link} is no directory\n`]);
+  assert.equal((await own('--cache-dir', cacheDir, '--user', 'weir')).status, 2);
+  assert.equal((await own('--cache-dir', join(folder, 'none'), '--user', '1')).status, 1);
 });
 
 describe('a cache that cannot be used', { concurrency: 1 }, () => {

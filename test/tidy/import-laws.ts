@@ -59,6 +59,7 @@ const allowedImports: ReadonlyMap<string, readonly string[]> = new Map([
       'net',
       'xds',
       'admin/client.ts',
+      'admin/requests.ts',
       'admin/words.ts',
     ],
   ],

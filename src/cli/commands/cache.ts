@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { lchown, lstat, readFile, writeFile } from 'node:fs/promises';
 import { AdminClient } from '../../admin/client.ts';
 import { cacheRows } from '../../agent/cache-settings.ts';
 import {
@@ -106,6 +106,25 @@ export async function cacheImport(file: string, options: CacheOptions): Promise<
   const resources = await importCache(place, bytes, textOf(options, 'verifyKey'));
   if (isJson(options)) console.log(JSON.stringify({ resources }));
   else console.log(`Resources imported: ${resources}.`);
+  return exitCodes.ok;
+}
+
+/** `weir cache own`: gives the directory itself to a user; what is in it was made by whoever used it. */
+export async function cacheOwn(options: CacheOptions): Promise<number> {
+  const { cacheDir } = placeOf(options);
+  const text = textOf(options, 'user') ?? '';
+  const user = Number(text);
+  if (!/^\d{1,10}$/.test(text)) return usage(`--user must be a number, such as 1337 (given: '${text}')`);
+  const found = await lstat(cacheDir).catch((cause: unknown) => {
+    throw new AgentError(`cannot look at ${cacheDir}`, { cause });
+  });
+  // A link of somebody else's must not lead root anywhere.
+  if (!found.isDirectory()) throw new AgentError(`${cacheDir} is no directory`);
+  await lchown(cacheDir, user, user).catch((cause: unknown) => {
+    throw new AgentError(`cannot give ${cacheDir} to user ${user}; this needs root`, { cause });
+  });
+  if (isJson(options)) console.log(JSON.stringify({ cacheDir, user }));
+  else console.log(`${cacheDir} belongs to user ${user}.`);
   return exitCodes.ok;
 }
 
