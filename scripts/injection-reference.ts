@@ -18,8 +18,8 @@ const wish = `| label or annotation | \`weir inject\`, POST /inject/namespace | 
 | none | injected, unless it has the node's network | left as it is |
 | \`${injectKey}: "false"\` | left as it is | left as it is |
 
-The annotation beats the label, which is what the webhook's selectors go by. Pods for Windows are left as they are. What was injected before is brought up to date, and the same again
-changes nothing: the annotation \`weir.dev/status\` says what was put in.
+The annotation beats the label, which is what the webhook's selectors go by. Pods for Windows are left as they are. \`weir inject\` brings what was injected before up to date, and the same
+again changes nothing; the webhook leaves a pod that has Weir as it is, for others have added to it by then. The annotation \`weir.dev/status\` says that it was injected.
 
 ## Annotations
 All begin with \`${prefix}\`. \`QUANTITY\` is one of Kubernetes (\`100m\`, \`128Mi\`), \`TIME\` is \`10m\`, \`12h\`, \`ADDR\` is \`host:port\`.

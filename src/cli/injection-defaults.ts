@@ -1,7 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { AgentError, exitCodes } from '../agent/errors.ts';
 import { objectOf } from '../kube/data.ts';
 import { resolveInjection, type SettingsLayer } from '../kube/injection-settings.ts';
+import { readText } from './whole-file.ts';
+
+/** Largest file of defaults. */
+const bytesMax = 1024 * 1024;
 
 /** Flags by which `weir inject` and `weir webhook` are told what holds where a pod says nothing. */
 export interface DefaultsOptions {
@@ -37,13 +40,8 @@ export async function defaultLayers(options: DefaultsOptions): Promise<readonly 
 }
 
 async function layerOfFile(path: string): Promise<SettingsLayer> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new AgentError(`cannot read the defaults ${path}`, { cause: error, exitCode: exitCodes.usage });
-  }
-  const { readYaml } = await import('../kube/yaml-patch.ts');
+  const text = readText(path, bytesMax);
+  const { readYaml } = await import('../kube/yaml-read.ts');
   const read = readYaml(text);
   if ('problem' in read) throw usage(`${path}, line ${read.problem.line}: ${read.problem.what}`);
   const content = read.documents[0]?.content ?? {};

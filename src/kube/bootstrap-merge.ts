@@ -24,7 +24,11 @@ export function mergeBootstrap(own: Data, ours: Data): MergedBootstrap {
   const notes: string[] = [];
   const merged: Draft = { ...own };
   merged['node'] = mergedNode(objectOf(own['node']), objectOf(ours['node']) ?? {});
-  if (objectOf(own['admin']) === undefined) merged['admin'] = ours['admin'];
+  const admin = objectOf(own['admin']);
+  if (admin === undefined || Object.keys(admin).length === 0) merged['admin'] = ours['admin'];
+  else if (!isEqual(admin, ours['admin'])) {
+    notes.push('its admin address stays; in a pod name it by weir.dev/envoy-admin, for the drain at the end');
+  }
   const statics = keyOf(own, 'static_resources');
   const { resources, clusterName } = mergedStatics(objectOf(own[statics]), objectOf(ours['static_resources']), notes);
   merged[statics] = resources;
@@ -55,6 +59,10 @@ function mergedStatics(
   const others = clusters.filter(one => existing !== undefined || textIn(one, 'name') !== clusterName);
   const listeners = objectsIn(own?.['listeners']);
   const added = objectsIn(ours?.['listeners']);
+  for (const one of listeners) {
+    if (!added.some(other => textIn(one, 'name') === textIn(other, 'name') && !isEqual(one, other))) continue;
+    notes.push(`its listener ${textIn(one, 'name')} gives way to that of --ready-listen`);
+  }
   const kept = listeners.filter(one => !added.some(other => textIn(one, 'name') === textIn(other, 'name')));
   const isListed = added.every(one => listeners.some(other => isEqual(one, other)));
   return {
@@ -78,6 +86,8 @@ function mergedDynamics(own: Data | undefined, ours: Data | undefined, clusterNa
       notes.push(`${name} reads a file, and goes on doing so: Weir serves it nothing`);
       continue;
     }
+    if (mine && mine['ads'] === undefined)
+      notes.push(`${name} comes over ADS from Weir now, not from a source of its own`);
     const source = objectOf(ours?.[name]) ?? {};
     // With a timeout of its own somebody has said how long to wait; all else is the source itself.
     const timeout = keyOf(mine, 'initial_fetch_timeout');
@@ -114,7 +124,10 @@ function mergedAds(own: Data | undefined, ours: Data, clusterName: string, notes
     .filter(name => name !== clusterName);
   if (replaced.length > 0)
     notes.push(`ADS comes from Weir now, not from ${replaced.join(', ')}; name that to weir run --upstream`);
-  set('grpc_services', [{ ...service, envoy_grpc: envoyGrpc }]);
+  // What is said along with each stream, and how long it may take, is not the server's.
+  const [before] = objectsIn(own?.[services]);
+  const kept = Object.entries(before ?? {}).filter(([key]) => /^(timeout|initial_?metadata)$/i.test(key));
+  set('grpc_services', [{ ...service, ...Object.fromEntries(kept), envoy_grpc: envoyGrpc }]);
   return ads;
 }
 

@@ -1,14 +1,20 @@
 import { addresses, duration, nonEmpty, oneOf, type Parsed } from '../agent/setting-values.ts';
 import { flagOf, settingSpecs } from '../agent/settings.ts';
-import { parseAddress } from '../xds/address.ts';
+import { isLocalOnly, parseAddress } from '../xds/address.ts';
 import { nearest } from '../xds/nearest.ts';
+import {
+  amountOf,
+  bootstraps,
+  type CacheVolume,
+  cacheVolume,
+  imageName,
+  memory,
+  names,
+  objectName,
+  quantity,
+} from './annotation-values.ts';
 import { type Data, textIn } from './data.ts';
-import { injectKey, prefix, statusKey } from './names.ts';
-
-/** Where the cache of an injected Weir is. */
-export type CacheVolume =
-  | { readonly kind: 'emptyDir' | 'memory' | 'none' }
-  | { readonly kind: 'hostPath'; readonly path: string };
+import { injectKey, paths, prefix, statusKey } from './names.ts';
 
 /** A key of a ConfigMap. */
 export interface ConfigMapKey {
@@ -58,6 +64,9 @@ export interface AnnotationSpec<T = unknown> {
 
 type Rows = { readonly [K in Exclude<keyof InjectionSettings, 'flags'>]: AnnotationSpec<InjectionSettings[K]> };
 
+/** Problems that are told of one pod; whoever has more has more to do than to read them. */
+export const problemsMax = 10;
+const problemLengthMax = 300;
 const expirationMinSeconds = 600;
 const dayMs = 86_400_000;
 const uidMax = 2 ** 31 - 1;
@@ -101,7 +110,7 @@ const rows: Rows = {
     placeholder: 'QUANTITY',
     help: 'Memory that the pod asks for. An idle Weir has 75 MiB, with 10,000 resources 110 (docs/PERFORMANCE.md), most of it the runtime’s file pages, which all pods of a node share.',
     fallback: '96Mi',
-    parse: quantity,
+    parse: memory,
   },
   cpuLimit: {
     placeholder: 'QUANTITY',
@@ -109,7 +118,12 @@ const rows: Rows = {
     fallback: undefined,
     parse: quantity,
   },
-  memoryLimit: { placeholder: 'QUANTITY', help: 'Most memory.', fallback: '512Mi', parse: quantity },
+  memoryLimit: {
+    placeholder: 'QUANTITY',
+    help: 'Most memory; a larger request raises it.',
+    fallback: '512Mi',
+    parse: memory,
+  },
   runAsUser: {
     placeholder: 'UID',
     help: 'User and group that Weir runs as; not root.',
@@ -126,7 +140,7 @@ const rows: Rows = {
     fallback: 'emptyDir',
     parse: cacheVolume,
   },
-  cacheSize: { placeholder: 'QUANTITY', help: 'Largest emptyDir.', fallback: '512Mi', parse: quantity },
+  cacheSize: { placeholder: 'QUANTITY', help: 'Largest emptyDir.', fallback: '512Mi', parse: memory },
   clients: {
     placeholder: 'NAME,…',
     help: 'Containers that use Weir; without it all that run with the pod. They get the socket’s directory and the variable `GRPC_XDS_BOOTSTRAP`.',
@@ -258,6 +272,7 @@ export function resolveInjection(
   for (const { title, values: given } of layers) for (const [name, text] of given) values.set(name, { text, title });
   const flags = new Map<string, string>();
   for (const [name, { text, title }] of values) {
+    if (problems.length >= problemsMax) break;
     if (name.startsWith(flagPrefix)) {
       const problem = checkFlag(`--${name.slice(flagPrefix.length)}`, text);
       if (problem === undefined) flags.set(`--${name.slice(flagPrefix.length)}`, text);
@@ -265,6 +280,7 @@ export function resolveInjection(
     } else if (!annotationSpecs.has(name)) problems.push(`${title}${name} is unknown${didYouMean(name)}`);
   }
   const settings: Record<string, unknown> = { flags };
+  const isGiven = (name: string): boolean => values.has(name);
   for (const [key, row] of Object.entries(rows)) {
     const name = annotationOf(key);
     const given = values.get(name);
@@ -274,8 +290,59 @@ export function resolveInjection(
     if ('error' in parsed) problems.push(`${given?.title ?? ''}${name} ${parsed.error} (given: '${text}')`);
     else settings[key] = parsed.value;
   }
+  if (problems.length > 0) {
+    return { problems: problems.slice(0, problemsMax).map(one => one.slice(0, problemLengthMax)) };
+  }
   // Each row gives the type of its key; entries() forgets it.
-  return problems.length > 0 ? { problems } : { settings: settings as unknown as InjectionSettings };
+  return levelled(settings as unknown as InjectionSettings, isGiven);
+}
+
+/** No request is above its limit: a default follows what is given, and two that are given have to fit. */
+function levelled(
+  settings: InjectionSettings,
+  isGiven: (name: string) => boolean,
+): { readonly settings: InjectionSettings } | { readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const level = (
+    name: string,
+    request: string,
+    limit: string | undefined,
+  ): { request: string; limit: string | undefined } => {
+    if (limit === undefined || amountOf(request) <= amountOf(limit)) return { request, limit };
+    if (isGiven(`${name}-request`) && isGiven(`${name}-limit`)) {
+      problems.push(`${name}-request ${request} is more than ${name}-limit ${limit}`);
+    }
+    return isGiven(`${name}-request`) ? { request, limit: request } : { request: limit, limit };
+  };
+  const cpu = level('cpu', settings.cpuRequest, settings.cpuLimit);
+  const memory = level('memory', settings.memoryRequest, settings.memoryLimit);
+  problems.push(...unreachable(settings.flags));
+  if (problems.length > 0) return { problems };
+  return {
+    settings: {
+      ...settings,
+      cpuRequest: cpu.request,
+      cpuLimit: cpu.limit,
+      memoryRequest: memory.request,
+      memoryLimit: memory.limit,
+    },
+  };
+}
+
+/** Addresses under which nobody would find Weir. */
+function unreachable(flags: ReadonlyMap<string, string>): string[] {
+  const problems: string[] = [];
+  const [first] = (flags.get('--health') ?? '0.0.0.0:1').split(',');
+  const health = parseAddress((first ?? '').replace(/^\$\([A-Z_]+\)/, '0.0.0.0'));
+  if (!('kind' in health) || health.kind !== 'tcp' || health.port === 0 || isLocalOnly(health)) {
+    problems.push(
+      `${flagPrefix}health must begin with an address and port that the kubelet reaches, such as 0.0.0.0:15921`,
+    );
+  }
+  if ((flags.get('--listen') ?? '').split(',').includes(`unix:${paths.socket}`)) {
+    problems.push(`${flagPrefix}listen names unix:${paths.socket}, which is listened on anyway`);
+  }
+  return problems;
 }
 
 function checkFlag(flag: string, text: string): string | undefined {
@@ -300,48 +367,4 @@ function didYouMean(name: string): string {
   if (flag) return `; settings of weir run are ${prefix}${flagPrefix}${name}`;
   const near = nearest(name, [...annotationSpecs.keys(), 'inject']);
   return near === undefined ? '' : `; did you mean ${prefix}${near}?`;
-}
-
-/** A quantity of Kubernetes, such as `10m`, `96Mi` or `0.5`. */
-function quantity(text: string): Parsed<string> {
-  const isOne = /^\d{1,12}(\.\d{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.test(text) && /[1-9]/.test(text);
-  return isOne ? { value: text } : { error: 'is no quantity such as 100m, 0.5 or 128Mi' };
-}
-
-function objectName(text: string): Parsed<string> {
-  const isOne = text.length <= 253 && /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(text);
-  return isOne ? { value: text } : { error: 'is no name of a Kubernetes object' };
-}
-
-function imageName(text: string): Parsed<string> {
-  return /^[a-zA-Z0-9][-a-zA-Z0-9._/:@]{0,511}$/.test(text) ? { value: text } : { error: 'is no name of an image' };
-}
-
-function names(text: string): Parsed<readonly string[]> {
-  const value = text.split(',').map(one => one.trim());
-  const wrong = value.find(one => !/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(one));
-  return wrong === undefined ? { value } : { error: `names '${wrong}', which is no name of a container` };
-}
-
-function bootstraps(text: string): Parsed<readonly ('envoy' | 'grpc')[]> {
-  if (text === 'none') return { value: [] };
-  const value: ('envoy' | 'grpc')[] = [];
-  for (const part of text.split(',')) {
-    const one = oneOf('envoy', 'grpc')(part.trim());
-    if ('error' in one) return { error: 'must be envoy, grpc, both with a comma, or none' };
-    if (!value.includes(one.value)) value.push(one.value);
-  }
-  return { value };
-}
-
-function cacheVolume(text: string): Parsed<CacheVolume> {
-  const path = /^hostPath:(\/.+)$/.exec(text)?.[1];
-  if (path !== undefined) {
-    if (path.split('/').includes('..')) return { error: 'must be a path without ..' };
-    return { value: { kind: 'hostPath', path } };
-  }
-  const kind = oneOf('emptyDir', 'memory', 'none')(text);
-  return 'error' in kind
-    ? { error: 'must be emptyDir, memory, none or hostPath:/PATH' }
-    : { value: { kind: kind.value } };
 }

@@ -1,5 +1,11 @@
 import { type Data, type Draft, isEqual, objectOf, objectsIn, textIn } from './data.ts';
-import { annotationLayer, type InjectionSettings, resolveInjection, type SettingsLayer } from './injection-settings.ts';
+import {
+  annotationLayer,
+  type InjectionSettings,
+  problemsMax,
+  resolveInjection,
+  type SettingsLayer,
+} from './injection-settings.ts';
 import { containerNames, grpcBootstrapVariable, injectKey, paths, prefix, statusKey, volumeNames } from './names.ts';
 import { type PodParts, podParts } from './pod-parts.ts';
 
@@ -16,6 +22,11 @@ export interface InjectionContext {
   readonly kind: string;
   /** Annotations of the workload that the template is in; empty for a pod. */
   readonly ownAnnotations: Data;
+  /**
+   * A template that has Weir is left as it is, instead of being brought up to date: where pods are made, others have added to it by then (limits, defaults,
+   * further injectors), and what a pipeline has put in with its own settings holds.
+   */
+  readonly leavesInjected: boolean;
 }
 
 /** What became of a pod template. */
@@ -26,6 +37,13 @@ export type Injection =
   | { readonly kind: 'skipped'; readonly reason: string }
   /** Sentences, each with the name of what is wrong. */
   | { readonly kind: 'invalid'; readonly problems: readonly string[] };
+
+/** A static pod's stand-in at the API server has this annotation. */
+const mirrorKey = 'kubernetes.io/config.mirror';
+/** Of a pod that does not say how long its end may take. */
+const defaultGraceSeconds = 30;
+/** Names that an error quotes. */
+const namesMax = 10;
 
 const ownContainers: ReadonlySet<string> = new Set(Object.values(containerNames));
 const ownVolumes: ReadonlySet<string> = new Set(Object.values(volumeNames));
@@ -40,20 +58,25 @@ export function inject(template: Data, context: InjectionContext): Injection {
   const spec = objectOf(template['spec']) ?? {};
   const wish = wishOf(metadata, context.ownAnnotations);
   if (wish !== undefined && wish !== 'true' && wish !== 'false') {
-    return { kind: 'invalid', problems: [`annotation ${injectKey} must be "true" or "false" (given: '${wish}')`] };
+    return {
+      kind: 'invalid',
+      problems: [`annotation ${injectKey} must be "true" or "false" (given: '${wish.slice(0, 40)}')`],
+    };
   }
-  const skipped = reasonToSkip(wish, spec, context.policy);
+  const isOurs = objectOf(metadata?.['annotations'])?.[statusKey] !== undefined;
+  if (isOurs && context.leavesInjected && hasWeir(spec)) return { kind: 'unchanged' };
+  const skipped = reasonToSkip(wish, metadata, spec, context.policy);
   if (skipped !== undefined) return { kind: 'skipped', reason: skipped };
   const annotations = { ...context.ownAnnotations, ...objectOf(metadata?.['annotations']) };
   const resolved = resolveInjection([...context.defaults, annotationLayer(annotations)]);
   if ('problems' in resolved) return { kind: 'invalid', problems: resolved.problems };
   const { settings } = resolved;
-  const isOurs = objectOf(metadata?.['annotations'])?.[statusKey] !== undefined;
   const bare = isOurs ? withoutParts(spec) : spec;
   const problems = [...conflictsIn(bare), ...contradictionsIn(settings, bare, context.kind)];
-  if (problems.length > 0) return { kind: 'invalid', problems };
+  if (problems.length > 0) return { kind: 'invalid', problems: problems.slice(0, problemsMax) };
   const nodeCluster = settings.nodeCluster ?? clusterOf(metadata);
-  const parts = podParts(settings, { nodeCluster });
+  const graceSeconds = Number(spec['terminationGracePeriodSeconds'] ?? defaultGraceSeconds);
+  const parts = podParts(settings, { nodeCluster, graceSeconds });
   const injected: Draft = {
     ...template,
     metadata: metadataWith(metadata, parts, context.version),
@@ -71,10 +94,23 @@ function wishOf(metadata: Data | undefined, ownAnnotations: Data): string | unde
   return undefined;
 }
 
-function reasonToSkip(wish: string | undefined, spec: Data, policy: InjectionPolicy): string | undefined {
+function hasWeir(spec: Data): boolean {
+  const all = [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])];
+  return all.some(one => textIn(one, 'name') === containerNames.weir);
+}
+
+function reasonToSkip(
+  wish: string | undefined,
+  metadata: Data | undefined,
+  spec: Data,
+  policy: InjectionPolicy,
+): string | undefined {
   if (wish === 'false') return `it says ${injectKey}: "false"`;
   if (wish === undefined && policy === 'opt-in') return `it does not say ${injectKey}: "true"`;
-  if (textIn(objectOf(spec['os']), 'name') === 'windows') return 'it runs on Windows';
+  const system = textIn(objectOf(spec['os']), 'name') ?? textIn(objectOf(spec['nodeSelector']), 'kubernetes.io/os');
+  if (system === 'windows') return 'it runs on Windows';
+  // It shows a static pod, which runs whatever is written here.
+  if (objectOf(metadata?.['annotations'])?.[mirrorKey] !== undefined) return 'it is the mirror of a static pod';
   if (spec['hostNetwork'] === true && wish === undefined) {
     return `it has the node's network, where ports of several pods would meet; ${injectKey}: "true" injects it all the same`;
   }
@@ -91,7 +127,7 @@ function conflictsIn(spec: Data): string[] {
         problems.push(`it has a container ${name} of its own; rename that, or set ${injectKey}: "false"`);
       }
       for (const mount of objectsIn(container['volumeMounts'])) {
-        if (textIn(mount, 'mountPath')?.replace(/\/+$/, '') === paths.run)
+        if (isRunDirectory(textIn(mount, 'mountPath') ?? ''))
           problems.push(`its container ${name} mounts something of its own at ${paths.run}`);
       }
     }
@@ -101,6 +137,10 @@ function conflictsIn(spec: Data): string[] {
     if (ownVolumes.has(name)) problems.push(`it has a volume ${name} of its own; rename that`);
   }
   return problems;
+}
+
+function isRunDirectory(path: string): boolean {
+  return path.startsWith(paths.run) && /^\/*$/.test(path.slice(paths.run.length));
 }
 
 /** What cannot be meant together. */
@@ -125,12 +165,12 @@ function contradictionsIn(settings: InjectionSettings, spec: Data, kind: string)
   if (mode === 'classic' && settings.cache.kind === 'none' && settings.flags.has('--admin')) {
     problems.push('set-admin takes the socket that a classic sidecar without a cache is drained by; set a cache');
   }
-  const known = [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])].map(one =>
-    textIn(one, 'name'),
+  const known = new Set(
+    [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])].map(one => textIn(one, 'name')),
   );
+  const some = [...known].slice(0, namesMax).join(', ');
   for (const name of clients ?? []) {
-    if (!known.includes(name))
-      problems.push(`clients names ${name}, which is no container of the pod: ${known.join(', ')}`);
+    if (!known.has(name)) problems.push(`clients names ${name}, which is no container of the pod: ${some}`);
   }
   return problems;
 }

@@ -2,7 +2,8 @@ import type { Data } from './data.ts';
 import { objectOf } from './data.ts';
 import { type Injection, type InjectionContext, inject } from './injection.ts';
 import { podTemplatesIn, withValueAt } from './workloads.ts';
-import { patchYaml, readYaml, type YamlChange } from './yaml-patch.ts';
+import { patchYaml, type YamlChange } from './yaml-patch.ts';
+import { readYaml } from './yaml-read.ts';
 
 /** What became of one pod template of a text. */
 export interface InjectedTemplate {
@@ -49,7 +50,7 @@ export function injectText(
     if (!object) continue;
     let after: Data = object;
     for (const { path, owner, kind, template, ownAnnotations } of podTemplatesIn(object)) {
-      const outcome = inject(template, { ...context, kind, ownAnnotations });
+      const outcome = inject(template, { ...context, kind, ownAnnotations, leavesInjected: false });
       templates.push({ owner, outcome });
       if (outcome.kind === 'injected') after = objectOf(withValueAt(after, path, outcome.template)) ?? after;
     }

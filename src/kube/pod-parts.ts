@@ -18,6 +18,10 @@ const startedWithinSeconds = 60;
 /** Envoy is ready when it has its configuration, however long the control plane is away. */
 const envoyReadyWithinSeconds = 600;
 
+/** How long a classic sidecar waits for its clients to go, at most, and what its own end may take then (setting drainTimeout). */
+const clientsWaitedSeconds = 25;
+const ownEndSeconds = 5;
+
 /** What injection adds to a pod. */
 export interface PodParts {
   /** In front of the pod’s own init containers. */
@@ -35,12 +39,14 @@ export interface PodParts {
 export interface PodFacts {
   /** node.cluster, which may refer to variables of {@link PodParts}. */
   readonly nodeCluster: string;
+  /** Seconds that its end may take. */
+  readonly graceSeconds: number;
 }
 
 /** All that injection adds. The same settings and facts give the same parts. */
 export function podParts(settings: InjectionSettings, facts: PodFacts): PodParts {
   const { mode, bootstrap, envoyImage, cache } = settings;
-  const weir = weirContainer(settings);
+  const weir = weirContainer(settings, facts);
   const writesBootstraps = bootstrap.length > 0;
   const initContainers = [
     ...(cache.kind === 'hostPath' ? [ownerContainer(settings)] : []),
@@ -58,7 +64,7 @@ export function podParts(settings: InjectionSettings, facts: PodFacts): PodParts
   };
 }
 
-function weirContainer(settings: InjectionSettings): Draft {
+function weirContainer(settings: InjectionSettings, facts: PodFacts): Draft {
   const { mode, config, cache, upstreamCa, upstreamTls } = settings;
   const isNative = mode === 'native';
   return {
@@ -75,7 +81,7 @@ function weirContainer(settings: InjectionSettings): Draft {
       failureThreshold: startedWithinSeconds,
     },
     livenessProbe: { httpGet: { path: '/healthz/live', port: healthPortName }, periodSeconds: 10, timeoutSeconds: 5 },
-    ...lifecycleOf(settings),
+    ...lifecycleOf(settings, facts),
     resources: resourcesOf(settings),
     securityContext: securityContext(settings),
     volumeMounts: [
@@ -90,16 +96,21 @@ function weirContainer(settings: InjectionSettings): Draft {
 }
 
 /** In the order in which Kubernetes ends a pod: hooks of all containers at once; then, with native sidecars, these after all others. */
-function lifecycleOf({ mode, envoyImage, envoyAdmin }: InjectionSettings): Draft {
-  const admin = envoyImage === undefined ? envoyAdmin : `127.0.0.1:${ports.envoyAdmin}`;
+function lifecycleOf(settings: InjectionSettings, { graceSeconds }: PodFacts): Draft {
+  const { mode, envoyImage, envoyAdmin } = settings;
+  const admin = envoyAdmin ?? (envoyImage === undefined ? undefined : adminOfEnvoy(settings));
   const drainsEnvoy = admin === undefined ? [] : ['--envoy', admin];
   if (mode === 'classic') {
+    // What is left is for Weir's own end.
+    const waitSeconds = Math.max(1, Math.min(clientsWaitedSeconds, graceSeconds - ownEndSeconds));
     return {
       lifecycle: {
         // Holds the containers that come after it back.
         postStart: { exec: { command: ['weir', 'wait', '--started', '--timeout', '60s'] } },
         // All containers are told to end at the same time, so Weir waits for its clients.
-        preStop: { exec: { command: ['weir', 'drain', ...drainsEnvoy, '--after-clients', '--timeout', '25s'] } },
+        preStop: {
+          exec: { command: ['weir', 'drain', ...drainsEnvoy, '--after-clients', '--timeout', `${waitSeconds}s`] },
+        },
       },
     };
   }
@@ -154,8 +165,18 @@ function weirArguments(settings: InjectionSettings): string[] {
   return ['run', ...[...given].map(([flag, value]) => `${flag}=${value}`)];
 }
 
+/** Where the bootstraps put Envoy's admin interface. */
+function adminOfEnvoy({ envoyAdmin }: InjectionSettings): string {
+  return envoyAdmin ?? `127.0.0.1:${ports.envoyAdmin}`;
+}
+
+/** All addresses of the pod, of the family that `set-health` has. */
+function anyHost({ flags }: InjectionSettings): string {
+  return flags.get('--health')?.startsWith('[') ? '[::]' : '0.0.0.0';
+}
+
 /** The port of `/healthz`, which `set-health` may move. */
-export function healthPort({ flags }: InjectionSettings): number {
+function healthPort({ flags }: InjectionSettings): number {
   const [first = ''] = (flags.get('--health') ?? '').split(',');
   const address = parseAddress(first.replace(/^\$\([A-Z_]+\)/, '0.0.0.0'));
   return 'kind' in address && address.kind === 'tcp' ? address.port : ports.health;
@@ -184,8 +205,8 @@ function bootstrapContainer(settings: InjectionSettings, { nodeCluster }: PodFac
       '--node-zone=$(POD_ZONE)',
       `--node-metadata=${JSON.stringify(metadata)}`,
       `--labels-file=${paths.podInfo}/labels`,
-      `--admin=127.0.0.1:${ports.envoyAdmin}`,
-      ...(envoyImage === undefined ? [] : [`--ready-listen=0.0.0.0:${ports.envoyReady}`]),
+      `--admin=${adminOfEnvoy(settings)}`,
+      ...(envoyImage === undefined ? [] : [`--ready-listen=${anyHost(settings)}:${ports.envoyReady}`]),
       ...(envoyBootstrap === undefined ? [] : [`--merge=${paths.userBootstrap}/${envoyBootstrap.key}`]),
     ],
     env: podEnvironment(),

@@ -61,7 +61,14 @@ export function answerReview(
   const metadata = objectOf(object['metadata']);
   const name = textIn(metadata, 'name') ?? `${textIn(metadata, 'generateName') ?? ''}*`;
   const pod = `${textIn(request, 'namespace') ?? ''}/${name}`;
-  const context: InjectionContext = { policy, defaults, version, kind: 'Pod', ownAnnotations: {} };
+  const context: InjectionContext = {
+    policy,
+    defaults,
+    version,
+    kind: 'Pod',
+    ownAnnotations: {},
+    leavesInjected: true,
+  };
   const outcome = inject(object, context);
   switch (outcome.kind) {
     case 'injected': {

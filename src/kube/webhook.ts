@@ -51,8 +51,14 @@ export interface RunningWebhook {
   stop(reason: string): Promise<void>;
 }
 
-/** Largest review; an object of the API server has 3 MB at most, and an update brings two. */
-const bodyBytesMax = 8 * 1024 * 1024;
+/** Largest review: an object that is created has 3 MiB at most. */
+const bodyBytesMax = 4 * 1024 * 1024;
+/** Of all reviews that are under way; past it one is refused, and its pod is made without Weir. */
+const bytesInFlightMax = 32 * 1024 * 1024;
+/** Silent connections would take the places of those that ask. */
+const handshakeMsMax = 5_000;
+/** Longer than the API server keeps one that is idle, so that it is the one that closes. */
+const keepAliveMs = 120_000;
 /** Time a request may take to arrive. The API server gives up after ten seconds by default. */
 const requestMsMax = 10_000;
 const connectionsMax = 1_024;
@@ -94,11 +100,19 @@ export async function startWebhook(options: WebhookOptions): Promise<RunningWebh
     }
     const first = certificate.current ?? (await firstOf(certificate));
     const listenAddresses: Address[] = [];
+    const budget: Budget = { bytes: 0 };
     for (const address of options.listen) {
       const { cert, key } = first;
       const server = createServer(
-        { cert, key, requestTimeout: requestMsMax, headersTimeout: requestMsMax },
-        (request, response) => void answer(request, response, options),
+        {
+          cert,
+          key,
+          requestTimeout: requestMsMax,
+          headersTimeout: requestMsMax,
+          handshakeTimeout: handshakeMsMax,
+          keepAliveTimeout: keepAliveMs,
+        },
+        (request, response) => void answer(request, response, options, budget),
       );
       server.maxConnections = connectionsMax;
       server.on('tlsClientError', () => {}); // Whoever does not trust the certificate is not told more, and port scans are no news.
@@ -146,7 +160,17 @@ function closed(server: Server): Promise<void> {
   return promise;
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: WebhookOptions): Promise<void> {
+/** Bytes of all reviews that are being read. */
+interface Budget {
+  bytes: number;
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: WebhookOptions,
+  budget: Budget,
+): Promise<void> {
   const startMs = performance.now();
   const refuse = (status: number, problem: string): void => {
     options.status.count('malformed', (performance.now() - startMs) / 1_000);
@@ -158,15 +182,16 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const policy = policies.get(request.url?.split('?')[0] ?? '');
   if (policy === undefined) return refuse(404, 'reviews are taken at /inject and /inject/namespace');
   if (request.method !== 'POST') return refuse(405, 'reviews are sent by POST');
-  let text: string | undefined;
+  let text: string | number;
   try {
-    text = await bodyOf(request);
+    text = await bodyOf(request, budget);
   } catch {
     // The connection ended in the middle; nobody is there to be told.
     response.destroy();
     return undefined;
   }
-  if (text === undefined) return refuse(413, `the review has more than ${bodyBytesMax / 2 ** 20} MiB`);
+  if (text === 413) return refuse(413, `the review has more than ${bodyBytesMax / 2 ** 20} MiB`);
+  if (typeof text === 'number') return refuse(text, 'too many large reviews are under way');
   let body: unknown;
   try {
     body = JSON.parse(text);
@@ -190,14 +215,20 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   return undefined;
 }
 
-/** @returns undefined when it is too large @throws Error when the connection breaks off */
-async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
+/** @returns the text, or the status with which it is refused @throws Error when the connection breaks off */
+async function bodyOf(request: IncomingMessage, budget: Budget): Promise<string | 413 | 503> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request) {
-    size += chunk.length;
-    if (size > bodyBytesMax) return undefined;
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request) {
+      size += chunk.length;
+      budget.bytes += chunk.length;
+      if (size > bodyBytesMax) return 413;
+      if (budget.bytes > bytesInFlightMax) return 503;
+      chunks.push(chunk);
+    }
+  } finally {
+    budget.bytes -= size;
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -1,13 +1,10 @@
 import {
   type Document,
-  isAlias,
   isMap,
   isScalar,
   isSeq,
   type Node,
   type Pair,
-  type ParsedNode,
-  parseAllDocuments,
   stringify,
   visit,
   type YAMLMap,
@@ -15,53 +12,10 @@ import {
 } from 'yaml';
 import { align } from './alignment.ts';
 import { type Data, isEqual, objectOf } from './data.ts';
+import { column, endOf, endOfLine, indentation, lineStart, nodeOf, startOf, Unfit, withEol } from './yaml-places.ts';
+import { documentsIn, parseOptions, readYaml } from './yaml-read.ts';
 
-/** As kubectl reads YAML: version 1.1 with merge keys, so that `0644` is octal. */
-const parseOptions = { version: '1.1', merge: true } as const;
 const renderOptions = { ...parseOptions, aliasDuplicateObjects: false, lineWidth: 0 } as const;
-
-/** A document of a YAML stream with what it says. */
-export interface YamlDocument {
-  readonly document: Document.Parsed;
-  /** As JSON; undefined for one that is empty. */
-  readonly content: unknown;
-}
-
-/** What is wrong with a YAML text. */
-export interface YamlProblem {
-  /** From 1. */
-  readonly line: number;
-  readonly what: string;
-}
-
-/** Reads all documents of a text. */
-export function readYaml(
-  text: string,
-): { readonly documents: readonly YamlDocument[] } | { readonly problem: YamlProblem } {
-  // A file with nothing in it gives an empty list with properties of its own.
-  const parsed: readonly Document.Parsed[] = [...parseAllDocuments(text, parseOptions)];
-  const documents: YamlDocument[] = [];
-  for (const document of parsed) {
-    const [error] = document.errors;
-    if (error) return { problem: { line: lineAt(text, error.pos[0]), what: firstLine(error.message) } };
-    try {
-      documents.push({ document, content: document.contents === null ? undefined : (document.toJS() as unknown) });
-    } catch (error) {
-      // An alias without its anchor, or aliases that multiply without bound.
-      const what = error instanceof Error ? firstLine(error.message) : String(error);
-      return { problem: { line: lineAt(text, document.contents?.range[0] ?? 0), what } };
-    }
-  }
-  return { documents };
-}
-
-function firstLine(message: string): string {
-  return (message.split('\n')[0] ?? '').replace(/ at line \d+, column \d+:?$/, '');
-}
-
-function lineAt(text: string, offset: number): number {
-  return text.slice(0, offset).split('\n').length;
-}
 
 /** A document that is to say something else. */
 export interface YamlChange {
@@ -82,15 +36,44 @@ export function patchYaml(
   text: string,
   changes: readonly YamlChange[],
 ): { readonly text: string; readonly rewritten: readonly number[] } {
+  const real = changes.filter(({ before, after }) => !isEqual(before, after));
+  const fitted = real.map(change => fittedEdits(text, change));
+  const wrong = wrongChanges(text, real, fitted);
   const rewritten: number[] = [];
   const edits: Edit[] = [];
-  for (const [at, change] of changes.entries()) {
-    if (isEqual(change.before, change.after)) continue;
-    const fitted = fittedEdits(text, change);
-    if (!fitted) rewritten.push(at);
-    edits.push(...(fitted ?? [wholeEdit(text, change)]));
+  for (const [at, change] of real.entries()) {
+    const own = wrong.has(at) ? undefined : fitted[at];
+    if (!own) rewritten.push(at);
+    edits.push(...(own ?? [wholeEdit(text, change)]));
   }
   return { text: applied(text, edits), rewritten };
+}
+
+/**
+ * Which changes make their document say something else than they should. An anchor that was changed along with its aliases shows here, and a form that was not
+ * thought of is written anew instead of wrong.
+ */
+function wrongChanges(
+  text: string,
+  changes: readonly YamlChange[],
+  fitted: readonly (readonly Edit[] | undefined)[],
+): ReadonlySet<number> {
+  const all = changes.map((_, at) => at);
+  const patched = readYaml(
+    applied(
+      text,
+      fitted.flatMap(edits => edits ?? []),
+    ),
+  );
+  const places = new Map(documentsIn(text).map(({ range }, place) => [range[0], place]));
+  // One that cannot be read any more may be any of them.
+  if ('problem' in patched || patched.documents.length !== places.size) return new Set(all);
+  return new Set(
+    all.filter(at => {
+      const { document, after } = changes[at] as YamlChange; // One of the places of the list.
+      return !isEqual(patched.documents[places.get(document.range[0]) ?? -1]?.content, after);
+    }),
+  );
 }
 
 interface Edit {
@@ -108,34 +91,16 @@ function applied(text: string, edits: readonly Edit[]): string {
   return result;
 }
 
-/** Thrown where a change cannot be fitted in; never leaves this file. */
-class Unfit extends Error {}
-
 function fittedEdits(text: string, { document, before, after }: YamlChange): readonly Edit[] | undefined {
   const { contents } = document;
   const changed = objectOf(after);
   if (!isMap(contents) || !changed) return undefined;
   try {
-    const edits = new Patcher(text, indentOfLists(text, contents)).map(contents, objectOf(before) ?? {}, changed);
-    return says(text, edits, document, after) ? edits : undefined;
+    return new Patcher(text, indentOfLists(text, contents)).map(contents, objectOf(before) ?? {}, changed);
   } catch (error) {
     if (error instanceof Unfit) return undefined;
     throw error;
   }
-}
-
-/**
- * Whether the text with the edits says in this document what it should. An anchor that was changed along with its aliases shows here, and a form that
- * was not thought of is written anew instead of wrong.
- */
-function says(text: string, edits: readonly Edit[], document: Document.Parsed, after: unknown): boolean {
-  const patched = readYaml(applied(text, edits));
-  const index = documentIndex(text, document);
-  return 'documents' in patched && isEqual(patched.documents[index]?.content, after);
-}
-
-function documentIndex(text: string, document: Document.Parsed): number {
-  return [...parseAllDocuments(text, parseOptions)].findIndex(one => one.range[0] === document.range[0]);
 }
 
 function wholeEdit(text: string, { document, after }: YamlChange): Edit {
@@ -346,48 +311,4 @@ function pairsByKey(node: YAMLMap): Map<string, Pair> {
   const pairs = new Map<string, Pair>();
   for (const pair of node.items) if (isScalar(pair.key)) pairs.set(String(pair.key.value), pair);
   return pairs;
-}
-
-function nodeOf(value: unknown): ParsedNode | undefined {
-  return isScalar(value) || isMap(value) || isSeq(value) || isAlias(value) ? (value as ParsedNode) : undefined;
-}
-
-function startOf(value: unknown): number {
-  const start = nodeOf(value)?.range?.[0];
-  if (start === undefined) throw new Unfit();
-  return start;
-}
-
-/** Where the last of a node ends: of a collection its last item, since its own range has the comments behind it. */
-function endOf(value: unknown): number {
-  const pair = value as Partial<Pair> | null | undefined;
-  if (typeof pair === 'object' && pair !== null && 'key' in pair && 'value' in pair && !nodeOf(value)) {
-    return nodeOf(pair.value)?.range ? endOf(pair.value) : endOf(pair.key) + 1;
-  }
-  if ((isMap(value) || isSeq(value)) && !value.flow && value.items.length > 0) return endOf(value.items.at(-1));
-  const end = nodeOf(value)?.range?.[1];
-  if (end === undefined) throw new Unfit();
-  return end;
-}
-
-function column(text: string, offset: number): number {
-  return offset - lineStart(text, offset);
-}
-
-function lineStart(text: string, offset: number): number {
-  return text.lastIndexOf('\n', offset - 1) + 1;
-}
-
-function indentation(text: string, offset: number): string {
-  return /^[ \t]*/.exec(text.slice(lineStart(text, offset)))?.[0] ?? '';
-}
-
-/** Where the line break of a line is; the end of the text where it has none. */
-function endOfLine(text: string, offset: number): number {
-  const at = text.indexOf('\n', offset);
-  return at < 0 ? text.length : at;
-}
-
-function withEol(text: string, added: string): string {
-  return text.includes('\r\n') ? added.replace(/\r?\n/g, '\r\n') : added;
 }

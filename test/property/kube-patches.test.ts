@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { stringify } from 'yaml';
 import { jsonPatch } from '../../src/kube/json-patch.ts';
-import { patchYaml, readYaml } from '../../src/kube/yaml-patch.ts';
+import { patchYaml } from '../../src/kube/yaml-patch.ts';
+import { readYaml } from '../../src/kube/yaml-read.ts';
 import { applyPatch } from '../support/json-patch.ts';
 
 // Keys that the prototype has are as good as others; numbers are those that JSON can say.

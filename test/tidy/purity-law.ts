@@ -39,7 +39,7 @@ const pureModules: ReadonlyMap<string, readonly string[]> = new Map([
   ['node:crypto', ['src/xds/digest.ts']],
   ['node:zlib', ['src/cache/disk-rows.ts']],
   ['protobufjs/minimal.js', ['src/{xds,proto}/wire*.ts']],
-  ['yaml', ['src/agent/config.ts', 'src/kube/yaml-patch.ts']],
+  ['yaml', ['src/agent/config.ts', 'src/kube/yaml-*.ts']],
   ['js-yaml', ['src/source/manifest-text.ts']],
   ['zod', ['src/agent/config.ts']],
 ]);

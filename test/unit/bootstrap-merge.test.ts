@@ -48,7 +48,7 @@ describe('a bootstrap of one’s own', () => {
       stats_sinks: [{ name: 'statsd' }],
     };
     const { merged, notes } = mergeBootstrap(own, ours);
-    assert.deepEqual(notes, []);
+    assert.match(notes.join(), /^its admin address stays; in a pod name it by weir\.dev\/envoy-admin/);
     for (const key of ['layeredRuntime', 'admin', 'stats_sinks'] as const) assert.deepEqual(merged[key], own[key]);
     assert.deepEqual(merged['node'], { id: 'me', cluster: 'web', locality: { zone: 'z' } });
     assert.deepEqual(at(merged, 'staticResources', 'secrets'), [{ name: 's' }]);
@@ -70,6 +70,30 @@ describe('a bootstrap of one’s own', () => {
       'xds-grpc',
     );
     assert.equal(at(merged, 'dynamic_resources', 'ads_config', 'api_type'), 'GRPC', 'which variant was its choice');
+  });
+
+  test('what goes along with a stream of ADS stays, and a source or a listener that gives way is said', () => {
+    const own = {
+      static_resources: { listeners: [{ name: 'weir-ready', address: {} }] },
+      dynamic_resources: {
+        cds_config: { api_config_source: { api_type: 'GRPC' } },
+        ads_config: {
+          grpc_services: [
+            {
+              envoy_grpc: { cluster_name: 'xds-grpc' },
+              timeout: '9s',
+              initial_metadata: [{ key: 'x-tenant', value: 'a' }],
+            },
+          ],
+        },
+      },
+    };
+    const { merged, notes } = mergeBootstrap(own, ours);
+    assert.match(notes.join('\n'), /its listener weir-ready gives way/);
+    assert.match(notes.join('\n'), /cds_config comes over ADS from Weir now/);
+    const service = at(merged, 'dynamic_resources', 'ads_config', 'grpc_services', 0);
+    assert.equal(at(service, 'timeout'), '9s');
+    assert.deepEqual(at(service, 'initial_metadata'), [{ key: 'x-tenant', value: 'a' }]);
   });
 
   test('a cluster of our name stays, and ours has another one', () => {

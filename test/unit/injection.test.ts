@@ -25,7 +25,7 @@ function pod({ annotations, labels, spec }: PodOptions = {}): Data {
 }
 
 function injected(template: Data, policy: InjectionPolicy = 'opt-out', defaults = [upstream]): Injection {
-  return inject(template, { policy, defaults, version: '1', kind: 'Pod', ownAnnotations: {} });
+  return inject(template, { policy, defaults, version: '1', kind: 'Pod', ownAnnotations: {}, leavesInjected: false });
 }
 
 const annotated = (name: string, value: unknown): Data => pod({ annotations: { [`weir.dev/${name}`]: value } });
@@ -46,6 +46,8 @@ describe('which pods are injected', () => {
     ['a word that is neither', annotated('inject', 'yes'), 'opt-in', 'invalid'],
     ['the network of the node', pod({ spec: { hostNetwork: true } }), 'opt-out', 'skipped'],
     ['Windows', pod({ spec: { os: { name: 'windows' } } }), 'opt-out', 'skipped'],
+    ['Windows by its nodes', pod({ spec: { nodeSelector: { 'kubernetes.io/os': 'windows' } } }), 'opt-out', 'skipped'],
+    ['the mirror of a static pod', pod({ annotations: { 'kubernetes.io/config.mirror': 'x' } }), 'opt-out', 'skipped'],
   ];
   for (const [title, template, policy, kind] of cases) {
     test(title, () => assert.equal(injected(template, policy).kind, kind));
@@ -118,6 +120,54 @@ describe('what cannot be meant is said', () => {
     });
   }
 
+  for (const [title, annotations, words] of [
+    [
+      'a request above its limit',
+      { 'memory-request': '1Gi', 'memory-limit': '512Mi' },
+      /memory-request 1Gi is more than memory-limit 512Mi/,
+    ],
+    [
+      'health that no kubelet reaches',
+      { 'set-health': '127.0.0.1:15921' },
+      /set-health must begin with an address and port that the kubelet/,
+    ],
+    ['health on no port', { 'set-health': '0.0.0.0:0' }, /set-health must begin with/],
+    ['health on a socket', { 'set-health': 'unix:/x' }, /set-health must begin with/],
+    ['the socket twice', { 'set-listen': 'unix:/var/run/weir/xds.sock' }, /set-listen names unix:.*listened on anyway/],
+    ['a thousandth of a byte', { 'memory-limit': '100m' }, /memory-limit is no quantity of memory/],
+  ] as const) {
+    test(title, () => {
+      const own = Object.fromEntries(Object.entries(annotations).map(([name, value]) => [`weir.dev/${name}`, value]));
+      const outcome = injected(pod({ annotations: own }));
+      assert.ok(outcome.kind === 'invalid', outcome.kind);
+      assert.match(outcome.problems.join('; '), words);
+    });
+  }
+
+  test('what is told of one pod is bounded, and found at once', () => {
+    const many = Object.fromEntries(Array.from({ length: 20_000 }, (_, at) => [`weir.dev/unknown-${at}`, 'x']));
+    const clients = Array.from({ length: 8_000 }, (_, at) => `c${at}`).join(',');
+    const containers = Array.from({ length: 800 }, (_, at) => ({ name: `a${at}` }));
+    const mountPath = `/var/run/weir${'/'.repeat(200_000)}x`;
+    const startMs = performance.now();
+    for (const template of [
+      pod({ annotations: many }),
+      pod({ annotations: { 'weir.dev/clients': clients }, spec: { containers } }),
+      pod({ annotations: { 'weir.dev/clients': 'x' }, spec: { containers } }),
+      pod({ spec: { containers: Array.from({ length: 800 }, () => ({ name: 'weir' })) } }),
+    ]) {
+      const outcome = injected(template);
+      assert.ok(outcome.kind === 'invalid');
+      assert.ok(outcome.problems.length <= 10 && outcome.problems.join().length < 4_000);
+    }
+    assert.equal(
+      injected(pod({ spec: { containers: [{ name: 'a', volumeMounts: [{ name: 'v', mountPath }] }] } })).kind,
+      'injected',
+    );
+    // Seconds, where the time grew with the square.
+    assert.ok(performance.now() - startMs < 1_000);
+  });
+
   test('no control plane', () => {
     const outcome = injected(pod(), 'opt-out', []);
     assert.ok(outcome.kind === 'invalid');
@@ -136,6 +186,50 @@ test('every annotation has a default that is right', () => {
   for (const [name, { fallback, parse, help }] of annotationSpecs) {
     assert.ok(help.length > 10, name);
     if (fallback !== undefined) assert.ok('value' in parse(fallback), name);
+  }
+});
+
+test('a default of a resource follows what is given', () => {
+  for (const [name, value, request, limit] of [
+    ['memory-request', '1Gi', '1Gi', '1Gi'],
+    ['memory-limit', '64Mi', '64Mi', '64Mi'],
+  ] as const) {
+    const resolved = resolveInjection([{ title: '', values: new Map([[name, value]]) }]);
+    assert.ok('settings' in resolved);
+    assert.deepEqual([resolved.settings.memoryRequest, resolved.settings.memoryLimit], [request, limit]);
+  }
+  const cpu = resolveInjection([{ title: '', values: new Map([['cpu-limit', '5m']]) }]);
+  assert.ok('settings' in cpu && cpu.settings.cpuRequest === '5m');
+});
+
+test('an Envoy is drained by its own admin address, and probed on the family of the pod', () => {
+  const outcome = injected(
+    pod({
+      annotations: {
+        'weir.dev/envoy-image': 'e:1',
+        'weir.dev/envoy-admin': '127.0.0.1:9901',
+        'weir.dev/set-health': '[::]:15921',
+      },
+    }),
+  );
+  assert.ok(outcome.kind === 'injected');
+  const text = JSON.stringify(outcome.template);
+  assert.match(text, /"drain","--envoy","127\.0\.0\.1:9901","--envoy-only"/);
+  assert.match(text, /"--admin=127\.0\.0\.1:9901","--ready-listen=\[::\]:15922"/);
+});
+
+test('a classic sidecar leaves time for its own end', () => {
+  const annotations = { 'weir.dev/mode': 'classic' };
+  for (const [graceSeconds, waited] of [
+    [undefined, '25s'],
+    [60, '25s'],
+    [12, '7s'],
+    [3, '1s'],
+  ] as const) {
+    const spec = graceSeconds === undefined ? {} : { terminationGracePeriodSeconds: graceSeconds };
+    const outcome = injected(pod({ annotations, spec }));
+    assert.ok(outcome.kind === 'injected');
+    assert.ok(JSON.stringify(outcome.template).includes(`"--after-clients","--timeout","${waited}"`));
   }
 });
 
@@ -220,6 +314,26 @@ describe('reviews', () => {
     const outcome = injected(pod());
     assert.ok(outcome.kind === 'injected');
     assert.deepEqual(response(review(outcome.template)), { uid: 'u-1', allowed: true });
+  });
+
+  test('what others have added to a pod that has Weir stays: defaults, limits, their own containers in front', () => {
+    const outcome = injected(pod());
+    assert.ok(outcome.kind === 'injected');
+    const spec = outcome.template['spec'] as { initContainers: Data[] };
+    const initContainers = [
+      { name: 'theirs' },
+      ...spec.initContainers.map(one => ({
+        ...one,
+        terminationMessagePath: '/x',
+        resources: { limits: { cpu: '2' } },
+      })),
+    ];
+    const object = { ...outcome.template, spec: { ...spec, initContainers } };
+    const others = { ...settings, defaults: [{ title: '', values: new Map([['upstream', 'other:1']]) }] };
+    assert.deepEqual(response(review(object), 'opt-out', others), { uid: 'u-1', allowed: true });
+    // The annotation alone is no Weir.
+    const copied = pod({ annotations: { 'weir.dev/status': '{}' } });
+    assert.equal(response(review(copied))['patchType'], 'JSONPatch');
   });
 
   test('wrong annotations are a warning, or a refusal where that is wanted', () => {

@@ -1,4 +1,3 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
@@ -8,6 +7,7 @@ import { type Data, objectOf } from '../../kube/data.ts';
 import { envoyBootstrap } from '../../kube/envoy-bootstrap.ts';
 import { grpcBootstrap } from '../../kube/grpc-bootstrap.ts';
 import { type Address, parseAddress } from '../../xds/address.ts';
+import { readText, writeWhole } from '../whole-file.ts';
 import { toYaml } from '../yaml-text.ts';
 
 /** Options of all bootstraps. */
@@ -43,6 +43,8 @@ interface PodOptions extends EnvoyOptions, GrpcOptions {
 
 /** Largest bootstrap of one's own. */
 const bytesMax = 4 * 1024 * 1024;
+/** Envoy and the app have other users. */
+const bootstrapMode = 0o644;
 
 /** `weir bootstrap envoy`: prints a complete bootstrap whose ADS is the agent. */
 export async function printEnvoyBootstrap(options: EnvoyOptions): Promise<number> {
@@ -101,8 +103,9 @@ async function mergedText(
   ours: Data,
   format: 'yaml' | 'json' | undefined,
 ): Promise<{ readonly text: string; readonly node: Data }> {
-  const text = readFile('--merge', path);
-  const { patchYaml, readYaml } = await import('../../kube/yaml-patch.ts');
+  const text = readText(path, bytesMax);
+  const { patchYaml } = await import('../../kube/yaml-patch.ts');
+  const { readYaml } = await import('../../kube/yaml-read.ts');
   const parsed = readYaml(text);
   if ('problem' in parsed) throw usage(`${path}, line ${parsed.problem.line}: ${parsed.problem.what}`);
   const [first, ...more] = parsed.documents;
@@ -127,7 +130,7 @@ function grpcText(options: GrpcOptions, node: Data): string {
 
 function nodeOf(options: CommonOptions): Data {
   const { nodeMetadata, labelsFile } = options;
-  const read = labelsFile === undefined ? undefined : parseLabels(readFile('--labels-file', labelsFile));
+  const read = labelsFile === undefined ? undefined : parseLabels(readText(labelsFile, bytesMax));
   if (read && 'error' in read) throw usage(`--labels-file ${labelsFile}: ${read.error}`);
   return bootstrapNode({ ...options, metadata: metadataOf(nodeMetadata), labels: read?.labels });
 }
@@ -152,24 +155,7 @@ function write(path: string | undefined, text: string): void {
     process.stdout.write(whole);
     return;
   }
-  const unfinished = `${path}.weir-${process.pid}`;
-  try {
-    writeFileSync(unfinished, whole, { mode: 0o644 });
-    renameSync(unfinished, path);
-  } catch (error) {
-    throw new AgentError(`cannot write ${path}`, { cause: error });
-  }
-}
-
-function readFile(flag: string, path: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw new AgentError(`cannot read ${path} (${flag})`, { cause: error, exitCode: exitCodes.usage });
-  }
-  if (bytes.length > bytesMax) throw usage(`${flag} ${path} has more than ${bytesMax / 2 ** 20} MiB`);
-  return bytes.toString('utf8');
+  writeWhole(path, whole, bootstrapMode);
 }
 
 function json(value: unknown): string {

@@ -1,4 +1,3 @@
-import { readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { createTwoFilesPatch } from 'diff';
 import { countOf } from '../../admin/words.ts';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
@@ -8,6 +7,7 @@ import { type DefaultsOptions, defaultLayers } from '../injection-defaults.ts';
 import { isJson, print } from '../output.ts';
 import { paintFor } from '../paint.ts';
 import { weirVersion } from '../version.ts';
+import { readText, writeWhole } from '../whole-file.ts';
 
 /** Options of `weir inject`. */
 export interface InjectOptions extends DefaultsOptions {
@@ -20,6 +20,7 @@ export interface InjectOptions extends DefaultsOptions {
 
 /** Largest text of manifests. */
 const bytesMax = 64 * 1024 * 1024;
+const newFileMode = 0o644;
 
 interface FileResult extends InjectedText {
   readonly file: string;
@@ -46,28 +47,17 @@ export async function injectFiles(options: InjectOptions): Promise<number> {
   if (options.dryRun) {
     if (!asJson) for (const result of results) await print(differenceOf(result));
   } else if (options.inPlace) {
-    for (const { file, before, text } of results) if (text !== before) writeWhole(file, text);
-  } else if (options.out !== undefined) writeWhole(options.out, joined(results));
+    for (const { file, before, text } of results) if (text !== before) writeWhole(file, text, newFileMode);
+  } else if (options.out !== undefined) writeWhole(options.out, joined(results), newFileMode);
   else if (!asJson) await print(joined(results));
   return exitCodes.ok;
 }
 
 function injectFile(file: string, defaults: readonly SettingsLayer[]): FileResult {
-  const before = read(file);
+  const before = readText(file, bytesMax);
   const done = injectText(before, { policy: 'opt-out', defaults, version: weirVersion });
   if ('problem' in done) throw usage(`${titleOf(file)}, ${done.problem}`);
   return { file, before, ...done };
-}
-
-function read(file: string): string {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file === '-' ? 0 : file);
-  } catch (error) {
-    throw new AgentError(`cannot read ${titleOf(file)}`, { cause: error, exitCode: exitCodes.usage });
-  }
-  if (bytes.length > bytesMax) throw usage(`${titleOf(file)} has more than ${bytesMax / 2 ** 20} MiB`);
-  return bytes.toString('utf8');
 }
 
 /** What is said of each pod template goes to standard error: standard output has the manifests, for kubectl. */
@@ -126,21 +116,6 @@ function joined(results: readonly FileResult[]): string {
     .map(({ text }, at) => (at === 0 || text.startsWith('---') ? text : `---\n${text}`))
     .map((text, at) => (at < results.length - 1 && text !== '' && !text.endsWith('\n') ? `${text}\n` : text))
     .join('');
-}
-
-/** A file is there as it was or as a whole. */
-function writeWhole(file: string, text: string): void {
-  const unfinished = `${file}.weir-${process.pid}`;
-  try {
-    writeFileSync(unfinished, text, { mode: modeOf(file) });
-    renameSync(unfinished, file);
-  } catch (error) {
-    throw new AgentError(`cannot write ${file}`, { cause: error });
-  }
-}
-
-function modeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.mode ?? 0o644;
 }
 
 function titleOf(file: string): string {
