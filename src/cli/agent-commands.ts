@@ -102,9 +102,19 @@ ${place}${codes}`;
 const drainHelp = `
 As SIGTERM does: clients are told to go, what is held is written to disk, and the agent ends. It goes by the admin socket only.
 
+With --envoy, an Envoy is told to drain before that: POST /drain_listeners?graceful&skip_exit&inboundonly. Its listeners stay open, and its connections
+are told to go within its --drain-time-s; with --all-listeners also those of listeners whose traffic_direction is not INBOUND, as at a gateway.
+As a preStop hook it never stands in the way of a pod’s end: an Envoy that is not there and clients that stay for longer than --timeout are said
+on standard error, and are no failure. --wait is for elsewhere: in the agent’s own container it is ended with it, which counts as a failed hook.
+
 Examples:
-  weir drain --wait                                      as the preStop hook of a pod
-${place}${codes}`;
+  weir drain --envoy 127.0.0.1:15000 --envoy-only        preStop hook of a native sidecar: Kubernetes ends it last by itself
+  weir drain --after-clients --timeout 25s               preStop hook where all containers are told to end at the same time
+  weir drain --wait                                      from elsewhere, until it has ended
+${place}
+Exit codes: 0 told (also where there is no Envoy, or clients are left), 1 no agent there, not ended in time (--wait), or no Envoy at --envoy but
+something else, 2 wrong usage.
+`;
 
 const completionHelp = `
 Examples:
@@ -180,9 +190,13 @@ export function addAgentCommands(program: Command, done: Done): void {
     .action(async (level: string | undefined, options) => {
       done(await (await import('./commands/log-level.ts')).logLevel(level, options));
     });
-  addPlace(command('drain', 'have the clients go and the agent end', drainHelp))
+  addPlace(command('drain', 'have Envoy drain, the clients go, and the agent end', drainHelp))
+    .option('--envoy <ADDR>', 'have an Envoy drain first; its admin address, such as 127.0.0.1:15000 or unix:/path')
+    .option('--all-listeners', 'all listeners of that Envoy, not only the inbound ones')
+    .option('--envoy-only', 'leave the agent as it is')
+    .option('--after-clients', 'the agent goes on until no client is connected, for --timeout at most')
     .option('--wait', 'until it has ended')
-    .option('--timeout <TIME>', 'the longest wait', '60s')
+    .option('--timeout <TIME>', 'the longest wait, for clients and for the end each', '60s')
     .action(async options => {
       done(await (await import('./commands/drain.ts')).drain(options));
     });
