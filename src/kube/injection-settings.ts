@@ -174,7 +174,7 @@ const rows: Rows = {
   },
   envoyAdmin: {
     placeholder: 'ADDR',
-    help: 'Admin address of an Envoy of your own in the pod, `127.0.0.1:15000` or `unix:/path`: it is told to drain its inbound listeners when the pod ends. One that `envoy-image` puts in is told so anyway.',
+    help: 'Admin address of an Envoy of your own in the pod, `127.0.0.1:15000` or `unix:/path`: it is told to have its connections go when the pod ends, within its `--drain-time-s`. One that `envoy-image` puts in is told so anyway.',
     fallback: undefined,
     parse: text => {
       const address = parseAddress(text);
@@ -294,7 +294,8 @@ export function resolveInjection(
     return { problems: problems.slice(0, problemsMax).map(one => one.slice(0, problemLengthMax)) };
   }
   // Each row gives the type of its key; entries() forgets it.
-  return levelled(settings as unknown as InjectionSettings, isGiven);
+  const whole = settings as unknown as InjectionSettings;
+  return levelled(whole, isGiven);
 }
 
 /** No request is above its limit: a default follows what is given, and two that are given have to fit. */

@@ -21,6 +21,8 @@ const envoyReadyWithinSeconds = 600;
 /** How long a classic sidecar waits for its clients to go, at most, and what its own end may take then (setting drainTimeout). */
 const clientsWaitedSeconds = 25;
 const ownEndSeconds = 5;
+/** Within which an injected Envoy tells its connections to go. */
+const envoyDrainSeconds = 20;
 
 /** What injection adds to a pod. */
 export interface PodParts {
@@ -99,7 +101,8 @@ function weirContainer(settings: InjectionSettings, facts: PodFacts): Draft {
 function lifecycleOf(settings: InjectionSettings, { graceSeconds }: PodFacts): Draft {
   const { mode, envoyImage, envoyAdmin } = settings;
   const admin = envoyAdmin ?? (envoyImage === undefined ? undefined : adminOfEnvoy(settings));
-  const drainsEnvoy = admin === undefined ? [] : ['--envoy', admin];
+  // Many control planes say of no listener that it is inbound. None is closed by it: connections are told to go.
+  const drainsEnvoy = admin === undefined ? [] : ['--envoy', admin, '--all-listeners'];
   if (mode === 'classic') {
     // What is left is for Weir's own end.
     const waitSeconds = Math.max(1, Math.min(clientsWaitedSeconds, graceSeconds - ownEndSeconds));
@@ -227,7 +230,11 @@ function envoyContainer(settings: InjectionSettings, image: string): Draft {
     image,
     restartPolicy: 'Always',
     // A container has its own shared memory, so there is no hot restart that would need it.
-    args: ['-c', paths.envoyBootstrap, '--disable-hot-restart'],
+    args: [
+      ...['-c', paths.envoyBootstrap, '--disable-hot-restart'],
+      // Envoy's own 600 s, at growing odds, are longer than a pod has.
+      ...['--drain-time-s', `${envoyDrainSeconds}`, '--drain-strategy', 'immediate'],
+    ],
     ports: [{ name: 'http-envoy-rdy', containerPort: ports.envoyReady, protocol: 'TCP' }],
     startupProbe: {
       httpGet: { path: '/ready', port: 'http-envoy-rdy' },

@@ -141,6 +141,7 @@ export class TypeLinks {
     const isAnyKnown = [...this.#links.values()].some(link => link.wasAnswered && isWanted(link));
     this.#heldBackUntilMs = isAnyKnown ? heldBackUntilMs : -Infinity;
     this.#isResuming = isResuming;
+    this.#putInOrder();
     for (const link of this.#links.values()) {
       link.subscription = this.#newSubscription(link.typeUrl, link.interest, link.held);
       link.tracker = new AnswerTracker(this.#settings);
@@ -149,6 +150,16 @@ export class TypeLinks {
     }
     this.#asked = 0;
     this.#leaving = undefined;
+  }
+
+  /**
+   * Types are asked for in make-before-break order (R86), whatever came first before, as from disk: servers answer, and later push, in the order in which they
+   * were asked, and a route that comes before its cluster is a failed request.
+   */
+  #putInOrder(): void {
+    const ordered = [...this.#links].sort(([a], [b]) => traitsOf(a).sendOrder - traitsOf(b).sendOrder);
+    this.#links.clear();
+    for (const [typeUrl, link] of ordered) this.#links.set(typeUrl, link);
   }
 
   /** The type whose wishes can only be asked for on another stream, if there is one. */

@@ -31,6 +31,7 @@ const otherFlags: ReadonlyMap<string, string> = new Map([
   ['--kubeconfig', 'npm run check-deploy'],
   ['--max-old-space-size', 'Node.js'],
   ['--follow', 'kubectl'],
+  ['--drain-time-s', 'Envoy'],
 ]);
 
 function all(what: (page: MarkdownPage) => readonly { readonly text: string; readonly line: number }[]): string[][] {

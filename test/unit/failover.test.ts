@@ -220,10 +220,11 @@ describe('failover', () => {
     assert.equal(isIsolated(), false, 'the primary may come back and give it');
     assert.deepEqual(
       harness.requests.filter(one => one.address === secondary).map(one => one.typeUrl),
-      [clusterType, listenerType],
+      [clusterType, endpointType],
+      'the one that was asked for last is the suspect',
     );
     answer(harness, secondary, clusterType, of(secondary, 'a'));
-    answer(harness, secondary, listenerType, of(secondary, 'l'));
+    answer(harness, secondary, endpointType, ['e']);
     settle(harness, client);
     assert.ok(isIsolated());
   });

@@ -214,7 +214,7 @@ test('an Envoy is drained by its own admin address, and probed on the family of 
   );
   assert.ok(outcome.kind === 'injected');
   const text = JSON.stringify(outcome.template);
-  assert.match(text, /"drain","--envoy","127\.0\.0\.1:9901","--envoy-only"/);
+  assert.match(text, /"drain","--envoy","127\.0\.0\.1:9901","--all-listeners","--envoy-only"/);
   assert.match(text, /"--admin=127\.0\.0\.1:9901","--ready-listen=\[::\]:15922"/);
 });
 

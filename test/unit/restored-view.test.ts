@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { bytes, type Field, message, nested, text, uint } from '../../src/demo/proto.ts';
-import { clusterType } from '../../src/xds/type-urls.ts';
+import { clusterType, endpointType, listenerType, routeType } from '../../src/xds/type-urls.ts';
 import type { ViewKey } from '../../src/xds/types.ts';
 import { givenNow, notesOf, restartedOffline, starting, upstreamReturns } from '../support/answers.ts';
 import { body, CoreHarness, namesOf, resources } from '../support/core-harness.ts';
@@ -150,4 +150,23 @@ describe('whose cache it is', () => {
     after.advance(5_000);
     assert.deepEqual(after.upstreamIds(), ids, 'and that is that');
   });
+});
+
+describe('what upstream is asked on another stream', () => {
+  for (const variant of ['delta', 'sotw'] as const) {
+    test(`R86: types in make-before-break order, since servers answer in the order in which they are asked (${variant})`, () => {
+      const harness = new CoreHarness({ variant });
+      const client = harness.client('delta', 'n0');
+      // In the order of a disk, which is none of ours.
+      for (const typeUrl of [endpointType, routeType, clusterType, listenerType]) {
+        client.send({ typeUrl, names: typeUrl === endpointType || typeUrl === routeType ? ['x'] : [] });
+        harness.respond(typeUrl, { resources: resources(typeUrl, ['x']) });
+        harness.advance(500);
+      }
+      harness.cut();
+      harness.advance(2_000);
+      const asked = harness.requests.map(({ typeUrl }) => typeUrl);
+      assert.deepEqual([...new Set(asked)], [clusterType, endpointType, listenerType, routeType]);
+    });
+  }
 });
