@@ -17,6 +17,7 @@ import {
   listAt,
   nameOf,
   parseDocuments,
+  podsOf,
   readDocuments,
   textAt,
 } from '../test/support/deployment.ts';
@@ -232,18 +233,7 @@ function seenByServer(kubeconfig: string): void {
     check(`the API server takes ${title}`, () => {
       // Only these namespaces are there, and cluster-wide objects say what they are without one.
       const here = objects.filter(one => known.includes(at(one, 'metadata', 'namespace') as string | undefined));
-      const pods = here
-        .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
-        .map(one => ({
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: {
-            name: `check-${nameOf(one)}`,
-            namespace: at(one, 'metadata', 'namespace'),
-            labels: at(one, 'spec', 'template', 'metadata', 'labels'),
-          },
-          spec: at(one, 'spec', 'template', 'spec'),
-        }));
+      const pods = podsOf(here);
       const said = kubectl(
         ['apply', '--server-side', '--force-conflicts', '--dry-run=server', '--validate=strict', '-f', '-'],
         list([...here, ...pods]),

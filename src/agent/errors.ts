@@ -8,6 +8,11 @@ export const exitCodes = {
   cacheUnusable: 3,
 } as const;
 
+/** An error of the command line or the configuration, which ends the process with {@link exitCodes.usage}. */
+export function usageError(message: string, cause?: unknown): AgentError {
+  return new AgentError(message, { cause, exitCode: exitCodes.usage });
+}
+
 /** Something outside the program went wrong: what failed, on what, and what to do stand in the message. */
 export class AgentError extends Error {
   override readonly name = 'AgentError';

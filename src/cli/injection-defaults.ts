@@ -1,4 +1,4 @@
-import { AgentError, exitCodes } from '../agent/errors.ts';
+import { usageError } from '../agent/errors.ts';
 import { objectOf } from '../kube/data.ts';
 import { resolveInjection, type SettingsLayer } from '../kube/injection-settings.ts';
 import { readText } from './whole-file.ts';
@@ -26,7 +26,7 @@ export async function defaultLayers(options: DefaultsOptions): Promise<readonly 
   const values = new Map<string, string>();
   for (const text of options.default ?? []) {
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-    if (name === '') throw usage(`--default must be NAME=VALUE, such as image=weir:0.1.0 (given: '${text}')`);
+    if (name === '') throw usageError(`--default must be NAME=VALUE, such as image=weir:0.1.0 (given: '${text}')`);
     values.set(name, value);
   }
   if (values.size > 0) layers.push({ title: '--default ', values });
@@ -35,7 +35,7 @@ export async function defaultLayers(options: DefaultsOptions): Promise<readonly 
   if (options.upstream !== undefined) own.set('upstream', options.upstream);
   if (own.size > 0) layers.push({ title: '--', values: own });
   const resolved = resolveInjection(layers);
-  if ('problems' in resolved) throw usage(resolved.problems.join('; '));
+  if ('problems' in resolved) throw usageError(resolved.problems.join('; '));
   return layers;
 }
 
@@ -43,18 +43,14 @@ async function layerOfFile(path: string): Promise<SettingsLayer> {
   const text = readText(path, bytesMax);
   const { readYaml } = await import('../kube/yaml-read.ts');
   const read = readYaml(text);
-  if ('problem' in read) throw usage(`${path}, line ${read.problem.line}: ${read.problem.what}`);
+  if ('problem' in read) throw usageError(`${path}, line ${read.problem.line}: ${read.problem.what}`);
   const content = read.documents[0]?.content ?? {};
   const object = objectOf(content);
-  if (!object || read.documents.length > 1) throw usage(`${path} must be one map of names and values`);
+  if (!object || read.documents.length > 1) throw usageError(`${path} must be one map of names and values`);
   const values = new Map<string, string>();
   for (const [name, value] of Object.entries(object)) {
-    if (typeof value === 'object') throw usage(`${path}: ${name} must be a text or a number`);
+    if (typeof value === 'object') throw usageError(`${path}: ${name} must be a text or a number`);
     values.set(name, String(value));
   }
   return { title: `${path}: `, values };
-}
-
-function usage(message: string): AgentError {
-  return new AgentError(message, { exitCode: exitCodes.usage });
 }

@@ -1,5 +1,5 @@
 import { chmodSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { AgentError, exitCodes } from '../agent/errors.ts';
+import { AgentError, usageError } from '../agent/errors.ts';
 
 /**
  * Reads a text, UTF-8 and nothing else: what cannot be read as such would come back as something else.
@@ -10,19 +10,17 @@ import { AgentError, exitCodes } from '../agent/errors.ts';
  */
 export function readText(path: string, bytesMax: number): string {
   const title = path === '-' ? 'standard input' : path;
-  const usage = (message: string, cause?: unknown): AgentError =>
-    new AgentError(message, { exitCode: exitCodes.usage, ...(cause === undefined ? {} : { cause }) });
   let bytes: Buffer;
   try {
     bytes = readFileSync(path === '-' ? 0 : path);
   } catch (error) {
-    throw usage(`cannot read ${title}`, error);
+    throw usageError(`cannot read ${title}`, error);
   }
-  if (bytes.length > bytesMax) throw usage(`${title} has more than ${bytesMax / 2 ** 20} MiB`);
+  if (bytes.length > bytesMax) throw usageError(`${title} has more than ${bytesMax / 2 ** 20} MiB`);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw usage(`${title} is not UTF-8`);
+    throw usageError(`${title} is not UTF-8`);
   }
 }
 

@@ -7,8 +7,7 @@ import {
   type LoadedAccess,
   withoutSecrets,
 } from '../source/kubernetes-config.ts';
-import type { Data } from './data.ts';
-import { objectOf, textIn } from './data.ts';
+import { type Data, objectOf, textIn } from './data.ts';
 
 /** An answer of the API server. */
 export interface ApiAnswer {

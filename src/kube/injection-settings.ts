@@ -14,7 +14,7 @@ import {
   quantity,
 } from './annotation-values.ts';
 import { type Data, textIn } from './data.ts';
-import { injectKey, paths, prefix, statusKey } from './names.ts';
+import { injectKey, paths, ports, prefix, statusKey } from './names.ts';
 
 /** A key of a ConfigMap. */
 export interface ConfigMapKey {
@@ -279,7 +279,7 @@ export function resolveInjection(
       else problems.push(`${title}${name} ${problem}`);
     } else if (!annotationSpecs.has(name)) problems.push(`${title}${name} is unknown${didYouMean(name)}`);
   }
-  const settings: Record<string, unknown> = { flags };
+  const resolved: Record<string, unknown> = { flags };
   const isGiven = (name: string): boolean => values.has(name);
   for (const [key, row] of Object.entries(rows)) {
     const name = annotationOf(key);
@@ -288,14 +288,13 @@ export function resolveInjection(
     if (text === undefined) continue;
     const parsed = row.parse(text);
     if ('error' in parsed) problems.push(`${given?.title ?? ''}${name} ${parsed.error} (given: '${text}')`);
-    else settings[key] = parsed.value;
+    else resolved[key] = parsed.value;
   }
   if (problems.length > 0) {
     return { problems: problems.slice(0, problemsMax).map(one => one.slice(0, problemLengthMax)) };
   }
   // Each row gives the type of its key; entries() forgets it.
-  const whole = settings as unknown as InjectionSettings;
-  return levelled(whole, isGiven);
+  return levelled(resolved as unknown as InjectionSettings, isGiven);
 }
 
 /** No request is above its limit: a default follows what is given, and two that are given have to fit. */
@@ -330,11 +329,15 @@ function levelled(
   };
 }
 
+/** The first address of `--health`, which the probes go to. That it ends with a port is seen to here. */
+export function healthFlag(flags: ReadonlyMap<string, string>): string {
+  return (flags.get('--health') ?? `0.0.0.0:${ports.health}`).split(',')[0] ?? '';
+}
+
 /** Addresses under which nobody would find Weir. */
 function unreachable(flags: ReadonlyMap<string, string>): string[] {
   const problems: string[] = [];
-  const [first] = (flags.get('--health') ?? '0.0.0.0:1').split(',');
-  const health = parseAddress((first ?? '').replace(/^\$\([A-Z_]+\)/, '0.0.0.0'));
+  const health = parseAddress(healthFlag(flags).replace(/^\$\([A-Z_]+\)/, '0.0.0.0'));
   if (!('kind' in health) || health.kind !== 'tcp' || health.port === 0 || isLocalOnly(health)) {
     problems.push(
       `${flagPrefix}health must begin with an address and port that the kubelet reaches, such as 0.0.0.0:15921`,

@@ -32,7 +32,7 @@ export interface InjectionContext {
 /** What became of a pod template. */
 export type Injection =
   | { readonly kind: 'injected'; readonly template: Data }
-  /** It has Weir already, exactly as it would get it now. */
+  /** It has Weir already, as it would get it now, or is left as it is ({@link InjectionContext.leavesInjected}). */
   | { readonly kind: 'unchanged' }
   | { readonly kind: 'skipped'; readonly reason: string }
   /** Sentences, each with the name of what is wrong. */
@@ -94,9 +94,13 @@ function wishOf(metadata: Data | undefined, ownAnnotations: Data): string | unde
   return undefined;
 }
 
+/** All containers, those that start first in front. */
+function containersOf(spec: Data): readonly Data[] {
+  return [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])];
+}
+
 function hasWeir(spec: Data): boolean {
-  const all = [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])];
-  return all.some(one => textIn(one, 'name') === containerNames.weir);
+  return containersOf(spec).some(one => textIn(one, 'name') === containerNames.weir);
 }
 
 function reasonToSkip(
@@ -120,16 +124,14 @@ function reasonToSkip(
 /** What stands where Weir would, and was not put there by injection. */
 function conflictsIn(spec: Data): string[] {
   const problems: string[] = [];
-  for (const key of ['initContainers', 'containers']) {
-    for (const container of objectsIn(spec[key])) {
-      const name = textIn(container, 'name') ?? '';
-      if (ownContainers.has(name)) {
-        problems.push(`it has a container ${name} of its own; rename that, or set ${injectKey}: "false"`);
-      }
-      for (const mount of objectsIn(container['volumeMounts'])) {
-        if (isRunDirectory(textIn(mount, 'mountPath') ?? ''))
-          problems.push(`its container ${name} mounts something of its own at ${paths.run}`);
-      }
+  for (const container of containersOf(spec)) {
+    const name = textIn(container, 'name') ?? '';
+    if (ownContainers.has(name)) {
+      problems.push(`it has a container ${name} of its own; rename that, or set ${injectKey}: "false"`);
+    }
+    for (const mount of objectsIn(container['volumeMounts'])) {
+      if (isRunDirectory(textIn(mount, 'mountPath') ?? ''))
+        problems.push(`its container ${name} mounts something of its own at ${paths.run}`);
     }
   }
   for (const volume of objectsIn(spec['volumes'])) {
@@ -165,9 +167,7 @@ function contradictionsIn(settings: InjectionSettings, spec: Data, kind: string)
   if (mode === 'classic' && settings.cache.kind === 'none' && settings.flags.has('--admin')) {
     problems.push('set-admin takes the socket that a classic sidecar without a cache is drained by; set a cache');
   }
-  const known = new Set(
-    [...objectsIn(spec['initContainers']), ...objectsIn(spec['containers'])].map(one => textIn(one, 'name')),
-  );
+  const known = new Set(containersOf(spec).map(one => textIn(one, 'name')));
   const some = [...known].slice(0, namesMax).join(', ');
   for (const name of clients ?? []) {
     if (!known.has(name)) problems.push(`clients names ${name}, which is no container of the pod: ${some}`);

@@ -1,8 +1,7 @@
-import type { Data } from './data.ts';
 import { objectOf } from './data.ts';
 import { type Injection, type InjectionContext, inject } from './injection.ts';
 import { podTemplatesIn, withValueAt } from './workloads.ts';
-import { patchYaml, type YamlChange } from './yaml-patch.ts';
+import { patchYaml } from './yaml-patch.ts';
 import { readYaml } from './yaml-read.ts';
 
 /** What became of one pod template of a text. */
@@ -44,18 +43,14 @@ export function injectText(
     return { problem: `line ${line}: ${what}${hint}` };
   }
   const templates: InjectedTemplate[] = [];
-  const changes: YamlChange[] = [];
-  for (const { document, content } of read.documents) {
-    const object = objectOf(content);
-    if (!object) continue;
-    let after: Data = object;
-    for (const { path, owner, kind, template, ownAnnotations } of podTemplatesIn(object)) {
+  const contents = read.documents.map(({ content }) => {
+    let after = content;
+    for (const { path, owner, kind, template, ownAnnotations } of podTemplatesIn(objectOf(content) ?? {})) {
       const outcome = inject(template, { ...context, kind, ownAnnotations, leavesInjected: false });
       templates.push({ owner, outcome });
-      if (outcome.kind === 'injected') after = objectOf(withValueAt(after, path, outcome.template)) ?? after;
+      if (outcome.kind === 'injected') after = withValueAt(after, path, outcome.template);
     }
-    changes.push({ document, before: object, after });
-  }
-  const patched = patchYaml(text, changes);
-  return { text: patched.text, templates, isRewritten: patched.rewritten.length > 0 };
+    return after;
+  });
+  return { ...patchYaml(text, read.documents, contents), templates };
 }

@@ -1,6 +1,5 @@
-import { parseAddress } from '../xds/address.ts';
 import type { Data, Draft } from './data.ts';
-import type { InjectionSettings } from './injection-settings.ts';
+import { healthFlag, type InjectionSettings } from './injection-settings.ts';
 import {
   containerNames,
   grpcBootstrapVariable,
@@ -175,14 +174,12 @@ function adminOfEnvoy({ envoyAdmin }: InjectionSettings): string {
 
 /** All addresses of the pod, of the family that `set-health` has. */
 function anyHost({ flags }: InjectionSettings): string {
-  return flags.get('--health')?.startsWith('[') ? '[::]' : '0.0.0.0';
+  return healthFlag(flags).startsWith('[') ? '[::]' : '0.0.0.0';
 }
 
 /** The port of `/healthz`, which `set-health` may move. */
 function healthPort({ flags }: InjectionSettings): number {
-  const [first = ''] = (flags.get('--health') ?? '').split(',');
-  const address = parseAddress(first.replace(/^\$\([A-Z_]+\)/, '0.0.0.0'));
-  return 'kind' in address && address.kind === 'tcp' ? address.port : ports.health;
+  return Number(/\d+$/.exec(healthFlag(flags))?.[0]);
 }
 
 function bootstrapContainer(settings: InjectionSettings, { nodeCluster }: PodFacts): Draft {

@@ -1,28 +1,10 @@
-import {
-  type Document,
-  isMap,
-  isScalar,
-  isSeq,
-  type Node,
-  type Pair,
-  stringify,
-  visit,
-  type YAMLMap,
-  type YAMLSeq,
-} from 'yaml';
+import { isMap, isScalar, isSeq, type Node, type Pair, stringify, visit, type YAMLMap, type YAMLSeq } from 'yaml';
 import { align } from './alignment.ts';
 import { type Data, isEqual, objectOf } from './data.ts';
 import { column, endOf, endOfLine, indentation, lineStart, nodeOf, startOf, Unfit, withEol } from './yaml-places.ts';
-import { documentsIn, parseOptions, readYaml } from './yaml-read.ts';
+import { parseOptions, readYaml, type YamlDocument } from './yaml-read.ts';
 
 const renderOptions = { ...parseOptions, aliasDuplicateObjects: false, lineWidth: 0 } as const;
-
-/** A document that is to say something else. */
-export interface YamlChange {
-  readonly document: Document.Parsed;
-  readonly before: unknown;
-  readonly after: unknown;
-}
 
 /**
  * The text with some of its documents changed. Bytes of what does not change stay as they are: comments, order, quotes, blank lines.
@@ -30,50 +12,37 @@ export interface YamlChange {
  * Where a change lies in something that an alias repeats elsewhere, or in a form that no text can be fitted into, the document is written anew as a
  * whole; its comments are then lost.
  *
- * @returns the text, and the documents that were written anew, as places in `changes`
+ * @param documents all documents of the text
+ * @param contents what each of them is to say
+ * @returns the text, and whether a document was written anew
  */
 export function patchYaml(
   text: string,
-  changes: readonly YamlChange[],
-): { readonly text: string; readonly rewritten: readonly number[] } {
-  const real = changes.filter(({ before, after }) => !isEqual(before, after));
-  const fitted = real.map(change => fittedEdits(text, change));
-  const wrong = wrongChanges(text, real, fitted);
-  const rewritten: number[] = [];
-  const edits: Edit[] = [];
-  for (const [at, change] of real.entries()) {
-    const own = wrong.has(at) ? undefined : fitted[at];
-    if (!own) rewritten.push(at);
-    edits.push(...(own ?? [wholeEdit(text, change)]));
-  }
-  return { text: applied(text, edits), rewritten };
-}
-
-/**
- * Which changes make their document say something else than they should. An anchor that was changed along with its aliases shows here, and a form that was not
- * thought of is written anew instead of wrong.
- */
-function wrongChanges(
-  text: string,
-  changes: readonly YamlChange[],
-  fitted: readonly (readonly Edit[] | undefined)[],
-): ReadonlySet<number> {
-  const all = changes.map((_, at) => at);
+  documents: readonly YamlDocument[],
+  contents: readonly unknown[],
+): { readonly text: string; readonly isRewritten: boolean } {
+  const fitted = documents.map((document, at) =>
+    isEqual(document.content, contents[at]) ? [] : fittedEdits(text, document, contents[at]),
+  );
   const patched = readYaml(
     applied(
       text,
       fitted.flatMap(edits => edits ?? []),
     ),
   );
-  const places = new Map(documentsIn(text).map(({ range }, place) => [range[0], place]));
-  // One that cannot be read any more may be any of them.
-  if ('problem' in patched || patched.documents.length !== places.size) return new Set(all);
-  return new Set(
-    all.filter(at => {
-      const { document, after } = changes[at] as YamlChange; // One of the places of the list.
-      return !isEqual(patched.documents[places.get(document.range[0]) ?? -1]?.content, after);
-    }),
-  );
+  const isReadable = 'documents' in patched && patched.documents.length === documents.length;
+  let isRewritten = false;
+  const edits = documents.flatMap((document, at) => {
+    const own = fitted[at];
+    // Nothing is to change in it.
+    if (own?.length === 0) return [];
+    // An anchor that was changed along with its aliases shows here, and a form that was not thought of is written anew instead of wrong. A text that cannot be
+    // read any more may be so by any of them.
+    if (own && isReadable && isEqual(patched.documents[at]?.content, contents[at])) return own;
+    isRewritten = true;
+    return [wholeEdit(text, document, contents[at])];
+  });
+  return { text: applied(text, edits), isRewritten };
 }
 
 interface Edit {
@@ -82,31 +51,32 @@ interface Edit {
   readonly text: string;
 }
 
+/** Of two edits at one place the first stands first; none lie over each other. */
 function applied(text: string, edits: readonly Edit[]): string {
-  let result = text;
-  // From the end, so that places in front stay where they are. Of two at one place the first stands first.
-  const ordered = edits.map((edit, index) => ({ edit, index }));
-  ordered.sort((a, b) => b.edit.start - a.edit.start || b.index - a.index);
-  for (const { edit } of ordered) result = result.slice(0, edit.start) + edit.text + result.slice(edit.end);
-  return result;
+  const pieces: string[] = [];
+  let place = 0;
+  for (const edit of edits.toSorted((a, b) => a.start - b.start)) {
+    pieces.push(text.slice(place, edit.start), edit.text);
+    place = edit.end;
+  }
+  return pieces.join('') + text.slice(place);
 }
 
-function fittedEdits(text: string, { document, before, after }: YamlChange): readonly Edit[] | undefined {
+function fittedEdits(text: string, { document, content }: YamlDocument, after: unknown): readonly Edit[] | undefined {
   const { contents } = document;
   const changed = objectOf(after);
   if (!isMap(contents) || !changed) return undefined;
   try {
-    return new Patcher(text, indentOfLists(text, contents)).map(contents, objectOf(before) ?? {}, changed);
+    return new Patcher(text, indentOfLists(text, contents)).map(contents, objectOf(content) ?? {}, changed);
   } catch (error) {
     if (error instanceof Unfit) return undefined;
     throw error;
   }
 }
 
-function wholeEdit(text: string, { document, after }: YamlChange): Edit {
-  const contents = document.contents;
-  const start = contents === null ? document.range[0] : lineStart(text, contents.range[0]);
-  const end = contents === null ? document.range[1] : contents.range[1];
+function wholeEdit(text: string, { document: { contents, range } }: YamlDocument, after: unknown): Edit {
+  const start = contents === null ? range[0] : lineStart(text, contents.range[0]);
+  const end = contents === null ? range[1] : contents.range[1];
   // A block ends with its line.
   const lineEnd = text[end - 1] === '\n' ? '\n' : '';
   return { start, end, text: withEol(text, stringify(after, renderOptions).trimEnd() + lineEnd) };

@@ -21,10 +21,6 @@ export const parseOptions = {
     octal,
   ],
 } as const;
-/** The documents of a text. A file with nothing in it gives an empty list with properties of its own. */
-export function documentsIn(text: string): readonly Document.Parsed[] {
-  return [...parseAllDocuments(text, parseOptions)];
-}
 
 /** A document of a YAML stream with what it says. */
 export interface YamlDocument {
@@ -45,7 +41,9 @@ export function readYaml(
   text: string,
 ): { readonly documents: readonly YamlDocument[] } | { readonly problem: YamlProblem } {
   const documents: YamlDocument[] = [];
-  for (const document of documentsIn(text)) {
+  // A file with nothing in it gives an empty list with properties of its own.
+  const parsed: readonly Document.Parsed[] = [...parseAllDocuments(text, parseOptions)];
+  for (const document of parsed) {
     const [error] = document.errors;
     if (error) return { problem: { line: lineAt(text, error.pos[0]), what: firstLine(error.message) } };
     const key = keyThatIsNoText(document);

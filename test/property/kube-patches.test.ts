@@ -96,9 +96,8 @@ test('a patched YAML text says what it should, whatever its style, and the docum
       const read = readYaml(text);
       // An empty list in block style is written in a form that is none.
       fc.pre('documents' in read);
-      const document = read.documents[1];
-      assert.ok(document);
-      const patched = patchYaml(text, [{ document: document.document, before: document.content, after }]);
+      const contents = read.documents.map(({ content }) => content).with(1, after);
+      const patched = patchYaml(text, read.documents, contents);
       const again = readYaml(patched.text);
       assert.ok('documents' in again, `${patched.text}\n${JSON.stringify(again)}`);
       assert.deepEqual(

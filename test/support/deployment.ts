@@ -224,3 +224,19 @@ function isWithin(selector: unknown, labels: unknown): boolean {
   const wanted = entriesAt(selector);
   return wanted.length > 0 && wanted.every(([key, value]) => at(labels, key) === value);
 }
+
+/** Pods that workloads would make, which is what Pod Security looks at. */
+export function podsOf(objects: readonly Data[]): Data[] {
+  return objects
+    .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
+    .map(one => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: {
+        name: `check-${nameOf(one)}`,
+        namespace: at(one, 'metadata', 'namespace'),
+        labels: at(one, 'spec', 'template', 'metadata', 'labels'),
+      },
+      spec: at(one, 'spec', 'template', 'spec'),
+    }));
+}

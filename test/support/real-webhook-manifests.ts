@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Data, listAt, parseDocuments, textAt } from './deployment.ts';
 import { manifest, single } from './kubernetes-manifests.ts';
-import { type Check, podsOf, runCommand } from './real-webhook.ts';
+import { type Check, podsIn, runCommand } from './real-webhook.ts';
 
 const goldenFolder = fileURLToPath(new URL('../golden/inject', import.meta.url));
 /** Arguments of kubectl that have an API server look at all that is applied, and apply nothing. */
@@ -39,7 +39,7 @@ export const manifestChecks: readonly Check[] = [
       const names = [...single.keys()].filter(name => !name.startsWith('daemonset'));
       for (const name of names) {
         const objects = manifest(name);
-        const said = await world.kubectl([...dryRun, '-n', 'strict'], list([...objects, ...podsOf(objects, 'strict')]));
+        const said = await world.kubectl([...dryRun, '-n', 'strict'], list([...objects, ...podsIn('strict', objects)]));
         assert.equal(said.status, 0, `${name}: ${said.stderr}`);
         assert.doesNotMatch(said.stderr, /Warning/, name);
       }
@@ -53,9 +53,9 @@ export const manifestChecks: readonly Check[] = [
       const [node, client] = [manifest('daemonset.yaml'), manifest('daemonset-client.yaml')];
       await world.done(['apply', '--server-side', '-f', '-'], list(node.filter(({ kind }) => kind === 'Namespace')));
       await world.namespace('clients');
-      await world.done(dryRun, list([...node, ...podsOf(node, 'weir-node')]));
-      await world.done([...dryRun, '-n', 'clients'], list([...client, ...podsOf(client, 'clients')]));
-      const refused = await world.kubectl([...dryRun, '-n', 'strict'], list(podsOf(client, 'strict')));
+      await world.done(dryRun, list([...node, ...podsIn('weir-node', node)]));
+      await world.done([...dryRun, '-n', 'clients'], list([...client, ...podsIn('clients', client)]));
+      const refused = await world.kubectl([...dryRun, '-n', 'strict'], list(podsIn('strict', client)));
       assert.match(refused.stderr, /hostPath/);
       return undefined;
     },

@@ -10,7 +10,7 @@ import {
   containerNamesOf,
   isInjected,
   plainPod,
-  podsOf,
+  podsIn,
   State,
   WebhookWorld,
 } from './real-webhook.ts';
@@ -32,7 +32,7 @@ const checks: readonly Check[] = [
       const folder = join(kubernetesFolder, 'webhook');
       const said = await world.done(['apply', '--server-side', '--validate=strict', '-k', folder]);
       const deployment = await world.object('-n', 'weir-system', 'deployment', 'weir-webhook');
-      await world.done(dryRun, list(podsOf([deployment], 'weir-system')));
+      await world.done(dryRun, list(podsIn('weir-system', [deployment])));
       return `${said.trim().split('\n').length} objects`;
     },
   },
@@ -199,7 +199,7 @@ const checks: readonly Check[] = [
     title: 'what weir inject made comes back from the webhook as it was',
     run: async ({ world }) => {
       for (const name of ['native-sidecar.yaml', 'classic-sidecar.yaml', 'grpc-app.yaml']) {
-        for (const pod of podsOf(manifest(name), 'strict')) {
+        for (const pod of podsIn('strict', manifest(name))) {
           const template = manifest(name).find(one => `check-${nameOf(one)}` === nameOf(pod));
           const annotations = at(template, 'spec', 'template', 'metadata', 'annotations');
           const labels = { ...(at(pod, 'metadata', 'labels') as Data), ...yes.labels };

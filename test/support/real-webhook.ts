@@ -4,7 +4,7 @@ import { X509Certificate } from 'node:crypto';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { pickFreePort, type RunningProcess, startProcess, waitFor } from '../../src/demo/processes.ts';
-import { at, type Data, listAt, nameOf, textAt } from './deployment.ts';
+import { at, type Data, listAt, podsOf, textAt } from './deployment.ts';
 import { weirCommand } from './envoy.ts';
 import { kubernetesFolder } from './kubernetes-manifests.ts';
 import { RealCluster } from './real-cluster.ts';
@@ -193,21 +193,14 @@ export function isInjected(pod: unknown): boolean {
   return containerNamesOf(pod).includes('weir') && at(pod, 'metadata', 'annotations', 'weir.dev/status') !== undefined;
 }
 
-/** Pods that workloads would make, which is what Pod Security looks at. */
-export function podsOf(objects: readonly Data[], namespace: string): Data[] {
-  return objects
-    .filter(({ kind }) => kind === 'Deployment' || kind === 'DaemonSet')
-    .map(one => ({
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        name: `check-${nameOf(one)}`,
-        namespace: at(one, 'metadata', 'namespace') ?? namespace,
-        labels: at(one, 'spec', 'template', 'metadata', 'labels'),
-      },
-      // The account is what the admission plugin of that name fills in, which is off here.
-      spec: { serviceAccountName: 'default', ...(at(one, 'spec', 'template', 'spec') as Data) },
-    }));
+/** Pods that workloads would make, in a namespace unless they name one. */
+export function podsIn(namespace: string, objects: readonly Data[]): Data[] {
+  return podsOf(objects).map(pod => ({
+    ...pod,
+    metadata: { ...(pod['metadata'] as Data), namespace: at(pod, 'metadata', 'namespace') ?? namespace },
+    // The account is what the admission plugin of that name fills in, which is off here.
+    spec: { serviceAccountName: 'default', ...(pod['spec'] as Data) },
+  }));
 }
 
 /** Runs a command to its end. @throws Error when it cannot be run */

@@ -1,8 +1,8 @@
 import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { AgentError, exitCodes } from '../../agent/errors.ts';
+import { exitCodes, usageError } from '../../agent/errors.ts';
 import { mergeBootstrap } from '../../kube/bootstrap-merge.ts';
-import { bootstrapNode, mergedNode, parseLabels } from '../../kube/bootstrap-node.ts';
+import { bootstrapNode, parseLabels } from '../../kube/bootstrap-node.ts';
 import { type Data, objectOf } from '../../kube/data.ts';
 import { envoyBootstrap } from '../../kube/envoy-bootstrap.ts';
 import { grpcBootstrap } from '../../kube/grpc-bootstrap.ts';
@@ -80,7 +80,7 @@ function report(path: string, text: string): void {
 async function envoyText(options: EnvoyOptions): Promise<{ readonly text: string; readonly node: Data }> {
   // protobuf's JSON form of a Duration: at most nine digits behind the point.
   if (!/^\d{1,9}(\.\d{1,9})?$/.test(options.fetchTimeout)) {
-    throw usage(`--fetch-timeout must be a number of seconds (given: '${options.fetchTimeout}')`);
+    throw usageError(`--fetch-timeout must be a number of seconds (given: '${options.fetchTimeout}')`);
   }
   const format = options.format === undefined ? undefined : pick('--format', options.format, ['yaml', 'json']);
   const node = nodeOf(options);
@@ -107,20 +107,20 @@ async function mergedText(
   const { patchYaml } = await import('../../kube/yaml-patch.ts');
   const { readYaml } = await import('../../kube/yaml-read.ts');
   const parsed = readYaml(text);
-  if ('problem' in parsed) throw usage(`${path}, line ${parsed.problem.line}: ${parsed.problem.what}`);
+  if ('problem' in parsed) throw usageError(`${path}, line ${parsed.problem.line}: ${parsed.problem.what}`);
   const [first, ...more] = parsed.documents;
   const own = first?.content === undefined ? {} : objectOf(first.content);
-  if (!own || more.length > 0) throw usage(`${path} is no bootstrap: it must be one map`);
+  if (!own || more.length > 0) throw usageError(`${path} is no bootstrap: it must be one map`);
   const { merged, notes } = mergeBootstrap(own, ours);
   for (const note of notes) console.error(`weir: ${path}: ${note}`);
-  const node = mergedNode(objectOf(own['node']), objectOf(ours['node']) ?? {});
+  const node = objectOf(merged['node']) ?? {};
   const isJson = /^\s*\{/.test(text);
   if (format !== undefined && format !== (isJson ? 'json' : 'yaml')) {
     return { text: format === 'json' ? json(merged) : await toYaml(merged), node };
   }
   if (!first || Object.keys(own).length === 0) return { text: isJson ? json(merged) : await toYaml(merged), node };
-  const patched = patchYaml(text, [{ document: first.document, before: own, after: merged }]);
-  if (patched.rewritten.length > 0) console.error(`weir: ${path}: it was written anew, without its comments`);
+  const patched = patchYaml(text, parsed.documents, [merged]);
+  if (patched.isRewritten) console.error(`weir: ${path}: it was written anew, without its comments`);
   return { text: patched.text, node };
 }
 
@@ -131,7 +131,7 @@ function grpcText(options: GrpcOptions, node: Data): string {
 function nodeOf(options: CommonOptions): Data {
   const { nodeMetadata, labelsFile } = options;
   const read = labelsFile === undefined ? undefined : parseLabels(readText(labelsFile, bytesMax));
-  if (read && 'error' in read) throw usage(`--labels-file ${labelsFile}: ${read.error}`);
+  if (read && 'error' in read) throw usageError(`--labels-file ${labelsFile}: ${read.error}`);
   return bootstrapNode({ ...options, metadata: metadataOf(nodeMetadata), labels: read?.labels });
 }
 
@@ -144,7 +144,7 @@ function metadataOf(text: string | undefined): Data | undefined {
     value = undefined;
   }
   const metadata = objectOf(value);
-  if (!metadata) throw usage(`--node-metadata must be a JSON object (given: '${text}')`);
+  if (!metadata) throw usageError(`--node-metadata must be a JSON object (given: '${text}')`);
   return metadata;
 }
 
@@ -165,23 +165,21 @@ function json(value: unknown): string {
 function bindable(flag: string, text: string): Address {
   const address = read(flag, text);
   if (address.kind === 'tcp' && isIP(address.host) === 0) {
-    throw usage(`${flag} must be an IP address and port, or unix:/path: Envoy binds to no name (given: '${text}')`);
+    throw usageError(
+      `${flag} must be an IP address and port, or unix:/path: Envoy binds to no name (given: '${text}')`,
+    );
   }
   return address;
 }
 
 function read(flag: string, text: string): Address {
   const address = parseAddress(text);
-  if ('error' in address) throw usage(`${flag} ${address.error}`);
+  if ('error' in address) throw usageError(`${flag} ${address.error}`);
   return address;
 }
 
 function pick<const T extends string>(flag: string, text: string, allowed: readonly T[]): T {
   const found = allowed.find(one => one === text);
-  if (found === undefined) throw usage(`${flag} must be one of ${allowed.join(', ')} (given: '${text}')`);
+  if (found === undefined) throw usageError(`${flag} must be one of ${allowed.join(', ')} (given: '${text}')`);
   return found;
-}
-
-function usage(message: string): AgentError {
-  return new AgentError(message, { exitCode: exitCodes.usage });
 }

@@ -1,6 +1,6 @@
 import { type AdminClient, AdminRefusal } from '../../admin/client.ts';
 import { countOf } from '../../admin/words.ts';
-import { AgentError, exitCodes } from '../../agent/errors.ts';
+import { AgentError, exitCodes, usageError } from '../../agent/errors.ts';
 import { type Address, parseAddress } from '../../xds/address.ts';
 import { type AgentOptions, agentClient, answered, noAgent } from '../agent-address.ts';
 import { drainEnvoy, type EnvoyDrain } from '../envoy-drain.ts';
@@ -65,18 +65,18 @@ export async function drain(options: DrainOptions): Promise<number> {
 
 /** Reads --envoy. @throws AgentError when it is no address, or when flags do not go together */
 function envoyAddress({ envoy, allListeners, envoyOnly, afterClients, wait }: DrainOptions): Address | undefined {
-  const usage = (words: string): AgentError => new AgentError(words, { exitCode: exitCodes.usage });
   if (envoyOnly && (afterClients || wait)) {
-    throw usage(
+    throw usageError(
       `--envoy-only lets the agent go on, so there is nothing that ${afterClients ? '--after-clients' : '--wait'} could wait for`,
     );
   }
   if (envoy === undefined) {
-    if (envoyOnly || allListeners) throw usage(`${envoyOnly ? '--envoy-only' : '--all-listeners'} needs --envoy ADDR`);
+    if (envoyOnly || allListeners)
+      throw usageError(`${envoyOnly ? '--envoy-only' : '--all-listeners'} needs --envoy ADDR`);
     return undefined;
   }
   const address = parseAddress(envoy);
-  if ('error' in address) throw usage(`--envoy ${address.error}`);
+  if ('error' in address) throw usageError(`--envoy ${address.error}`);
   return address;
 }
 

@@ -1,6 +1,6 @@
 import { createTwoFilesPatch } from 'diff';
 import { countOf } from '../../admin/words.ts';
-import { AgentError, exitCodes } from '../../agent/errors.ts';
+import { exitCodes, usageError } from '../../agent/errors.ts';
 import type { SettingsLayer } from '../../kube/injection-settings.ts';
 import { type InjectedTemplate, type InjectedText, injectText } from '../../kube/manifests.ts';
 import { type DefaultsOptions, defaultLayers } from '../injection-defaults.ts';
@@ -30,9 +30,9 @@ interface FileResult extends InjectedText {
 /** `weir inject`: puts Weir into manifests. Resolves to 0; to 1, with nothing written, when a pod template cannot be injected as it asks. */
 export async function injectFiles(options: InjectOptions): Promise<number> {
   const files = options.file ?? [];
-  if (files.length === 0) throw usage('-f FILE says which manifests; - reads standard input');
-  if (options.inPlace && files.includes('-')) throw usage('--in-place needs a file, not standard input');
-  if (options.inPlace && options.out !== undefined) throw usage('give --in-place or --out, not both');
+  if (files.length === 0) throw usageError('-f FILE says which manifests; - reads standard input');
+  if (options.inPlace && files.includes('-')) throw usageError('--in-place needs a file, not standard input');
+  if (options.inPlace && options.out !== undefined) throw usageError('give --in-place or --out, not both');
   const asJson = isJson(options.output);
   const defaults = await defaultLayers(options);
   const results: FileResult[] = [];
@@ -56,7 +56,7 @@ export async function injectFiles(options: InjectOptions): Promise<number> {
 function injectFile(file: string, defaults: readonly SettingsLayer[]): FileResult {
   const before = readText(file, bytesMax);
   const done = injectText(before, { policy: 'opt-out', defaults, version: weirVersion });
-  if ('problem' in done) throw usage(`${titleOf(file)}, ${done.problem}`);
+  if ('problem' in done) throw usageError(`${titleOf(file)}, ${done.problem}`);
   return { file, before, ...done };
 }
 
@@ -120,8 +120,4 @@ function joined(results: readonly FileResult[]): string {
 
 function titleOf(file: string): string {
   return file === '-' ? 'standard input' : file;
-}
-
-function usage(message: string): AgentError {
-  return new AgentError(message, { exitCode: exitCodes.usage });
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type LogOptions } from '../../agent/log.ts';
 import { addresses, duration, oneOf, type Parsed, size, wholeNumber } from '../../agent/setting-values.ts';
@@ -15,6 +14,7 @@ import { type RunSourceOptions, runSource } from '../../source/run.ts';
 import { sourceLimits } from '../../source/settings.ts';
 import { type Address, formatAddress, isLocalOnly } from '../../xds/address.ts';
 import { nearest } from '../../xds/nearest.ts';
+import { namespaceFile, podNamespace } from '../pod-namespace.ts';
 import { stopOnSignals } from './run.ts';
 
 /** Options of `weir source`. */
@@ -44,8 +44,6 @@ export interface SourceOptions {
   readonly logFormat: string;
 }
 
-/** Where the namespace of a pod is written in it. */
-const namespaceFile = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 /** Where clients connect when nothing else is said. */
 const defaultListener = '127.0.0.1:15930';
 const dayMs = 86_400_000;
@@ -181,16 +179,14 @@ function kindsOf(names: readonly string[] = kindsOfRole, problems: string[]): re
   });
 }
 
-/** The namespace of the pod that this is, as the Role is in it. */
+/** As the Role is in it. */
 function ownNamespace(problems: string[]): string {
-  try {
-    return readFileSync(namespaceFile, 'utf8').trim();
-  } catch {
-    problems.push(
-      `--namespace or --all-namespaces says what is read: this is no pod with a namespace of its own (${namespaceFile})`,
-    );
-    return '';
-  }
+  const own = podNamespace();
+  if (own !== undefined) return own;
+  problems.push(
+    `--namespace or --all-namespaces says what is read: this is no pod with a namespace of its own (${namespaceFile})`,
+  );
+  return '';
 }
 
 function tlsOf(

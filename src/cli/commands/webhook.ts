@@ -1,13 +1,14 @@
-import { readFileSync } from 'node:fs';
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type Logger } from '../../agent/log.ts';
 import { logLevels } from '../../agent/log-levels.ts';
 import { addresses, duration, oneOf, type Parsed } from '../../agent/setting-values.ts';
+import { describeTls } from '../../agent/tls-notes.ts';
 import type { CertificateSource, WebhookLine } from '../../kube/webhook.ts';
 import { startWebhook } from '../../kube/webhook.ts';
 import { WebhookStatus } from '../../kube/webhook-status.ts';
 import { TlsFiles } from '../../net/tls-files.ts';
 import { type DefaultsOptions, defaultLayers } from '../injection-defaults.ts';
+import { podNamespace } from '../pod-namespace.ts';
 import { weirVersion } from '../version.ts';
 import { stopOnSignals } from './run.ts';
 
@@ -31,8 +32,6 @@ export interface WebhookCommandOptions extends DefaultsOptions {
   readonly logFormat: string;
 }
 
-/** Where the namespace of a pod is written in it. */
-const namespaceFile = '/var/run/secrets/kubernetes.io/serviceaccount/namespace';
 const drainMsMax = 600_000;
 
 /** `weir webhook`: the admission webhook that puts Weir into pods; runs until a signal ends it. */
@@ -56,7 +55,7 @@ export async function webhook(options: WebhookCommandOptions): Promise<number> {
   } else if (hasFiles === (options.selfSigned === true)) {
     problems.push('give either --tls-cert and --tls-key, or --self-signed: the API server speaks TLS only');
   }
-  const namespace = options.selfSigned ? (options.namespace ?? ownNamespace()) : '';
+  const namespace = options.selfSigned ? (options.namespace ?? podNamespace()) : '';
   if (namespace === undefined) problems.push('--self-signed outside of a pod needs --namespace');
   if (
     problems.length > 0 ||
@@ -142,18 +141,7 @@ async function fileSource(
 ): Promise<CertificateSource> {
   const files = await TlsFiles.open({ cert, key, ca: undefined }, note => {
     status.trouble = note.kind === 'tls_unusable' ? note.error : undefined;
-    if (note.kind === 'tls_unusable')
-      log({
-        level: 'error',
-        message: 'the certificate cannot be used; the one before stays',
-        fields: { error: note.error },
-      });
-    else
-      log({
-        level: 'info',
-        message: 'a new certificate is in use',
-        fields: { validUntil: new Date(note.notAfterMs).toISOString() },
-      });
+    log(describeTls(note));
   });
   return {
     get current() {
@@ -162,13 +150,4 @@ async function fileSource(
     onChange: listener => void files.onChange(listener),
     close: () => files.close(),
   };
-}
-
-function ownNamespace(): string | undefined {
-  try {
-    return readFileSync(namespaceFile, 'utf8').trim();
-  } catch {
-    // Not in a pod: it has to be said.
-    return undefined;
-  }
 }
