@@ -240,9 +240,12 @@ function readText(bytes: Buffer): string {
   }
 }
 
+/** Digits that tell any two floats apart (IEEE 754, binary32). */
+const floatDigitsMax = 9;
+
 /** The shortest number that is the same float, as protobuf writes one in JSON. */
 function shortest(float: number): number {
-  for (let digits = 1; digits < 9; digits++) {
+  for (let digits = 1; digits <= floatDigitsMax; digits++) {
     const rounded = Number(float.toPrecision(digits));
     if (Math.fround(rounded) === float) return rounded;
   }

@@ -3,6 +3,8 @@ import { describe, test } from 'node:test';
 import { envoyMessages } from '../../src/envoy/messages.ts';
 import { referencesIn } from '../../src/envoy/references.ts';
 import { decodeEnvoyResource } from '../../src/envoy/resource.ts';
+import { dumpStyle, messageJson } from '../../src/proto/json-writer.ts';
+import { decodeMessage } from '../../src/proto/wire.ts';
 import { bytesField, textField } from '../../src/xds/tag-walk.ts';
 import { anyOf, envoyAny, listeners, reviewsRoutes, serviceCluster } from '../support/envoy-resources.ts';
 import { types } from '../support/resource-bodies.ts';
@@ -174,4 +176,17 @@ describe('what a resource needs', () => {
     assert.deepEqual(referencesIn('acme', anyOf('acme', Buffer.from([1]))), []);
     assert.deepEqual(referencesIn(types.listener, envoyAny(types.cluster, reviews)), []);
   });
+});
+
+test('a float is written with as few digits as tell it from all others, nine if need be, as Go writes it', () => {
+  const type =
+    'envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin';
+  for (const written of [-0.000116004194, 0.1, 16777216, 1.1754944e-38, 3.4028235e38, 0.33333334]) {
+    const bytes = Buffer.alloc(7);
+    bytes.set([0x32, 5, 0x0d]); // error_utilization_penalty, a FloatValue of one float.
+    bytes.writeFloatLE(written, 3);
+    const decoded = decodeMessage(envoyMessages.get(type), bytes);
+    assert.ok('type' in decoded);
+    assert.deepEqual(messageJson(decoded, dumpStyle), { error_utilization_penalty: written });
+  }
 });
