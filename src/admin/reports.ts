@@ -38,6 +38,13 @@ export interface LoadReport {
   readonly resendsAvoided: number;
 }
 
+/** Memory of the process. */
+export interface MemoryReport {
+  readonly residentBytes: number;
+  /** Of that, what no other process shares (RssAnon): what one more agent on a machine costs. Undefined where the system does not tell. */
+  readonly ownBytes: number | undefined;
+}
+
 /** One resource type of one view. */
 export interface TypeReport {
   readonly viewKey: string;
@@ -209,6 +216,7 @@ export interface AgentReport {
   readonly nowWallMs: number;
   readonly isListening: boolean;
   readonly isDraining: boolean;
+  readonly memory: MemoryReport;
   readonly upstreams: readonly UpstreamReport[];
   /** Control planes that were configured, the preferred one first. */
   readonly servers: readonly string[];

@@ -25,6 +25,7 @@ export interface ProcessState {
   readonly startedWallMs: number;
   readonly clock: Clock;
   readonly isListening: boolean;
+  readonly memory: AgentReport['memory'];
   /** As {@link AgentReport} has it. */
   readonly servers: readonly string[];
   readonly cache: CacheReport | undefined;

@@ -98,6 +98,10 @@ const ofProcess = {
   start_time_seconds: gauge('When the process started, since the epoch.', { unit: 'seconds' }),
   draining: gauge('1 once the agent is told to end and has its clients go.'),
   process_resident_memory_bytes: gauge('Memory that the process holds, shared pages included.', { unit: 'bytes' }),
+  process_own_memory_bytes: gauge(
+    'The part of it that no other process shares (RssAnon); the rest is mostly the text of Node.js, which all agents of a machine share.',
+    { unit: 'bytes', when: 'on Linux' },
+  ),
   process_heap_bytes: gauge('Memory in use on the JavaScript heap.', { unit: 'bytes' }),
   process_external_memory_bytes: gauge('Memory of buffers outside that heap, bodies of resources among them.', {
     unit: 'bytes',

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { HistogramSample, MetricSample } from '../admin/metric-sample.ts';
+import type { MemoryReport } from '../admin/reports.ts';
 import { Histogram } from './histogram.ts';
 import { histogramOf, sampleOf } from './metric-table.ts';
 
@@ -26,8 +28,10 @@ export class ProcessWatch {
   *samples(): Generator<MetricSample | HistogramSample> {
     yield sampleOf('build_info', 1, { version: this.#version, node: process.version });
     yield sampleOf('start_time_seconds', this.#startedWallMs / 1000);
-    const { rss, heapUsed, external } = process.memoryUsage();
-    yield sampleOf('process_resident_memory_bytes', rss);
+    const { heapUsed, external } = process.memoryUsage();
+    const { residentBytes, ownBytes } = readMemory();
+    yield sampleOf('process_resident_memory_bytes', residentBytes);
+    if (ownBytes !== undefined) yield sampleOf('process_own_memory_bytes', ownBytes);
     yield sampleOf('process_heap_bytes', heapUsed);
     yield sampleOf('process_external_memory_bytes', external);
     const { user, system } = process.cpuUsage();
@@ -44,5 +48,17 @@ export class ProcessWatch {
     const nowMs = performance.now();
     this.#delays.observe(Math.max(0, nowMs - this.#dueMs) / 1000);
     this.#dueMs = nowMs + lookEveryMs;
+  }
+}
+
+/** What memory the process has at this moment. */
+export function readMemory(): MemoryReport {
+  const residentBytes = process.memoryUsage.rss();
+  try {
+    const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+    return { residentBytes, ownBytes: kilobytes === undefined ? undefined : Number(kilobytes) * 1024 };
+  } catch {
+    // Only Linux tells.
+    return { residentBytes, ownBytes: undefined };
   }
 }

@@ -27,7 +27,7 @@ import { listenerName } from './listener-settings.ts';
 import type { Logger } from './log.ts';
 import { Loop, readClock } from './loop.ts';
 import { Observer } from './observer.ts';
-import { ProcessWatch } from './process-watch.ts';
+import { ProcessWatch, readMemory } from './process-watch.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { Settings } from './settings.ts';
 import { sideServices } from './side-services.ts';
@@ -156,6 +156,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     startedWallMs,
     clock: readClock(),
     isListening: !core.isDraining,
+    memory: readMemory(),
     servers: settings.upstream.map(formatAddress),
     cache: cache(),
     isSeeded: storage.seed !== undefined,

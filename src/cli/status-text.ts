@@ -23,6 +23,7 @@ export function renderStatus(told: StatusReport, paint: Paint): string {
     clientTable(report, label, paint),
     quarantineTable(report, label),
     cacheLine(report.cache),
+    memoryLine(report.memory),
   ];
   return parts.filter(part => part !== '').join('\n');
 }
@@ -188,4 +189,11 @@ function cacheLine(cache: AgentReport['cache']): string {
   if (!cache) return 'CACHE none: a restart begins with nothing (setting cacheDir)\n';
   const failing = cache.error === undefined ? '' : `: ${cache.error}`;
   return `CACHE ${cache.state}${failing}, ${formatBytes(cache.bytes)} on disk\n`;
+}
+
+/** An agent of an earlier version does not tell. */
+function memoryLine(memory: AgentReport['memory'] | undefined): string {
+  if (!memory) return '';
+  const own = memory.ownBytes === undefined ? '' : `, ${formatBytes(memory.ownBytes)} of it shared with nobody`;
+  return `MEMORY ${formatBytes(memory.residentBytes)}${own}\n`;
 }

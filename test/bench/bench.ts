@@ -12,6 +12,8 @@ import { type BenchOptions, benchHelp, readOptions } from './options.ts';
 import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
 import { Progress } from './progress.ts';
+import { measureSoak, soakTable } from './soak.ts';
+import { soakPlotOf } from './soak-plot.ts';
 import { measureStorm, stormTable } from './storm.ts';
 import { figureTable, labTable, short, type Table, textOf } from './table.ts';
 import type { Measured } from './targets.ts';
@@ -131,6 +133,16 @@ async function runScenario(options: BenchOptions, bundle: string): Promise<numbe
   if (scenario === 'storm') {
     const cases = await measureStorm(size, options.lab ?? '', bundle, tell);
     print({ cases }, figures => stormTable(figures.cases));
+    return 0;
+  }
+  if (scenario === 'soak') {
+    const { minutes, rate, out } = options;
+    const figures = await measureSoak({ ...size, minutes, updatesPerSecond: rate }, bundle, tell);
+    print(figures, soakTable);
+    if (out !== undefined) {
+      mkdirSync(out, { recursive: true });
+      writeFileSync(join(out, 'soak.svg'), soakPlotOf(figures.samples));
+    }
     return 0;
   }
   if (scenario === 'observed') {

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/demo/envelopes.ts';
 
-/** What is measured: the way of an update, many identities, bad neighbours, or the return of a control plane. */
-export type Scenario = 'propagation' | 'identities' | 'neighbours' | 'observed' | 'storm';
+/** What is measured: the way of an update, many identities, bad neighbours, onlookers, a long time, or the return of a control plane. */
+export type Scenario = 'propagation' | 'identities' | 'neighbours' | 'observed' | 'soak' | 'storm';
 
 /** What the user asked for. */
 export interface BenchOptions {
@@ -13,6 +13,9 @@ export interface BenchOptions {
   readonly repetitions: number;
   readonly updates: number;
   readonly changed: number;
+  /** Soak: how long, and how many updates a second. */
+  readonly minutes: number;
+  readonly rate: number;
   /** One small case, whose failure is the result. */
   readonly isSmoke: boolean;
   /** The built xdslab, to be run beside. */
@@ -30,18 +33,21 @@ in turn, with processes of their own. Takes about half an hour with the defaults
 
   --scenario NAME      propagation: the above; identities: a stream for each of many nodes, one of which changes all the time;
                        neighbours: clients that stand still, reconnect without end, reject everything or send garbage beside
-                       many that behave; observed: a dashboard that is open while everything is dumped again and again; storm: agents that come back after an outage, and as many clients without them,
-                       by --lab [propagation]
-  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; observed 10; others 100]
+                       many that behave; observed: a dashboard that is open while everything is dumped
+                       again and again; soak: updates at a fixed rate for a long time; storm: agents that come back after
+                       an outage, and as many clients without them, by --lab [propagation]
+  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; observed, soak 10; others 100]
   --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; observed 10000; others 1000]
   --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
   --repetitions N      runs of each, alternating [3; in the other scenarios 5]
   --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600; observed 100]
-  --changed N          clusters in an update [10]
+  --changed N          clusters in an update [10; soak 1]
+  --minutes N          soak: how long [60]
+  --rate N             soak: updates a second [50]
   --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
   --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir; storm needs it
   -o, --output FORMAT  text or json, on stdout [text]
-  --out DIR            also writes DIR/PERFORMANCE.md and DIR/performance.svg
+  --out DIR            also writes DIR/PERFORMANCE.md and DIR/performance.svg; soak: DIR/soak.svg
   -h, --help           this text
 
 Exit code: 0; 1 if a run failed, a client did not end with the newest of everything, or the control plane saw other streams
@@ -71,6 +77,7 @@ const defaults: Readonly<
   identities: { clients: '200', resources: '500', repetitions: '5', updates: '600' },
   neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
   observed: { clients: '10', resources: '10000', repetitions: '5', updates: '100' },
+  soak: { clients: '10', resources: '1000', repetitions: '1', updates: '1' },
   storm: { clients: '100', resources: '1000', repetitions: '1', updates: '1' },
 };
 
@@ -79,6 +86,7 @@ const scenarios = [
   'identities',
   'neighbours',
   'observed',
+  'soak',
   'storm',
 ] as const satisfies readonly Scenario[];
 
@@ -105,7 +113,9 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       variants: { type: 'string', default: 'delta,sotw' },
       repetitions: { type: 'string' },
       updates: { type: 'string' },
-      changed: { type: 'string', default: '10' },
+      changed: { type: 'string' },
+      minutes: { type: 'string', default: '60' },
+      rate: { type: 'string', default: '50' },
       smoke: { type: 'boolean', default: false },
       lab: { type: 'string' },
       output: { type: 'string', short: 'o', default: 'text' },
@@ -132,11 +142,13 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     updates: values.updates ?? usual.updates,
   };
   const resources = isSmoke ? [200] : countsIn('--resources', given.resources, 100_000);
-  const changed = one('--changed', values.changed, 1000);
+  const changed = one('--changed', values.changed ?? '10', 1000);
   if (resources.some(count => count < changed)) throw new Error('--changed is more than there are resources');
   const clients = isSmoke ? [scenario === 'propagation' ? 2 : 8] : countsIn('--clients', given.clients, 1000);
   if (scenario !== 'propagation') {
-    if (values.out !== undefined) throw new Error(`--out belongs to --scenario propagation, not to ${scenario}`);
+    if (values.out !== undefined && scenario !== 'soak') {
+      throw new Error(`--out belongs to the scenarios propagation and soak, not to ${scenario}`);
+    }
     if (scenario === 'storm' && values.lab === undefined) throw new Error('--scenario storm needs --lab PATH');
     if (scenario !== 'storm' && values.lab !== undefined) {
       throw new Error(`--lab belongs to the scenarios propagation and storm, not to ${scenario}`);
@@ -153,7 +165,9 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     variants: variantsIn(values.variants),
     repetitions: isSmoke ? 1 : one('--repetitions', given.repetitions, 100),
     updates: isSmoke ? 5 : one('--updates', given.updates, 10_000),
-    changed,
+    changed: scenario === 'soak' && values.changed === undefined ? 1 : changed,
+    minutes: one('--minutes', values.minutes, 1_440),
+    rate: one('--rate', values.rate, 1_000),
     isSmoke,
     lab: values.lab,
     output: values.output,

@@ -13,7 +13,8 @@ const legendHeight = 34;
 const subjects: readonly Subject[] = ['direct', 'relay', 'weir', 'weir-delta'];
 const shapes: Readonly<Record<Subject, string>> = { direct: 'a', relay: 'b', weir: 'c', 'weir-delta': 'd' };
 
-const style = `
+/** Colours of a plot, which follow the reader's setting. */
+export const plotStyle = `
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .title { font-weight: 600 }
   .small { font-size: 11px }
@@ -118,7 +119,7 @@ export function plotOf(rows: readonly Row[]): string {
   });
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
 <title>Propagation of an update, median, by number of clients</title>
-<style>${style}</style>
+<style>${plotStyle}</style>
 <rect class="back" width="${width}" height="${height}"/>
 ${legend()}
 ${panels.join('\n')}

@@ -26,3 +26,15 @@ export function spreadOf(values: readonly (number | undefined)[]): Spread | unde
   const high = sorted[Math.floor(middle)] ?? max;
   return { median: (low + high) / 2, min, max };
 }
+
+/** Slope of the straight line through points that has the least squares. NaN of fewer than two places. */
+export function fittedSlope(points: readonly (readonly [x: number, y: number])[]): number {
+  const mean = (at: 0 | 1): number => points.reduce((sum, point) => sum + point[at], 0) / points.length;
+  const [meanX, meanY] = [mean(0), mean(1)];
+  let [over, under] = [0, 0];
+  for (const [x, y] of points) {
+    over += (x - meanX) * (y - meanY);
+    under += (x - meanX) ** 2;
+  }
+  return over / under;
+}

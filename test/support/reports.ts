@@ -25,6 +25,7 @@ export function reportWith(change: Partial<AgentReport>): AgentReport {
     startedWallMs: 1_000_000,
     nowWallMs: 1_001_000,
     isListening: true,
+    memory: { residentBytes: 80_000_000, ownBytes: 30_000_000 },
     isDraining: false,
     upstreams: [],
     servers: [],

@@ -30,6 +30,7 @@ function whatIsLeftOf(words: string, typeUrl: TypeUrl, bodies: ReadonlyMap<strin
     startedWallMs: 0,
     clock: { monotonicMs: harness.nowMs, wallMs: 0 },
     isListening: true,
+    memory: { residentBytes: 0, ownBytes: undefined },
     servers: [],
     cache: undefined,
     isSeeded: false,

@@ -28,7 +28,8 @@ function held(harness: CoreHarness, typeUrl: TypeUrl, query: Partial<HeldQuery> 
 function report(harness: CoreHarness) {
   const clock = { monotonicMs: harness.nowMs, wallMs: 1_000_000 + harness.nowMs };
   const shown = { cache: undefined, isSeeded: false, load: noLoad, refusals: [] };
-  const rest = { startedWallMs: 0, isListening: true, servers: [], ...shown };
+  const memory = { residentBytes: 0, ownBytes: undefined };
+  const rest = { startedWallMs: 0, isListening: true, memory, servers: [], ...shown };
   return inspect(harness.core, { ...rest, clock, idleNodes: { count: 0, keptMs: 0 } });
 }
 

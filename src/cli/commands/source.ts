@@ -15,6 +15,7 @@ import { sourceLimits } from '../../source/settings.ts';
 import { type Address, formatAddress, isLocalOnly } from '../../xds/address.ts';
 import { nearest } from '../../xds/nearest.ts';
 import { namespaceFile, podNamespace } from '../pod-namespace.ts';
+import { preferSmallHeap } from '../small-heap.ts';
 import { stopOnSignals } from './run.ts';
 
 /** Options of `weir source`. */
@@ -53,6 +54,7 @@ const kindsOfRole = ['Gateway', 'VirtualService'];
 
 /** `weir source`: an MCP server of mesh configuration from a folder or from Kubernetes; runs until a signal ends it. */
 export async function source(options: SourceOptions): Promise<number> {
+  preferSmallHeap();
   const problems: string[] = [];
   const { from } = options;
   if (from === undefined) problems.push('--from says what is read: a folder, or kubernetes');

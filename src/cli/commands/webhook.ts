@@ -9,6 +9,7 @@ import { WebhookStatus } from '../../kube/webhook-status.ts';
 import { TlsFiles } from '../../net/tls-files.ts';
 import { type DefaultsOptions, defaultLayers } from '../injection-defaults.ts';
 import { podNamespace } from '../pod-namespace.ts';
+import { preferSmallHeap } from '../small-heap.ts';
 import { weirVersion } from '../version.ts';
 import { stopOnSignals } from './run.ts';
 
@@ -36,6 +37,7 @@ const drainMsMax = 600_000;
 
 /** `weir webhook`: the admission webhook that puts Weir into pods; runs until a signal ends it. */
 export async function webhook(options: WebhookCommandOptions): Promise<number> {
+  preferSmallHeap();
   const problems: string[] = [];
   const value = <T>(flag: string, text: string, parsed: Parsed<T>): T | undefined => {
     if ('value' in parsed) return parsed.value;
