@@ -31,6 +31,7 @@ import { ProcessWatch, readMemory } from './process-watch.ts';
 import { readyVerdict, startedVerdict } from './readiness.ts';
 import type { Settings } from './settings.ts';
 import { sideServices } from './side-services.ts';
+import { SmallHeap } from './small-heap.ts';
 import { openStorage } from './storage.ts';
 import { createTokenReviewer } from './token-review.ts';
 import { Trend, trendEveryMs } from './trend.ts';
@@ -79,8 +80,10 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
   });
   const connections = new ConnectionPool(settings, credentials);
   const recorder = new Recorder();
+  const smallHeap = new SmallHeap();
   const upstream = new UpstreamChannels(connections, event => {
     recorder.observe(event, performance.now());
+    if (event.kind === 'upstream_response') smallHeap.upstreamSpoke();
     loop.post(event);
   });
   const sides = sideServices(settings, core, connections, counters);
@@ -249,6 +252,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     loop.stop();
     clearInterval(trendTimer);
     processWatch.close();
+    smallHeap.close();
     observer.close();
     process.off('uncaughtExceptionMonitor', onCrash);
     await storage.close();

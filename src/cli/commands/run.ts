@@ -2,12 +2,10 @@ import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type Logger } from '../../agent/log.ts';
 import { startAgent } from '../../agent/run.ts';
 import { readSettings } from '../options.ts';
-import { preferSmallHeap } from '../small-heap.ts';
 import { weirVersion } from '../version.ts';
 
 /** `weir run`: runs until a signal ends it; resolves to the exit code. */
 export async function runAgent(options: Readonly<Record<string, unknown>>): Promise<number> {
-  preferSmallHeap();
   const resolved = await readSettings(options);
   if ('problems' in resolved) {
     for (const problem of resolved.problems) console.error(`weir: ${problem}`);

@@ -1,6 +1,7 @@
 import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type LogOptions } from '../../agent/log.ts';
 import { addresses, duration, oneOf, type Parsed, size, wholeNumber } from '../../agent/setting-values.ts';
+import { preferSmallHeap } from '../../agent/small-heap.ts';
 import { describeTls } from '../../agent/tls-notes.ts';
 import { type IstioKind, istioKinds } from '../../istio/kinds.ts';
 import type { TlsPaths } from '../../net/tls-files.ts';
@@ -15,7 +16,6 @@ import { sourceLimits } from '../../source/settings.ts';
 import { type Address, formatAddress, isLocalOnly } from '../../xds/address.ts';
 import { nearest } from '../../xds/nearest.ts';
 import { namespaceFile, podNamespace } from '../pod-namespace.ts';
-import { preferSmallHeap } from '../small-heap.ts';
 import { stopOnSignals } from './run.ts';
 
 /** Options of `weir source`. */

@@ -2,6 +2,7 @@ import { AgentError, exitCodes } from '../../agent/errors.ts';
 import { createLogger, type Logger } from '../../agent/log.ts';
 import { logLevels } from '../../agent/log-levels.ts';
 import { addresses, duration, oneOf, type Parsed } from '../../agent/setting-values.ts';
+import { preferSmallHeap } from '../../agent/small-heap.ts';
 import { describeTls } from '../../agent/tls-notes.ts';
 import type { CertificateSource, WebhookLine } from '../../kube/webhook.ts';
 import { startWebhook } from '../../kube/webhook.ts';
@@ -9,7 +10,6 @@ import { WebhookStatus } from '../../kube/webhook-status.ts';
 import { TlsFiles } from '../../net/tls-files.ts';
 import { type DefaultsOptions, defaultLayers } from '../injection-defaults.ts';
 import { podNamespace } from '../pod-namespace.ts';
-import { preferSmallHeap } from '../small-heap.ts';
 import { weirVersion } from '../version.ts';
 import { stopOnSignals } from './run.ts';
 
