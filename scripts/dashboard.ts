@@ -401,9 +401,10 @@ const rows: ReadonlyMap<string, readonly Panel[]> = new Map([
     [
       graph(
         'Memory',
-        'Resident, shared pages included: the ten largest.',
+        'Resident, shared pages included: the ten largest; and the mean of what is shared with nobody.',
         'bytes',
         top(`max ${byPod} (weir_process_resident_memory_bytes{${own}})`),
+        query(`avg(weir_process_own_memory_bytes{${own}})`, 'own, mean'),
       ),
       graph(
         'Heap and buffers',

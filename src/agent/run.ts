@@ -18,6 +18,7 @@ import { createControl } from './control.ts';
 import { Core } from './core.ts';
 import { coreSettings, hasManyViews, localListeners } from './core-settings.ts';
 import { credentialSettings } from './credential-notes.ts';
+import { Entrance } from './entrance.ts';
 import { AgentError, exitCodes } from './errors.ts';
 import type { CoreEffect } from './events.ts';
 import { explain } from './explain.ts';
@@ -49,7 +50,8 @@ export interface RunningAgent {
 }
 
 /**
- * Starts the agent: core, upstream channels, local endpoint, admin pages, in this order, so that nothing is promised before it works.
+ * Starts the agent: core, upstream channels, local endpoint, what was stored, admin pages, in this order, so that nothing is promised before it works. The addresses are
+ * there before the disk is read: it costs no client a refused connection.
  *
  * @param version of this program, for whoever looks at its metrics
  * @throws AgentError when an address cannot be used
@@ -88,7 +90,8 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
   });
   const sides = sideServices(settings, core, connections, counters);
   const { services } = sides;
-  const local = new LocalServer(settings, core.newStreamId, loop.post, observer.tls, observer.refused, services);
+  const entrance = new Entrance(loop.post);
+  const local = new LocalServer(settings, core.newStreamId, entrance.post, observer.tls, observer.refused, services);
 
   function perform(effect: CoreEffect): void {
     switch (effect.kind) {
@@ -111,25 +114,12 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
       case 'write_disk':
         return storage.write(effect.changes);
       case 'note':
-        return observer.note(effect.note, effect.viewKey);
+        return observer.noteLater(effect.note, effect.viewKey);
       default:
         return unreachable(effect);
     }
   }
 
-  const { configuredIdentity } = core;
-  // A file is there at once; what has to be fetched must not keep the clients waiting.
-  const isSeedLocal = settings.seed !== undefined && !/^https?:/i.test(settings.seed);
-  if (isSeedLocal) await storage.loadSeed(configuredIdentity);
-  loop.post({ kind: 'disk_loaded', view: storage.first(configuredIdentity) });
-  if (settings.seed !== undefined && !isSeedLocal) {
-    storage.loadSeed(configuredIdentity).then(
-      isThere => {
-        if (isThere && !core.isDraining) loop.post({ kind: 'seed_loaded' });
-      },
-      (error: unknown) => observer.seed({ kind: 'seed_failed', error: String(error) }),
-    );
-  }
   const listeners = localListeners(settings);
   const listenAddresses: Address[] = [];
   try {
@@ -147,6 +137,20 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
     });
   }
 
+  const { configuredIdentity } = core;
+  // A file is there at once; what has to be fetched must not keep the clients waiting.
+  const isSeedLocal = settings.seed !== undefined && !/^https?:/i.test(settings.seed);
+  if (isSeedLocal) await storage.loadSeed(configuredIdentity);
+  loop.post({ kind: 'disk_loaded', view: storage.first(configuredIdentity) });
+  entrance.open();
+  if (settings.seed !== undefined && !isSeedLocal) {
+    storage.loadSeed(configuredIdentity).then(
+      isThere => {
+        if (isThere && !core.isDraining) loop.post({ kind: 'seed_loaded' });
+      },
+      (error: unknown) => observer.seed({ kind: 'seed_failed', error: String(error) }),
+    );
+  }
   const cache = (): CacheReport | undefined => {
     if (!storage.disk) return undefined;
     const { state } = storage.disk;

@@ -4,14 +4,16 @@ import { makeFolder, removeFolder } from '../../src/demo/processes.ts';
 import { buildBundle } from './bundle.ts';
 import { documentOf, machineLine } from './document.ts';
 import { identitiesFaults, identitiesTable, measureIdentities } from './identities.ts';
-import { type LabFigures, measureWithLab } from './lab.ts';
+import { type LabFigures, labSubjects, measureWithLab } from './lab.ts';
 import { measure } from './measured-run.ts';
 import { measureNeighbours, neighboursTable } from './neighbours.ts';
 import { measureObserved, observedTable } from './observed.ts';
 import { type BenchOptions, benchHelp, readOptions } from './options.ts';
+import { coldStartTable, measureColdStarts, measureReturns, returnTable } from './outages.ts';
 import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
 import { Progress } from './progress.ts';
+import { regressionsIn } from './regressions.ts';
 import { measureSoak, soakTable } from './soak.ts';
 import { soakPlotOf } from './soak-plot.ts';
 import { measureStorm, stormTable } from './storm.ts';
@@ -37,8 +39,8 @@ async function alternate<Figures extends RunFigures | LabFigures>(
 ): Promise<void> {
   for (let repetition = 0; repetition < repetitions; repetition += 1) {
     for (const row of rows) {
-      const { variant, resources, clients } = row.benchCase;
-      const what = `${label}${variant}, ${resources} resources, ${clients} clients, ${row.subject}`;
+      const { variant, resources, clients, changed } = row.benchCase;
+      const what = `${label}${variant}, ${changed} of ${resources} resources, ${clients} clients, ${row.subject}`;
       progress.begin(what);
       if (isPointless(row)) {
         progress.end(what, 'left out, it failed before');
@@ -58,17 +60,14 @@ async function alternate<Figures extends RunFigures | LabFigures>(
 }
 
 async function measureAll(options: BenchOptions, bundle: string): Promise<Measured> {
-  const { lab, repetitions } = options;
-  const cases = casesOf(options.variants, options.resources, options.clients);
+  const { lab, repetitions, pilotAgent } = options;
+  const cases = casesOf(options);
   const open = <Figures>(benchCase: BenchCase, subjects: readonly Subject[]): OpenRow<Figures>[] =>
     subjects.map(subject => ({ benchCase, subject, runs: [], failures: [] }));
   const groups = cases.map(benchCase => ({
-    own: open<RunFigures>(benchCase, subjectsOf(benchCase.variant)),
+    own: open<RunFigures>(benchCase, subjectsOf(benchCase.variant, pilotAgent)),
     // Whatever its clients speak, Weir chooses Delta upstream when it is left to choose.
-    lab: open<LabFigures>(
-      benchCase,
-      lab === undefined ? [] : ['direct', benchCase.variant === 'delta' ? 'weir' : 'weir-delta'],
-    ),
+    lab: open<LabFigures>(benchCase, lab === undefined ? [] : labSubjects(benchCase, pilotAgent)),
   }));
   const rowCount = groups.reduce((sum, group) => sum + group.own.length + group.lab.length, 0);
   const progress = new Progress(rowCount * repetitions);
@@ -111,10 +110,20 @@ function write(measured: Measured, options: BenchOptions, now: Date): void {
   writeFileSync(join(options.out, 'performance.svg'), plotOf(measured.rows));
 }
 
+/** A small run whose ratios must be near those of the document. */
+async function check(options: BenchOptions, bundle: string): Promise<number> {
+  const measured = await measureAll(options, bundle);
+  write(measured, options, new Date());
+  const failures = measured.rows.flatMap(row => row.failures.map(failure => `${row.subject}: ${failure}`));
+  const faults = [...failures, ...regressionsIn(measured.rows)];
+  for (const fault of faults) process.stderr.write(`bench: ${fault}\n`);
+  return faults.length > 0 ? 1 : 0;
+}
+
 /** Runs one of the other scenarios and prints its figures. Its failures are thrown. */
 async function runScenario(options: BenchOptions, bundle: string): Promise<number> {
-  const { scenario, updates, changed, repetitions } = options;
-  const [clients = 0, resources = 0] = [options.clients[0], options.resources[0]];
+  const { scenario, updates, repetitions } = options;
+  const [clients = 0, resources = 0, changed = 0] = [options.clients[0], options.resources[0], options.changed[0]];
   const size = { clients, resources, updates, changed, repetitions };
   const tell = (line: string): void => void process.stderr.write(`${line}\n`);
   const print = <Figures>(figures: Figures, tableOf: (figures: Figures) => Table): void => {
@@ -123,6 +132,18 @@ async function runScenario(options: BenchOptions, bundle: string): Promise<numbe
       process.stdout.write(`${JSON.stringify({ machine: now, scenario, size, ...figures }, null, 2)}\n`);
     } else process.stdout.write(`${now}\n\n${textOf(tableOf(figures))}`);
   };
+  if (scenario === 'check') return await check(options, bundle);
+  const outage = { ...size, resources: options.resources };
+  if (scenario === 'coldstart') {
+    const starts = await measureColdStarts(outage, options.lab ?? '', bundle, tell);
+    print({ starts }, figures => coldStartTable(figures.starts));
+    return starts.every(({ equal, starts: all }) => equal === all) ? 0 : 1;
+  }
+  if (scenario === 'reconnect') {
+    const returns = await measureReturns(outage, options.lab ?? '', bundle, tell);
+    print({ returns }, figures => returnTable(figures.returns));
+    return 0;
+  }
   if (scenario === 'identities') {
     const figures = await measureIdentities({ ...size, nodes: clients }, bundle, tell);
     print(figures, identitiesTable);

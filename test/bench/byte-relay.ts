@@ -16,6 +16,8 @@ import { childConfig, onCommand, report } from './child.ts';
 export interface RelayConfig {
   /** host:port */
   readonly upstream: string;
+  /** host:port; a free one without it. */
+  readonly listen?: string;
 }
 
 /** What it tells the bench. */
@@ -28,7 +30,7 @@ type Stream = ServerDuplexStream<Buffer, Buffer> | ClientDuplexStream<Buffer, Bu
 
 const messageBytesMax = 256 * 1024 * 1024;
 const asIs = (buffer: Buffer): Buffer => buffer;
-const { upstream } = childConfig<RelayConfig>();
+const { upstream, listen = '127.0.0.1:0' } = childConfig<RelayConfig>();
 const client = new GrpcClient(upstream, credentials.createInsecure(), {
   'grpc.max_receive_message_length': messageBytesMax,
   // As Weir's own upstream channel (perf-facts: 64 kB halves the speed of large lists).
@@ -72,7 +74,7 @@ server.addService(
     delta: (call: ServerDuplexStream<Buffer, Buffer>) => relay(call, 'delta'),
   },
 );
-server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+server.bindAsync(listen, ServerCredentials.createInsecure(), (error, port) => {
   if (error) throw error;
   report<RelayReport>({ kind: 'listening', port });
 });

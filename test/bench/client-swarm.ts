@@ -7,8 +7,8 @@ import { namesField, nowUs } from './payload.ts';
 
 /** Configuration of the program. */
 export interface SwarmConfig {
-  /** host:port */
-  readonly target: string;
+  /** Addresses as gRPC has them, `host:port` or `unix:/path`; clients take them in turns. */
+  readonly targets: readonly string[];
   readonly clients: number;
   /** The nodes are `bench-<firstNode>` and so on. */
   readonly firstNode: number;
@@ -35,7 +35,7 @@ export type SwarmReport =
   | { readonly kind: 'verified'; readonly problems: readonly string[] }
   | { readonly kind: 'failed'; readonly reason: string };
 
-const { target, clients, firstNode, reached, resources, changed, variant } = childConfig<SwarmConfig>();
+const { targets, clients, firstNode, reached, resources, changed, variant } = childConfig<SwarmConfig>();
 const problemsMax = 5;
 const allNames = namesField(0, resources);
 
@@ -61,7 +61,7 @@ const swarm = Array.from(
   { length: clients },
   (_, at) =>
     new BenchClient({
-      target,
+      target: targets[at % targets.length] ?? '',
       variant,
       nodeId: `bench-${firstNode + at}`,
       resources,

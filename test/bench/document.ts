@@ -1,6 +1,6 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { BenchOptions } from './options.ts';
-import { figureTable, labTable, markdownOf } from './table.ts';
+import { figureTable, growthTable, labTable, markdownOf } from './table.ts';
 import { type Measured, verdictsOf } from './targets.ts';
 
 /** From this heading on the document is written by people and stays when it is made anew. */
@@ -13,18 +13,21 @@ export function machineLine(now: Date): string {
   return `${system}, Node.js ${process.versions.node}, ${now.toISOString().slice(0, 10)}`;
 }
 
-function commandOf({ clients, resources, variants, repetitions, updates, changed, lab }: BenchOptions): string {
+function commandOf(options: BenchOptions): string {
+  const { clients, resources, variants, repetitions, updates, changed, lab, pilotAgent } = options;
   const sizes = `--clients ${clients} --resources ${resources} --variants ${variants}`;
   const amounts = `--repetitions ${repetitions} --updates ${updates} --changed ${changed}`;
-  return `npm run bench -- ${sizes} ${amounts}${lab === undefined ? '' : ' --lab PATH-OF-XDSLAB'} --out docs`;
+  const peers = `${lab === undefined ? '' : ' --lab PATH-OF-XDSLAB'}${pilotAgent === undefined ? '' : ' --pilot-agent PATH'}`;
+  return `npm run bench -- ${sizes} ${amounts}${peers} --out docs`;
 }
 
 const introduction = `Made by \`npm run bench\`; only the last part is written by hand. Absolute figures are those of one shared machine; what
 counts are ratios within a run.`;
 
 const method = `- **direct**: clients straight at the control plane. **byte relay**: bytes in, the same bytes out on grpc-js, one upstream stream
-  per client, no logic; the floor for anything made of grpc-js. **Weir**: the bundle, \`--node-sharing shared\`, upstream the
-  clients' variant; **Weir, Delta upstream** has SotW clients all the same.
+  per client, no logic; the floor for anything made of grpc-js. **Weir**: the bundle, \`--node-sharing shared\`, a cache directory, upstream the
+  clients' variant; **Weir, socket** has its clients on a Unix socket, **Weir, Delta upstream** SotW clients all the same. **pilot-agent**: Istio's, one for each
+  client since it serves one, without Envoy, plaintext; its processor time and memory are those of all of them.
 - Control plane, middle and clients are a process each, new for every run; direct, relay, Weir, direct, … take turns. A figure is
   the median of the repetitions (least–greatest); a ratio is taken inside each repetition first.
 - N resources are N clusters with their endpoints, 420 bytes a pair. Clients ask as Envoy does: all clusters, then endpoints by name.
@@ -79,6 +82,9 @@ export function documentOf(measured: Measured, options: BenchOptions, now: Date,
     '![Median propagation by number of clients, direct, byte relay and Weir](performance.svg)',
     '## Figures',
     markdownOf(figureTable(measured.rows)),
+    '## How cost grows',
+    'The exponent of the power of the size that fits the medians best: 0 is what does not grow, 1 what grows as the size does. Small sizes have a part that does not grow in them.',
+    markdownOf(growthTable(measured.rows)),
     ...lab,
     ...(failures.length === 0 ? [] : ['## Runs that failed', failures.join('\n')]),
     '## How it is measured',

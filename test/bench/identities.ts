@@ -93,7 +93,15 @@ async function join(
   clients: number,
   stops: Stop[],
 ): Promise<{ swarm: Swarm; syncMs: number }> {
-  const config: SwarmConfig = { target, clients, firstNode, reached: 1, resources, changed, variant: 'delta' };
+  const config: SwarmConfig = {
+    targets: [target],
+    clients,
+    firstNode,
+    reached: 1,
+    resources,
+    changed,
+    variant: 'delta',
+  };
   const swarm: Swarm = new Child('the clients', 'client-swarm.ts', config);
   stops.push(() => swarm.kill());
   await swarm.report('ready');

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { pilotAgentCommand, pilotAgentSocket } from './pilot-agents.ts';
 import type { BenchCase, RunOptions, Subject } from './plan.ts';
 
 // The same cases by `xdslab bench`: another control plane (go-control-plane, which works for every stream) and other
@@ -27,7 +29,7 @@ export interface LabFigures {
   readonly agentRssMiB: number | undefined;
 }
 
-/** One row of the lab. Direct, and Weir as its users run it: whatever the clients speak, Delta upstream. */
+/** One row of the lab. Weir as its users run it: with a cache, and whatever the clients speak, Delta upstream. */
 export interface LabRow {
   readonly benchCase: BenchCase;
   readonly subject: Subject;
@@ -42,10 +44,9 @@ function at(value: unknown, ...path: readonly string[]): unknown {
   );
 }
 
-function figuresIn(text: string, updates: number): LabFigures {
-  const result: unknown = JSON.parse(text);
+function figuresIn(result: ReadonlyMap<string, unknown>, updates: number): LabFigures {
   const optional = (...path: readonly string[]): number | undefined => {
-    const value = at(result, ...path);
+    const value = at(Object.fromEntries(result), ...path);
     return typeof value === 'number' ? value : undefined;
   };
   const required = (...path: readonly string[]): number => {
@@ -53,7 +54,7 @@ function figuresIn(text: string, updates: number): LabFigures {
     if (value === undefined) throw new Error(`the lab's result has no ${path.join('.')}`);
     return value;
   };
-  if (at(result, 'all_equal') !== true) throw new Error('the lab found a client without the newest of everything');
+  if (result.get('all_equal') !== true) throw new Error('the lab found a client without the newest of everything');
   const agentSeconds = optional('relay_update_cpu_s');
   return {
     firstSyncMs: required('first_sync_ms', 'max'),
@@ -71,6 +72,61 @@ function figuresIn(text: string, updates: number): LabFigures {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
+/** How the lab starts Weir: with a cache, as its users do. */
+export function labWeir(bundle: string): string {
+  return (
+    `exec ${quoted(process.execPath)} ${quoted(bundle)} run --upstream {upstream} --listen {listen} --cache-dir {dir} ` +
+    '--admin unix:{dir}/admin.sock --node-sharing shared --log-level warn'
+  );
+}
+
+/**
+ * Runs the lab's bench once.
+ *
+ * @returns what it prints, by key
+ * @throws Error when it fails or takes longer than that
+ */
+export async function runLab(
+  lab: string,
+  args: readonly string[],
+  msMax: number,
+): Promise<ReadonlyMap<string, unknown>> {
+  return await new Promise((resolve, reject) => {
+    const limits = { timeout: msMax, maxBuffer: 16 * 1024 * 1024 };
+    execFile(lab, ['bench', ...args], limits, (error, stdout, stderr) => {
+      if (error === null) resolve(new Map<string, unknown>(Object.entries(JSON.parse(stdout))));
+      else if (error.killed) reject(new Error(`the lab was not done after ${msMax / 1000} s`));
+      else reject(new Error(`the lab failed: ${(stderr.trim() || error.message).slice(-300)}`));
+    });
+  });
+}
+
+const relayProgram = fileURLToPath(new URL('byte-relay.ts', import.meta.url));
+
+/** The flags of the lab for what stands in the middle. */
+async function labMiddle(subject: Subject, bundle: string, pilotAgent: string | undefined): Promise<readonly string[]> {
+  const node = `exec ${quoted(process.execPath)}`;
+  switch (subject) {
+    case 'direct':
+      return ['--direct'];
+    case 'relay':
+      return ['--relay-cmd', `${node} ${quoted(relayProgram)} '{"upstream":"{upstream}","listen":"{listen}"}'`];
+    case 'pilot-agent':
+      return [
+        ...['--relay-cmd', await pilotAgentCommand(pilotAgent ?? '', '{upstream}', '{dir}', '{listen_port}')],
+        ...['--relay-target', `unix:${pilotAgentSocket('{dir}')}`],
+      ];
+    default:
+      return ['--relay-cmd', labWeir(bundle)];
+  }
+}
+
+/** What the lab measures. pilot-agent serves one client, and the lab starts one. */
+export function labSubjects({ variant, clients }: BenchCase, pilotAgent: string | undefined): readonly Subject[] {
+  const weir = variant === 'delta' ? 'weir' : 'weir-delta';
+  return ['direct', 'relay', weir, ...(pilotAgent !== undefined && clients === 1 ? (['pilot-agent'] as const) : [])];
+}
+
 /**
  * Makes one run of the lab, straight at its control plane or through Weir.
  *
@@ -80,29 +136,17 @@ const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
  */
 export async function measureWithLab(
   lab: string,
-  { variant, resources, clients }: BenchCase,
+  { variant, resources, clients, changed }: BenchCase,
   subject: Subject,
   options: RunOptions,
   bundle: string,
 ): Promise<LabFigures> {
   const updates = Math.min(options.updates, labUpdatesMax);
-  const weir =
-    `exec ${quoted(process.execPath)} ${quoted(bundle)} run --upstream {upstream} --listen {listen} ` +
-    '--admin unix:{dir}/admin.sock --node-sharing shared --log-level warn';
-  const sizes = { resources, clients, updates, changed: options.changed };
+  const sizes = { resources, clients, updates, changed };
   const args = [
-    'bench',
-    ...(subject === 'direct' ? ['--direct'] : ['--relay-cmd', weir]),
+    ...(await labMiddle(subject, bundle, options.pilotAgent)),
     ...Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ...['--mode-down', variant, '--interval', labInterval],
   ];
-  const output = await new Promise<string>((resolve, reject) => {
-    const limits = { timeout: labMsMax, maxBuffer: 16 * 1024 * 1024 };
-    execFile(lab, args, limits, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else if (error.killed) reject(new Error(`the lab was not done after ${labMsMax / 1000} s`));
-      else reject(new Error(`the lab failed: ${(stderr.trim() || error.message).slice(-300)}`));
-    });
-  });
-  return figuresIn(output, updates);
+  return figuresIn(await runLab(lab, args, labMsMax), updates);
 }

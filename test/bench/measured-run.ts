@@ -7,6 +7,7 @@ import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
 import type { Message } from './inbox.ts';
 import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
+import { startPilotAgents } from './pilot-agents.ts';
 import {
   type AgentFigures,
   type BenchCase,
@@ -15,7 +16,7 @@ import {
   type Subject,
   upstreamVariantOf,
 } from './plan.ts';
-import { cpuMsOf, memoryOf } from './process-figures.ts';
+import { cpuMsOf, cpuMsOfAll, memoryOfAll } from './process-figures.ts';
 import { quantile } from './statistics.ts';
 import { updateOnce, verifyNewest } from './updates.ts';
 
@@ -31,10 +32,10 @@ const pauseMs = 25;
 
 /** What stands in the middle of a run. */
 interface Middle {
-  /** host:port for the clients. */
-  readonly target: string;
-  /** undefined without anything in the middle. */
-  readonly pid: number | undefined;
+  /** Addresses for the clients. */
+  readonly targets: readonly string[];
+  /** Processes of it; none where there is nothing in the middle. */
+  readonly pids: readonly number[];
   readonly startMs: number | undefined;
 }
 
@@ -42,25 +43,32 @@ const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(r
 
 async function startMiddle(
   subject: Subject,
+  { clients, pilotAgent }: { readonly clients: number; readonly pilotAgent: string | undefined },
   bundle: string,
   upstream: string,
   upstreamVariant: Variant,
   stops: Stop[],
 ): Promise<Middle> {
-  if (subject === 'direct') return { target: upstream, pid: undefined, startMs: undefined };
+  if (subject === 'direct') return { targets: [upstream], pids: [], startMs: undefined };
+  if (subject === 'pilot-agent') {
+    const agents = await startPilotAgents(pilotAgent ?? '', upstream, clients, stops);
+    return { ...agents, startMs: undefined };
+  }
   if (subject === 'relay') {
     const config: RelayConfig = { upstream };
     const relay = new Child<Message, RelayReport>('the relay', 'byte-relay.ts', config);
     stops.push(() => relay.kill());
     const { port } = await relay.report('listening');
-    return { target: `127.0.0.1:${port}`, pid: relay.pid, startMs: undefined };
+    return { targets: [`127.0.0.1:${port}`], pids: [relay.pid], startMs: undefined };
   }
   const folder = makeFolder();
   stops.push(async () => removeFolder(folder));
   const command = [process.execPath, bundle];
-  const weir = await startWeir({ command, upstream, folder, upstreamVariant });
+  const flags = ['--cache-dir', folder];
+  const weir = await startWeir({ command, upstream, folder, upstreamVariant, flags });
   stops.push(() => weir.process.kill());
-  return { target: `127.0.0.1:${weir.port}`, pid: weir.process.pid, startMs: weir.startMs };
+  const target = subject === 'weir-socket' ? `unix:${weir.socketPath}` : `127.0.0.1:${weir.port}`;
+  return { targets: [target], pids: [weir.process.pid], startMs: weir.startMs };
 }
 
 /**
@@ -80,9 +88,9 @@ export async function measure(
 }
 
 async function measureSteps(
-  { variant, resources, clients }: BenchCase,
+  { variant, resources, clients, changed }: BenchCase,
   subject: Subject,
-  { updates, changed }: RunOptions,
+  { updates, pilotAgent }: RunOptions,
   bundle: string,
   stops: Stop[],
 ): Promise<RunFigures> {
@@ -95,21 +103,22 @@ async function measureSteps(
   );
   stops.push(() => controlPlane.kill());
   const { port } = await controlPlane.report('listening');
-  const middle = await startMiddle(subject, bundle, `127.0.0.1:${port}`, upstreamVariant, stops);
+  const upstream = `127.0.0.1:${port}`;
+  const middle = await startMiddle(subject, { clients, pilotAgent }, bundle, upstream, upstreamVariant, stops);
   const swarmConfig: SwarmConfig = {
-    ...{ target: middle.target, clients, firstNode: 0, reached: clients },
+    ...{ targets: middle.targets, clients, firstNode: 0, reached: clients },
     ...{ resources, changed, variant },
   };
   const swarm = new Child<SwarmCommand, SwarmReport>('the clients', 'client-swarm.ts', swarmConfig);
   stops.push(() => swarm.kill());
   await swarm.report('ready');
 
-  const idle = middle.pid === undefined ? undefined : memoryOf(middle.pid);
+  const idle = memoryOfAll(middle.pids);
   const look = async () => {
     await sleep(restMs);
     controlPlane.send({ kind: 'stats' });
     const { stats } = await controlPlane.report('stats');
-    return { stats, controlPlane: cpuMsOf(controlPlane.pid), agent: middle.pid && cpuMsOf(middle.pid) };
+    return { stats, controlPlane: cpuMsOf(controlPlane.pid), agent: cpuMsOfAll(middle.pids) };
   };
   const started = await look();
   swarm.send({ kind: 'start' });
@@ -125,13 +134,13 @@ async function measureSteps(
     await sleep(pauseMs);
   }
   const ended = await look();
-  const memory = middle.pid === undefined ? undefined : memoryOf(middle.pid);
+  const memory = memoryOfAll(middle.pids);
   await verify(controlPlane, swarm, subject, clients, ended.stats);
 
   const perUpdate = (after: number | undefined, before: number | undefined): number | undefined =>
     after === undefined || before === undefined ? undefined : (after - before) / made;
   const agent: AgentFigures | undefined =
-    middle.pid === undefined
+    middle.pids.length === 0
       ? undefined
       : {
           startMs: middle.startMs,
@@ -139,6 +148,7 @@ async function measureSteps(
           idleOwnMiB: idle?.ownMiB,
           rssMiB: memory?.rssMiB,
           ownMiB: memory?.ownMiB,
+          peakRssMiB: memory?.peakRssMiB,
           syncCpuMs: difference(afterSync.agent, started.agent),
           updateCpuMs: perUpdate(ended.agent, afterSync.agent),
         };
@@ -170,7 +180,7 @@ async function verify(
 ): Promise<void> {
   await verifyNewest(controlPlane, swarm);
   if (stats.rejections > 0) throw new Error(`the control plane was sent ${stats.rejections} rejections`);
-  const streams = subject === 'direct' || subject === 'relay' ? clients : 1;
+  const streams = subject.startsWith('weir') ? 1 : clients;
   if (stats.streamsOpened !== streams) {
     throw new Error(`the control plane saw ${stats.streamsOpened} streams, expected ${streams}`);
   }

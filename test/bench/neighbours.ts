@@ -88,7 +88,7 @@ async function runOnce(
     const target = `127.0.0.1:${weir.port}`;
     const measured = clients - behaviours.length;
     const swarmConfig: SwarmConfig = {
-      ...{ target, clients: measured, firstNode: 0, reached: measured },
+      ...{ targets: [target], clients: measured, firstNode: 0, reached: measured },
       ...{ resources, changed, variant: 'delta' },
     };
     const swarm = new Child<SwarmCommand, SwarmReport>('the clients', 'client-swarm.ts', swarmConfig);

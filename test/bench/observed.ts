@@ -76,7 +76,7 @@ async function runOnce(
     const weir = await startProbedWeir(bundle, `127.0.0.1:${port}`, []);
     stops.push(() => weir.stop());
     const swarmConfig: SwarmConfig = {
-      ...{ target: `127.0.0.1:${weir.port}`, clients, firstNode: 0, reached: clients },
+      ...{ targets: [`127.0.0.1:${weir.port}`], clients, firstNode: 0, reached: clients },
       ...{ resources, changed, variant: 'delta' },
     };
     const swarm = new Child<SwarmCommand, SwarmReport>('the clients', 'client-swarm.ts', swarmConfig);

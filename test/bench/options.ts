@@ -1,8 +1,17 @@
 import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/demo/envelopes.ts';
 
-/** What is measured: the way of an update, many identities, bad neighbours, onlookers, a long time, or the return of a control plane. */
-export type Scenario = 'propagation' | 'identities' | 'neighbours' | 'observed' | 'soak' | 'storm';
+/** What is measured: the way of an update, in full or whether it is not worse than it was; starts without a control plane; many identities, bad neighbours, onlookers; the return of a control plane, to some or to many; a long time. */
+export type Scenario =
+  | 'propagation'
+  | 'check'
+  | 'coldstart'
+  | 'identities'
+  | 'neighbours'
+  | 'observed'
+  | 'reconnect'
+  | 'soak'
+  | 'storm';
 
 /** What the user asked for. */
 export interface BenchOptions {
@@ -12,7 +21,10 @@ export interface BenchOptions {
   readonly variants: readonly Variant[];
   readonly repetitions: number;
   readonly updates: number;
-  readonly changed: number;
+  /** Clusters in an update; several in the propagation alone. */
+  readonly changed: readonly number[];
+  /** Path of Istio's pilot-agent, to be measured beside. */
+  readonly pilotAgent: string | undefined;
   /** Soak: how long, and how many updates a second. */
   readonly minutes: number;
   readonly rate: number;
@@ -31,21 +43,27 @@ export const benchHelp = `npm run bench -- [OPTIONS]
 Measures clients straight at a control plane, through a bare grpc-js byte relay, and through Weir (the bundle, built anew),
 in turn, with processes of their own. Takes about half an hour with the defaults; the figures are medians (least–greatest).
 
-  --scenario NAME      propagation: the above; identities: a stream for each of many nodes, one of which changes all the time;
-                       neighbours: clients that stand still, reconnect without end, reject everything or send garbage beside
-                       many that behave; observed: a dashboard that is open while everything is dumped
-                       again and again; soak: updates at a fixed rate for a long time; storm: agents that come back after
-                       an outage, and as many clients without them, by --lab [propagation]
-  --clients N,…        numbers of clients, one in the other scenarios [1,10,100; identities 200; observed, soak 10; others 100]
-  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; identities 500; observed 10000; others 1000]
-  --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw]
-  --repetitions N      runs of each, alternating [3; in the other scenarios 5]
+  --scenario NAME      propagation: the above
+                       check: a small part of it, which fails where a ratio has become much worse than it was
+                       coldstart: starts from disk while the control plane is away, after SIGTERM and after kill -9, by --lab
+                       identities: a stream for each of many nodes, one of which changes all the time
+                       neighbours: clients that stand still, reconnect without end, reject everything or send garbage beside many that behave
+                       observed: a dashboard that is open while everything is dumped again and again
+                       reconnect: the control plane comes back to clients, with and without an agent, by --lab
+                       soak: updates at a fixed rate for a long time
+                       storm: a hundred agents that come back after an outage, and as many clients without them, by --lab [propagation]
+  --clients N,…        numbers of clients, one in most others [1,10,100; check 1,10; identities 200; observed, reconnect, soak 10; others 100]
+  --resources N,…      numbers of clusters, each with its endpoints [1000,10000; coldstart 10000,100000; identities 500; observed,
+                       reconnect 10000; others 1000]
+  --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw; check delta]
+  --repetitions N      runs of each, alternating; of coldstart the starts [3; coldstart, identities, neighbours, observed 5]
   --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600; observed 100]
-  --changed N          clusters in an update [10; soak 1]
+  --changed N,…        clusters in an update, one number in the other scenarios [10; soak 1]
   --minutes N          soak: how long [60]
   --rate N             soak: updates a second [50]
   --smoke              one small case in a few seconds: 2 clients, 200 resources, both variants, 5 updates, once
-  --lab PATH           the built xdslab: its bench runs each case too, straight and through Weir; storm needs it
+  --lab PATH           the built xdslab: its bench runs each case too; coldstart, reconnect and storm need it
+  --pilot-agent PATH   Istio's pilot-agent, measured beside: one for each client, since it serves one
   -o, --output FORMAT  text or json, on stdout [text]
   --out DIR            also writes DIR/PERFORMANCE.md and DIR/performance.svg; soak: DIR/soak.svg
   -h, --help           this text
@@ -77,15 +95,21 @@ const defaults: Readonly<
   identities: { clients: '200', resources: '500', repetitions: '5', updates: '600' },
   neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
   observed: { clients: '10', resources: '10000', repetitions: '5', updates: '100' },
+  check: { clients: '1,10', resources: '1000', repetitions: '3', updates: '30' },
+  coldstart: { clients: '1', resources: '10000,100000', repetitions: '5', updates: '1' },
+  reconnect: { clients: '10', resources: '10000', repetitions: '3', updates: '1' },
   soak: { clients: '10', resources: '1000', repetitions: '1', updates: '1' },
   storm: { clients: '100', resources: '1000', repetitions: '1', updates: '1' },
 };
 
 const scenarios = [
   'propagation',
+  'check',
+  'coldstart',
   'identities',
   'neighbours',
   'observed',
+  'reconnect',
   'soak',
   'storm',
 ] as const satisfies readonly Scenario[];
@@ -110,7 +134,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       scenario: { type: 'string', default: 'propagation' },
       clients: { type: 'string' },
       resources: { type: 'string' },
-      variants: { type: 'string', default: 'delta,sotw' },
+      variants: { type: 'string' },
       repetitions: { type: 'string' },
       updates: { type: 'string' },
       changed: { type: 'string' },
@@ -118,6 +142,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       rate: { type: 'string', default: '50' },
       smoke: { type: 'boolean', default: false },
       lab: { type: 'string' },
+      'pilot-agent': { type: 'string' },
       output: { type: 'string', short: 'o', default: 'text' },
       out: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false },
@@ -141,31 +166,24 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     repetitions: values.repetitions ?? usual.repetitions,
     updates: values.updates ?? usual.updates,
   };
+  const variants = values.variants ?? (scenario === 'check' ? 'delta' : 'delta,sotw');
   const resources = isSmoke ? [200] : countsIn('--resources', given.resources, 100_000);
-  const changed = one('--changed', values.changed ?? '10', 1000);
-  if (resources.some(count => count < changed)) throw new Error('--changed is more than there are resources');
-  const clients = isSmoke ? [scenario === 'propagation' ? 2 : 8] : countsIn('--clients', given.clients, 1000);
-  if (scenario !== 'propagation') {
-    if (values.out !== undefined && scenario !== 'soak') {
-      throw new Error(`--out belongs to the scenarios propagation and soak, not to ${scenario}`);
-    }
-    if (scenario === 'storm' && values.lab === undefined) throw new Error('--scenario storm needs --lab PATH');
-    if (scenario !== 'storm' && values.lab !== undefined) {
-      throw new Error(`--lab belongs to the scenarios propagation and storm, not to ${scenario}`);
-    }
-    if (clients.length > 1 || resources.length > 1) {
-      throw new Error(`--scenario ${scenario} has one number of --clients and of --resources`);
-    }
-    if ((clients[0] ?? 0) < 6) throw new Error(`--scenario ${scenario} needs 6 --clients or more`);
+  const changed = countsIn('--changed', values.changed ?? (scenario === 'soak' ? '1' : '10'), 1000);
+  if (resources.some(count => changed.every(part => count < part))) {
+    throw new Error('--changed is more than there are resources');
   }
+  const clients = isSmoke ? [scenario === 'propagation' ? 2 : 8] : countsIn('--clients', given.clients, 1000);
+  checkSizes(scenario, { clients, resources, changed });
+  checkFlags(scenario, values);
   return {
     scenario,
     clients,
     resources,
-    variants: variantsIn(values.variants),
+    variants: variantsIn(variants),
     repetitions: isSmoke ? 1 : one('--repetitions', given.repetitions, 100),
     updates: isSmoke ? 5 : one('--updates', given.updates, 10_000),
-    changed: scenario === 'soak' && values.changed === undefined ? 1 : changed,
+    changed,
+    pilotAgent: values['pilot-agent'],
     minutes: one('--minutes', values.minutes, 1_440),
     rate: one('--rate', values.rate, 1_000),
     isSmoke,
@@ -173,4 +191,40 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
     output: values.output,
     out: values.out,
   };
+}
+
+/** Scenarios that the lab runs, and those that run beside it. */
+const needsLab: ReadonlySet<Scenario> = new Set(['coldstart', 'reconnect', 'storm']);
+const takesLab: ReadonlySet<Scenario> = new Set(['propagation', ...needsLab]);
+const takesOut: ReadonlySet<Scenario> = new Set(['propagation', 'soak']);
+/** Scenarios with several sizes in one run. */
+const hasSeveral: ReadonlySet<Scenario> = new Set(['propagation', 'check', 'coldstart', 'reconnect']);
+/** Scenarios whose clients have parts of their own. */
+const needsClients: ReadonlySet<Scenario> = new Set(['identities', 'neighbours', 'observed', 'soak', 'storm']);
+const clientsMin = 6;
+
+function checkSizes(
+  scenario: Scenario,
+  { clients, resources, changed }: Pick<BenchOptions, 'clients' | 'resources' | 'changed'>,
+): void {
+  if (!hasSeveral.has(scenario) && clients.length + resources.length + changed.length > 3) {
+    throw new Error(`--scenario ${scenario} has one number of --clients, of --resources and of --changed`);
+  }
+  if (needsClients.has(scenario) && (clients[0] ?? 0) < clientsMin) {
+    throw new Error(`--scenario ${scenario} needs ${clientsMin} --clients or more`);
+  }
+}
+
+function checkFlags(
+  scenario: Scenario,
+  { out, lab, 'pilot-agent': pilotAgent }: { readonly [flag in 'out' | 'lab' | 'pilot-agent']?: string | undefined },
+): void {
+  const names = (scenarios: ReadonlySet<Scenario>): string => [...scenarios].join(', ');
+  if (out !== undefined && !takesOut.has(scenario))
+    throw new Error(`--out belongs to the scenarios ${names(takesOut)}, not to ${scenario}`);
+  if (lab === undefined && needsLab.has(scenario)) throw new Error(`--scenario ${scenario} needs --lab PATH`);
+  if (lab !== undefined && !takesLab.has(scenario))
+    throw new Error(`--lab belongs to the scenarios ${names(takesLab)}, not to ${scenario}`);
+  if (pilotAgent !== undefined && scenario !== 'propagation')
+    throw new Error(`--pilot-agent belongs to the scenario propagation, not to ${scenario}`);
 }

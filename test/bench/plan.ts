@@ -3,10 +3,10 @@ import type { Variant } from '../../src/demo/envelopes.ts';
 // What is measured, and what a measurement gives.
 
 /**
- * What stands between clients and control plane: nothing, the byte relay, Weir with the clients' variant upstream, or Weir
- * with SotW clients and Delta upstream.
+ * What stands between clients and control plane: nothing, the byte relay, Weir with the clients' variant upstream, the same with clients on its Unix
+ * socket, Weir with SotW clients and Delta upstream, or Istio's pilot-agent, one for each client since it serves one.
  */
-export type Subject = 'direct' | 'relay' | 'weir' | 'weir-delta';
+export type Subject = 'direct' | 'relay' | 'weir' | 'weir-socket' | 'weir-delta' | 'pilot-agent';
 
 /** One size of the bench. */
 export interface BenchCase {
@@ -15,13 +15,15 @@ export interface BenchCase {
   /** Clusters; there are as many endpoint lists. */
   readonly resources: number;
   readonly clients: number;
+  /** Clusters in each update. */
+  readonly changed: number;
 }
 
 /** How every run of a bench is made. */
 export interface RunOptions {
   readonly updates: number;
-  /** Clusters in each update. */
-  readonly changed: number;
+  /** Path of Istio's pilot-agent, undefined where it is not measured. */
+  readonly pilotAgent: string | undefined;
 }
 
 /** Figures of the process in the middle; memory in MiB, processor time in ms. */
@@ -33,6 +35,8 @@ export interface AgentFigures {
   /** After the last update. */
   readonly rssMiB: number | undefined;
   readonly ownMiB: number | undefined;
+  /** The most that RSS was from start to end. */
+  readonly peakRssMiB: number | undefined;
   readonly syncCpuMs: number | undefined;
   readonly updateCpuMs: number | undefined;
 }
@@ -65,8 +69,10 @@ export interface Row {
 }
 
 /** Subjects of a case in the order in which they take turns. */
-export function subjectsOf(variant: Variant): readonly Subject[] {
-  return variant === 'delta' ? ['direct', 'relay', 'weir'] : ['direct', 'relay', 'weir', 'weir-delta'];
+export function subjectsOf(variant: Variant, pilotAgent: string | undefined): readonly Subject[] {
+  const own: readonly Subject[] =
+    variant === 'delta' ? ['direct', 'relay', 'weir', 'weir-socket'] : ['direct', 'relay', 'weir', 'weir-delta'];
+  return pilotAgent === undefined ? own : [...own, 'pilot-agent'];
 }
 
 /** What the agent speaks upstream. */
@@ -75,12 +81,18 @@ export function upstreamVariantOf(subject: Subject, variant: Variant): Variant {
 }
 
 /** The cases of a bench, the small ones first. */
-export function casesOf(
-  variants: readonly Variant[],
-  resources: readonly number[],
-  clients: readonly number[],
-): readonly BenchCase[] {
+export function casesOf(sizes: {
+  readonly variants: readonly Variant[];
+  readonly resources: readonly number[];
+  readonly clients: readonly number[];
+  readonly changed: readonly number[];
+}): readonly BenchCase[] {
+  const { variants, resources: counts, clients: manies, changed: parts } = sizes;
   return variants.flatMap(variant =>
-    resources.flatMap(count => clients.map(many => ({ variant, resources: count, clients: many }))),
+    counts.flatMap(resources =>
+      manies.flatMap(clients =>
+        parts.flatMap(changed => (changed <= resources ? [{ variant, resources, clients, changed }] : [])),
+      ),
+    ),
   );
 }

@@ -10,8 +10,15 @@ const panelHeight = 260;
 const inner = { left: 58, right: 24, top: 40, bottom: 46 };
 const legendHeight = 34;
 
-const subjects: readonly Subject[] = ['direct', 'relay', 'weir', 'weir-delta'];
-const shapes: Readonly<Record<Subject, string>> = { direct: 'a', relay: 'b', weir: 'c', 'weir-delta': 'd' };
+const subjects: readonly Subject[] = ['direct', 'relay', 'weir', 'weir-socket', 'weir-delta', 'pilot-agent'];
+const shapes: Readonly<Record<Subject, string>> = {
+  direct: 'a',
+  relay: 'b',
+  weir: 'c',
+  'weir-socket': 'e',
+  'weir-delta': 'd',
+  'pilot-agent': 'f',
+};
 
 /** Colours of a plot, which follow the reader's setting. */
 export const plotStyle = `
@@ -22,11 +29,14 @@ export const plotStyle = `
   .line { fill: none; stroke-width: 2 }
   .back { fill: #ffffff }
   .line.a { stroke: #57606a } .line.b { stroke: #9a6700; stroke-dasharray: 2 3 } .line.c { stroke: #0969da } .line.d { stroke: #1a7f37; stroke-dasharray: 7 3 }
+  .line.e { stroke: #8250df; stroke-dasharray: 4 2 } .line.f { stroke: #bf3989; stroke-dasharray: 1 3 }
   circle.a { fill: #57606a } circle.b { fill: #9a6700 } circle.c { fill: #0969da } circle.d { fill: #1a7f37 }
+  circle.e { fill: #8250df } circle.f { fill: #bf3989 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .grid { stroke: #30363d } .back { fill: #0d1117 }
     .line.a { stroke: #9ea7b3 } .line.b { stroke: #d29922 } .line.c { stroke: #58a6ff } .line.d { stroke: #3fb950 }
     circle.a { fill: #9ea7b3 } circle.b { fill: #d29922 } circle.c { fill: #58a6ff } circle.d { fill: #3fb950 }
+    .line.e { stroke: #bc8cff } .line.f { stroke: #f778ba } circle.e { fill: #bc8cff } circle.f { fill: #f778ba }
   }
 `;
 
@@ -107,8 +117,8 @@ export function plotOf(rows: readonly Row[]): string {
   if (values.length === 0) return '';
   // All panels have one scale, so that they can be compared.
   const ticks = decades(Math.min(...values), Math.max(...values));
-  const keyOf = ({ variant, resources }: BenchCase): string =>
-    `${variant === 'delta' ? 'Delta' : 'SotW'} clients, ${resources.toLocaleString('en-US')} resources`;
+  const keyOf = ({ variant, resources, changed }: BenchCase): string =>
+    `${variant === 'delta' ? 'Delta' : 'SotW'} clients, ${changed} of ${resources.toLocaleString('en-US')} changed`;
   const titles = [...new Set(rows.map(row => keyOf(row.benchCase)))];
   const columns = Math.min(2, titles.length);
   const [width, height] = [columns * panelWidth, legendHeight + Math.ceil(titles.length / columns) * panelHeight];

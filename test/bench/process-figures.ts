@@ -42,6 +42,27 @@ export function cpuMsOf(pid: number): number | undefined {
   return Number.isFinite(ticks) ? ticks * msPerTick : undefined;
 }
 
+/** The sums over several processes; undefined without any, or where one cannot be read. */
+export function memoryOfAll(pids: readonly number[]): Memory | undefined {
+  const [first, ...others] = pids.map(memoryOf);
+  return others.reduce(
+    (sum, one) =>
+      sum &&
+      one && {
+        rssMiB: sum.rssMiB + one.rssMiB,
+        ownMiB: sum.ownMiB + one.ownMiB,
+        peakRssMiB: sum.peakRssMiB + one.peakRssMiB,
+      },
+    first,
+  );
+}
+
+/** As {@link memoryOfAll}, of {@link cpuMsOf}. */
+export function cpuMsOfAll(pids: readonly number[]): number | undefined {
+  const [first, ...others] = pids.map(cpuMsOf);
+  return others.reduce((sum, one) => (sum === undefined || one === undefined ? undefined : sum + one), first);
+}
+
 function read(path: string): string {
   try {
     return readFileSync(path, 'latin1');

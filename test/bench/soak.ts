@@ -75,7 +75,7 @@ export async function measureSoak(
     const weir = await startWeir({ command, upstream: `127.0.0.1:${port}`, folder, upstreamVariant: 'delta', flags });
     stops.push(() => weir.process.kill());
     const swarmConfig: SwarmConfig = {
-      ...{ target: `127.0.0.1:${weir.port}`, clients, firstNode: 0, reached: clients },
+      ...{ targets: [`127.0.0.1:${weir.port}`], clients, firstNode: 0, reached: clients },
       ...{ resources, changed, variant: 'delta' },
     };
     const swarm = new Child<SwarmCommand, SwarmReport>('the clients', 'client-swarm.ts', swarmConfig);

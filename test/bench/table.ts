@@ -1,6 +1,6 @@
 import type { LabRow } from './lab.ts';
 import type { BenchCase, Row, RunFigures, Subject } from './plan.ts';
-import { type Spread, spreadOf } from './statistics.ts';
+import { fittedSlope, type Spread, spreadOf } from './statistics.ts';
 
 // Rows of figures as text: the same cells on the terminal and in the document.
 
@@ -27,18 +27,29 @@ export const subjectNames: Readonly<Record<Subject, string>> = {
   direct: 'direct',
   relay: 'byte relay',
   weir: 'Weir',
+  'weir-socket': 'Weir, socket',
   'weir-delta': 'Weir, Delta upstream',
+  'pilot-agent': 'pilot-agent',
 };
 
-function caseCells({ variant, resources, clients }: BenchCase): readonly string[] {
-  return [variant, String(resources), String(clients)];
+function caseCells({ variant, resources, clients, changed }: BenchCase): readonly string[] {
+  return [variant, String(resources), String(changed), String(clients)];
 }
 
 /** Figures of the own harness. */
 export function figureTable(rows: readonly Row[]): Table {
   const heading = [
-    ...['clients speak', 'resources', 'clients', 'through', 'first sync ms', 'p50 ms', 'p99 ms', 'updates'],
-    ...['streams', 'sync MB', 'update kB', 'control plane ms/update', 'agent ms/update', 'RSS MiB', 'own MiB'],
+    ...['clients speak', 'resources', 'changed', 'clients', 'through', 'first sync ms', 'p50 ms', 'p99 ms', 'updates'],
+    ...[
+      'streams',
+      'sync MB',
+      'update kB',
+      'control plane ms/update',
+      'agent ms/update',
+      'RSS MiB',
+      'own MiB',
+      'peak RSS MiB',
+    ],
   ];
   return [
     heading,
@@ -62,6 +73,7 @@ export function figureTable(rows: readonly Row[]): Table {
         of(run => run.agent?.updateCpuMs),
         middle(run => run.agent?.rssMiB),
         middle(run => run.agent?.ownMiB),
+        middle(run => run.agent?.peakRssMiB),
       ];
     }),
   ];
@@ -70,7 +82,18 @@ export function figureTable(rows: readonly Row[]): Table {
 /** Figures of the lab. */
 export function labTable(rows: readonly LabRow[]): Table {
   const heading = [
-    ...['clients speak', 'resources', 'clients', 'through', 'first sync ms', 'p50 ms', 'p99 ms', 'streams', 'sync MB'],
+    ...[
+      'clients speak',
+      'resources',
+      'changed',
+      'clients',
+      'through',
+      'first sync ms',
+      'p50 ms',
+      'p99 ms',
+      'streams',
+      'sync MB',
+    ],
     ...['update kB', 'control plane ms/update', 'agent ms/update', 'RSS MiB'],
   ];
   return [
@@ -89,6 +112,49 @@ export function labTable(rows: readonly LabRow[]): Table {
       cell(spreadOf(runs.map(run => run.agentRssMiB))),
     ]),
   ];
+}
+
+/** How figures grow with a size: the exponent of the power that fits best, 0 for what does not grow, 1 for what grows as the size does. */
+export function growthTable(rows: readonly Row[]): Table {
+  const lines = new Map<
+    string,
+    { readonly cells: readonly string[]; readonly points: (readonly [number, RunFigures])[] }
+  >();
+  const add = (cells: readonly string[], size: number, run: RunFigures): void => {
+    const line = lines.get(cells.join()) ?? { cells, points: [] };
+    lines.set(cells.join(), line);
+    line.points.push([size, run]);
+  };
+  for (const { benchCase, subject, runs } of rows) {
+    const { variant, resources, clients, changed } = benchCase;
+    for (const run of runs) {
+      const name = subjectNames[subject];
+      add([variant, name, 'resources', `${changed} changed, ${clients} clients`], resources, run);
+      add([variant, name, 'clients', `${changed} of ${resources} changed`], clients, run);
+      add([variant, name, 'changed', `${clients} clients, ${resources} resources`], changed, run);
+    }
+  }
+  const table = [...lines.values()].flatMap(({ cells, points }) => {
+    const sizes = [...new Set(points.map(([size]) => size))].toSorted((a, b) => a - b);
+    if (sizes.length < 2) return [];
+    const exponent = (of: (run: RunFigures) => number | undefined): string => {
+      const fitted = sizes.flatMap(size => {
+        const median = spreadOf(points.flatMap(([one, run]) => (one === size ? [of(run)] : [])))?.median;
+        return median === undefined || median <= 0 ? [] : [[Math.log(size), Math.log(median)] as const];
+      });
+      return fitted.length < 2 ? nothing : fittedSlope(fitted).toFixed(2);
+    };
+    return [
+      [
+        ...[...cells, sizes.join(', ')],
+        ...[exponent(run => run.propagationP50Ms), exponent(run => run.agent?.updateCpuMs)],
+        ...[exponent(run => run.controlPlaneUpdateCpuMs), exponent(run => run.firstSyncMs)],
+        exponent(run => run.agent?.ownMiB),
+      ],
+    ];
+  });
+  const heading = ['clients speak', 'through', 'grows with', 'while', 'sizes'];
+  return [[...heading, 'p50', 'agent CPU an update', 'control plane CPU', 'first sync', 'own memory'], ...table];
 }
 
 /** A table for a terminal, columns aligned. */

@@ -37,20 +37,34 @@ function atMost(what: string, unit: string, limit: number, spread: Spread | unde
   return { what, target, measured: `${short(median)}${unit}${range}`, verdict: verdictOf(median, limit) };
 }
 
+/** Says both figures, where the verdict is by that of the lab. */
+function withBoth(verdict: Verdict, own: Spread | undefined, inLab: Spread | undefined): Verdict {
+  if (inLab === undefined || own === undefined) return verdict;
+  return { ...verdict, measured: `${verdict.measured} in the lab; ${short(own.median)}x in the own harness` };
+}
+
 interface AnyRow<Figures> {
   readonly benchCase: BenchCase;
   readonly subject: Subject;
   readonly runs: readonly Figures[];
 }
 
-function runsOf<Figures>(rows: readonly AnyRow<Figures>[], wanted: BenchCase, subject: Subject): readonly Figures[] {
-  const isWanted = ({ variant, resources, clients }: BenchCase): boolean =>
-    variant === wanted.variant && resources === wanted.resources && clients === wanted.clients;
+/** The runs of a subject in a case, none where it was not measured. */
+export function runsOf<Figures>(
+  rows: readonly AnyRow<Figures>[],
+  wanted: BenchCase,
+  subject: Subject,
+): readonly Figures[] {
+  const isWanted = ({ variant, resources, clients, changed }: BenchCase): boolean =>
+    variant === wanted.variant &&
+    resources === wanted.resources &&
+    clients === wanted.clients &&
+    changed === wanted.changed;
   return rows.find(row => row.subject === subject && isWanted(row.benchCase))?.runs ?? [];
 }
 
 /** Ratios of two subjects, each taken inside one repetition: what disturbs the machine disturbs both. */
-function ratios<Figures>(
+export function ratios<Figures>(
   rows: readonly AnyRow<Figures>[],
   wanted: BenchCase,
   [above, below]: readonly [Subject, Subject],
@@ -76,8 +90,8 @@ function casesIn(rows: readonly Row[], isMeant: (benchCase: BenchCase) => boolea
 }
 
 const count = (many: number): string => many.toLocaleString('en-US');
-const titleOf = ({ resources, clients }: BenchCase): string =>
-  `${count(clients)} client${clients === 1 ? '' : 's'}, ${count(resources)} resources`;
+const titleOf = ({ resources, clients, changed }: BenchCase): string =>
+  `${count(clients)} client${clients === 1 ? '' : 's'}, ${count(changed)} of ${count(resources)}`;
 
 /** The control plane's work with Weir in between against that for one client straight at it. */
 function loadTargets(rows: readonly Row[]): readonly Verdict[] {
@@ -108,15 +122,38 @@ function loadTargets(rows: readonly Row[]): readonly Verdict[] {
   });
 }
 
-function relayTargets(rows: readonly Row[]): readonly Verdict[] {
-  return casesIn(rows, ({ variant, clients }) => variant === 'delta' && clients === 1).map(benchCase =>
-    atMost(
-      `delta, ${titleOf(benchCase)}: p50`,
-      'x the byte relay',
-      1.15,
-      ratios(rows, benchCase, ['weir', 'relay'], run => run.propagationP50Ms),
-    ),
+function relayTargets({ rows, lab }: Measured): readonly Verdict[] {
+  return casesIn(rows, ({ variant, clients }) => variant === 'delta' && clients === 1).map(benchCase => {
+    const own = ratios(rows, benchCase, ['weir', 'relay'], run => run.propagationP50Ms);
+    const inLab = ratios(lab, benchCase, ['weir', 'relay'], run => run.propagationP50Ms);
+    return withBoth(atMost(`delta, ${titleOf(benchCase)}: p50`, 'x the byte relay', 1.15, inLab ?? own), own, inLab);
+  });
+}
+
+/** An update costs what it changes, not what there is. */
+function growthTargets(rows: readonly Row[]): readonly Verdict[] {
+  const large = casesIn(
+    rows,
+    ({ variant, clients, resources }) => variant === 'delta' && clients === 1 && resources === 100_000,
   );
+  return large.map(benchCase => {
+    const small = { ...benchCase, resources: 1000 };
+    const [above, below] = [benchCase, small].map(one =>
+      spreadOf(runsOf(rows, one, 'weir').map(run => run.propagationP50Ms)),
+    );
+    const ratio = above && below && above.median / below.median;
+    return atMost(`delta, ${titleOf(benchCase)}: p50`, `x of ${titleOf(small)}`, 1.5, spreadOf([ratio]));
+  });
+}
+
+/** The same work done by one pilot-agent for each client. */
+function pilotAgentTargets(rows: readonly Row[]): readonly Verdict[] {
+  const cases = casesIn(rows, ({ variant, clients }) => variant === 'delta' && clients >= 4);
+  return cases.flatMap(benchCase => {
+    const ratio = ratios(rows, benchCase, ['weir', 'pilot-agent'], run => run.agent?.updateCpuMs);
+    const what = `delta, ${titleOf(benchCase)}: CPU of an update, all clients`;
+    return ratio === undefined ? [] : [atMost(what, 'x pilot-agents', 1, ratio)];
+  });
 }
 
 /** Targets against direct. The lab's control plane works for every stream, as real ones do; it is the measure if it ran. */
@@ -128,8 +165,7 @@ function directTargets({ rows, lab }: Measured): readonly Verdict[] {
       const own = ratios(rows, benchCase, pair, figure);
       const inLab = ratios(lab, benchCase, pair, figure);
       const verdict = atMost(`${title}: ${name}`, 'x direct', limit, inLab ?? own);
-      if (inLab === undefined || own === undefined) return verdict;
-      return { ...verdict, measured: `${verdict.measured} in the lab; ${short(own.median)}x in the own harness` };
+      return withBoth(verdict, own, inLab);
     };
     const lines = [line('p50', p50, run => run.propagationP50Ms)];
     if (p99 !== undefined) lines.push(line('p99', p99, run => run.propagationP99Ms));
@@ -168,7 +204,11 @@ function sotwBytesTarget(rows: readonly Row[]): readonly Verdict[] {
 function memoryTargets(rows: readonly Row[]): readonly Verdict[] {
   const weir = rows.filter(row => row.subject === 'weir');
   const all = weir.flatMap(row => row.runs);
-  const held = (resources: number) => runsOf(weir, { variant: 'delta', resources, clients: 1 }, 'weir');
+  // Whatever an update changes, what is held is the same.
+  const held = (resources: number) =>
+    weir
+      .filter(({ benchCase: one }) => one.variant === 'delta' && one.clients === 1 && one.resources === resources)
+      .flatMap(row => row.runs);
   const of = (runs: readonly RunFigures[], figure: (run: RunFigures) => number | undefined) =>
     spreadOf(runs.map(figure));
   return [
@@ -214,6 +254,12 @@ function memoryTargets(rows: readonly Row[]): readonly Verdict[] {
       110,
       of(held(10_000), run => run.agent?.rssMiB),
     ),
+    atMost(
+      'memory, 10,000 resources, 1 Delta client: highest RSS',
+      'x settled',
+      1.6,
+      of(held(10_000), run => run.agent?.peakRssMiB && run.agent.peakRssMiB / (run.agent.rssMiB ?? Number.NaN)),
+    ),
   ];
 }
 
@@ -221,9 +267,11 @@ function memoryTargets(rows: readonly Row[]): readonly Verdict[] {
 export function verdictsOf(measured: Measured): readonly Verdict[] {
   return [
     ...loadTargets(measured.rows),
-    ...relayTargets(measured.rows),
+    ...relayTargets(measured),
+    ...growthTargets(measured.rows),
     ...directTargets(measured),
     ...sotwBytesTarget(measured.rows),
+    ...pilotAgentTargets(measured.rows),
     ...memoryTargets(measured.rows),
   ];
 }

@@ -29,7 +29,7 @@ const shells: readonly string[] = [
   // In the browser.
   'src/admin/dashboard/{main,charts,clients,connection,dom,search,timeline,types,upstream,verdict-view}.js',
   'src/recording/replay-server.ts',
-  'src/agent/{cache-tools,control,load-stats,loop,log,log-level,observer,recording-stream,process-watch,run,side-services,seed,seed-fetch,storage,token-review}.ts',
+  'src/agent/{cache-tools,control,load-stats,loop,log,log-level,observer,recording-stream,process-watch,run,side-services,small-heap,seed,seed-fetch,storage,token-review}.ts',
   'src/source/{folder,folder-files,folder-watch,kubernetes,kubernetes-{api,config},run}.ts',
   'src/kube/{webhook,certificate,self-signed,api-client}.ts',
 ];

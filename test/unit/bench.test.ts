@@ -6,8 +6,11 @@ import { readOptions } from '../bench/options.ts';
 import { eachResource, namesField, ResourceList, readRequest, readResponse } from '../bench/payload.ts';
 import type { Row, RunFigures } from '../bench/plan.ts';
 import { plotOf } from '../bench/plot.ts';
-import { quantile, spreadOf } from '../bench/statistics.ts';
+import { regressionsIn } from '../bench/regressions.ts';
+import { soakPlotOf } from '../bench/soak-plot.ts';
+import { fittedSlope, quantile, spreadOf } from '../bench/statistics.ts';
 import { peakOf } from '../bench/storm.ts';
+import { growthTable } from '../bench/table.ts';
 import { verdictsOf } from '../bench/targets.ts';
 
 // What the bench's figures rest on: payload, statistics, comparison.
@@ -26,7 +29,7 @@ const figures = (p50Ms: number): RunFigures => ({
 });
 
 const row = (subject: Row['subject'], ...p50Ms: readonly number[]): Row => ({
-  benchCase: { variant: 'delta', resources: 1000, clients: 1 },
+  benchCase: { variant: 'delta', resources: 1000, clients: 1, changed: 1 },
   subject,
   runs: p50Ms.map(figures),
   failures: [],
@@ -79,6 +82,52 @@ describe('the bench', () => {
     const rows = [row('direct', 1), row('relay', 10), row('weir', 23)];
     const verdict = verdictsOf({ rows, lab: [] }).find(({ target }) => target.includes('byte relay'));
     assert.equal(verdict?.verdict, 'missed by 100 %');
+  });
+
+  test('a ratio that has become much worse is told, and so is one that could not be taken', () => {
+    const agent = {
+      startMs: 1,
+      idleRssMiB: 70,
+      idleOwnMiB: 26,
+      rssMiB: 80,
+      ownMiB: 35,
+      peakRssMiB: 90,
+      syncCpuMs: 1,
+      updateCpuMs: 1,
+    };
+    const withAgent = (one: Row, changes: object = {}): Row => ({
+      ...one,
+      runs: one.runs.map(run => ({ ...run, agent: { ...agent, ...changes } })),
+    });
+    const good = [row('direct', 1), withAgent(row('relay', 1)), withAgent(row('weir', 2))];
+    assert.deepEqual(regressionsIn(good), []);
+    const slow = [row('direct', 1), withAgent(row('relay', 1)), withAgent(row('weir', 3), { ownMiB: 47 })];
+    assert.deepEqual(regressionsIn(slow), [
+      '1 client, 1000 resources: p50 in byte relays: 3.00, at most 2.50 is allowed',
+      '1 client, 1000 resources: own memory, MiB: 47.0, at most 46.0 is allowed',
+    ]);
+    assert.match(
+      regressionsIn([row('direct', 1), withAgent(row('weir', 2))]).join(),
+      /p50 in byte relays: not measured/,
+    );
+  });
+
+  test('growth is the exponent of the power that fits', () => {
+    const sizes = [1, 10, 100].map(clients => ({
+      ...row('weir', clients ** 0.5),
+      benchCase: { variant: 'delta', resources: 1000, clients, changed: 1 } as const,
+    }));
+    const [, line] = growthTable(sizes);
+    assert.deepEqual(line?.slice(0, 6), ['delta', 'Weir', 'clients', '1 of 1000 changed', '1, 10, 100', '0.50']);
+    assert.equal(growthTable(sizes).length, 2, 'what has one size only has no line');
+    assert.ok(Number.isNaN(fittedSlope([[1, 1]])));
+  });
+
+  test('a soak is drawn from zero, with both lines', () => {
+    const sample = { cpuPercent: 1, openFiles: 30, updates: 50, p50Ms: 1, p99Ms: 2 };
+    const svg = soakPlotOf([1, 2, 3].map(minute => ({ ...sample, minute, ownMiB: 40, rssMiB: 90 })));
+    assert.equal(svg.match(/<polyline/g)?.length, 2);
+    assert.ok(!/<script|NaN|undefined/.test(svg));
   });
 
   test('the plot shows every subject that was measured and holds no script', () => {
