@@ -10,7 +10,7 @@ import { measureNeighbours, neighboursTable } from './neighbours.ts';
 import { measureObserved, observedTable } from './observed.ts';
 import { type BenchOptions, benchHelp, readOptions } from './options.ts';
 import { coldStartTable, measureColdStarts, measureReturns, returnTable } from './outages.ts';
-import { type BenchCase, casesOf, type RunFigures, type Subject, subjectsOf } from './plan.ts';
+import { type BenchCase, type RunFigures, type Subject, subjectsOf } from './plan.ts';
 import { plotOf } from './plot.ts';
 import { Progress } from './progress.ts';
 import { regressionsIn } from './regressions.ts';
@@ -61,11 +61,10 @@ async function alternate<Figures extends RunFigures | LabFigures>(
 
 async function measureAll(options: BenchOptions, bundle: string): Promise<Measured> {
   const { lab, repetitions, pilotAgent } = options;
-  const cases = casesOf(options);
   const open = <Figures>(benchCase: BenchCase, subjects: readonly Subject[]): OpenRow<Figures>[] =>
     subjects.map(subject => ({ benchCase, subject, runs: [], failures: [] }));
-  const groups = cases.map(benchCase => ({
-    own: open<RunFigures>(benchCase, subjectsOf(benchCase.variant, pilotAgent)),
+  const groups = options.cases.map(benchCase => ({
+    own: open<RunFigures>(benchCase, subjectsOf(benchCase, pilotAgent)),
     // Whatever its clients speak, Weir chooses Delta upstream when it is left to choose.
     lab: open<LabFigures>(benchCase, lab === undefined ? [] : labSubjects(benchCase, pilotAgent)),
   }));

@@ -15,10 +15,12 @@ export function machineLine(now: Date): string {
 
 function commandOf(options: BenchOptions): string {
   const { clients, resources, variants, repetitions, updates, changed, lab, pilotAgent } = options;
-  const sizes = `--clients ${clients} --resources ${resources} --variants ${variants}`;
-  const amounts = `--repetitions ${repetitions} --updates ${updates} --changed ${changed}`;
+  const { namedCases, isUsual } = options;
+  const named = isUsual ? '' : namedCases?.map(one => `--case ${one} `).join('');
+  const sizes = named ?? `--clients ${clients} --resources ${resources} --variants ${variants} --changed ${changed} `;
+  const amounts = `--repetitions ${repetitions} --updates ${updates}`;
   const peers = `${lab === undefined ? '' : ' --lab PATH-OF-XDSLAB'}${pilotAgent === undefined ? '' : ' --pilot-agent PATH'}`;
-  return `npm run bench -- ${sizes} ${amounts}${peers} --out docs`;
+  return `npm run bench -- ${sizes}${amounts}${peers} --out docs`;
 }
 
 const introduction = `Made by \`npm run bench\`; only the last part is written by hand. Absolute figures are those of one shared machine; what

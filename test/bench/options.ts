@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import type { Variant } from '../../src/demo/envelopes.ts';
+import { type BenchCase, casesOf } from './plan.ts';
 
 /** What is measured: the way of an update, in full or whether it is not worse than it was; starts without a control plane; many identities, bad neighbours, onlookers; the return of a control plane, to some or to many; a long time. */
 export type Scenario =
@@ -21,6 +22,12 @@ export interface BenchOptions {
   readonly variants: readonly Variant[];
   readonly repetitions: number;
   readonly updates: number;
+  /** What is measured, in the scenarios propagation and check. */
+  readonly cases: readonly BenchCase[];
+  /** Those that were named one by one, as they were; undefined where sizes were, or nothing. */
+  readonly namedCases: readonly string[] | undefined;
+  /** They are those of a run without sizes. */
+  readonly isUsual: boolean;
   /** Clusters in an update; several in the propagation alone. */
   readonly changed: readonly number[];
   /** Path of Istio's pilot-agent, to be measured beside. */
@@ -41,7 +48,8 @@ export interface BenchOptions {
 export const benchHelp = `npm run bench -- [OPTIONS]
 
 Measures clients straight at a control plane, through a bare grpc-js byte relay, and through Weir (the bundle, built anew),
-in turn, with processes of their own. Takes about half an hour with the defaults; the figures are medians (least–greatest).
+in turn, with processes of their own; the figures are medians (least–greatest). Without sizes it measures the cases that have targets, five times each: with
+--lab half an hour, without it a quarter.
 
   --scenario NAME      propagation: the above
                        check: a small part of it, which fails where a ratio has become much worse than it was
@@ -52,11 +60,12 @@ in turn, with processes of their own. Takes about half an hour with the defaults
                        reconnect: the control plane comes back to clients, with and without an agent, by --lab
                        soak: updates at a fixed rate for a long time
                        storm: a hundred agents that come back after an outage, and as many clients without them, by --lab [propagation]
+  --case V,C,R,N       one case: variant, clients, resources, changed clusters; may be repeated, in place of the four flags that follow
   --clients N,…        numbers of clients, one in most others [1,10,100; check 1,10; identities 200; observed, reconnect, soak 10; others 100]
   --resources N,…      numbers of clusters, each with its endpoints [1000,10000; coldstart 10000,100000; identities 500; observed,
                        reconnect 10000; others 1000]
   --variants V,…       what the clients speak, delta or sotw; Weir speaks the same upstream, with SotW clients Delta too [delta,sotw; check delta]
-  --repetitions N      runs of each, alternating; of coldstart the starts [3; coldstart, identities, neighbours, observed 5]
+  --repetitions N      runs of each, alternating; of coldstart the starts [5; check, reconnect 3; soak, storm 1]
   --updates N          updates in a run, one at a time; fewer, but at least 5, where they take long [40; identities 600; observed 100]
   --changed N,…        clusters in an update, one number in the other scenarios [10; soak 1]
   --minutes N          soak: how long [60]
@@ -87,11 +96,28 @@ function variantsIn(value: string): readonly Variant[] {
   });
 }
 
+/** The cases that have targets, and what they are compared with. */
+const targetCases: readonly string[] = [
+  ...['delta,1,1000,1', 'delta,1,100000,1', 'delta,4,1000,10', 'delta,20,1000,10'],
+  ...['delta,1,10000,10', 'delta,10,10000,10', 'delta,50,10000,10', 'delta,100,10000,10'],
+  ...['sotw,1,10000,10', 'sotw,10,10000,10'],
+];
+
+function caseIn(text: string): BenchCase {
+  const [variant = '', ...numbers] = text.split(',');
+  const [clients = 0, resources = 0, changed = 0] = countsIn('--case', numbers.join(','), 100_000);
+  if (numbers.length !== 3 || changed > resources) {
+    throw new Error(`--case: ${JSON.stringify(text)} is not VARIANT,CLIENTS,RESOURCES,CHANGED`);
+  }
+  const [known = 'delta'] = variantsIn(variant);
+  return { variant: known, clients, resources, changed };
+}
+
 /** What differs between scenarios where the user names nothing. */
 const defaults: Readonly<
   Record<Scenario, { readonly [flag in 'clients' | 'resources' | 'repetitions' | 'updates']: string }>
 > = {
-  propagation: { clients: '1,10,100', resources: '1000,10000', repetitions: '3', updates: '40' },
+  propagation: { clients: '1,10,100', resources: '1000,10000', repetitions: '5', updates: '40' },
   identities: { clients: '200', resources: '500', repetitions: '5', updates: '600' },
   neighbours: { clients: '100', resources: '1000', repetitions: '5', updates: '40' },
   observed: { clients: '10', resources: '10000', repetitions: '5', updates: '100' },
@@ -138,6 +164,7 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
       repetitions: { type: 'string' },
       updates: { type: 'string' },
       changed: { type: 'string' },
+      case: { type: 'string', multiple: true },
       minutes: { type: 'string', default: '60' },
       rate: { type: 'string', default: '50' },
       smoke: { type: 'boolean', default: false },
@@ -174,12 +201,23 @@ export function readOptions(args: readonly string[]): BenchOptions | undefined {
   }
   const clients = isSmoke ? [scenario === 'propagation' ? 2 : 8] : countsIn('--clients', given.clients, 1000);
   checkSizes(scenario, { clients, resources, changed });
+  const isSized = [values.clients, values.resources, values.variants, values.changed].some(one => one !== undefined);
+  if (values.case && isSized)
+    throw new Error('--case stands in place of --clients, --resources, --variants and --changed');
+  if (values.case && scenario !== 'propagation')
+    throw new Error(`--case belongs to the scenario propagation, not to ${scenario}`);
+  const isUsual = scenario === 'propagation' && !isSized && !isSmoke;
+  const namedCases = values.case ?? (isUsual ? targetCases : undefined);
+  const cases = namedCases?.map(caseIn) ?? casesOf({ variants: variantsIn(variants), resources, clients, changed });
   checkFlags(scenario, values);
   return {
     scenario,
     clients,
     resources,
     variants: variantsIn(variants),
+    cases,
+    namedCases,
+    isUsual,
     repetitions: isSmoke ? 1 : one('--repetitions', given.repetitions, 100),
     updates: isSmoke ? 5 : one('--updates', given.updates, 10_000),
     changed,

@@ -68,11 +68,17 @@ export interface Row {
   readonly failures: readonly string[];
 }
 
+/** More pilot-agents than this, one for each client, are not started: each has 30 MiB. */
+const pilotAgentsMax = 20;
+/** With more clients the socket makes no difference that could be seen. */
+const socketClientsMax = 10;
+
 /** Subjects of a case in the order in which they take turns. */
-export function subjectsOf(variant: Variant, pilotAgent: string | undefined): readonly Subject[] {
-  const own: readonly Subject[] =
-    variant === 'delta' ? ['direct', 'relay', 'weir', 'weir-socket'] : ['direct', 'relay', 'weir', 'weir-delta'];
-  return pilotAgent === undefined ? own : [...own, 'pilot-agent'];
+export function subjectsOf({ variant, clients }: BenchCase, pilotAgent: string | undefined): readonly Subject[] {
+  const other: Subject = variant === 'delta' ? 'weir-socket' : 'weir-delta';
+  const isOther = variant === 'sotw' || clients <= socketClientsMax;
+  const isPilotAgent = pilotAgent !== undefined && variant === 'delta' && clients <= pilotAgentsMax;
+  return ['direct', 'relay', 'weir', ...(isOther ? [other] : []), ...(isPilotAgent ? (['pilot-agent'] as const) : [])];
 }
 
 /** What the agent speaks upstream. */

@@ -152,6 +152,22 @@ describe('the bench', () => {
     assert.equal(readOptions(['-h']), undefined);
   });
 
+  test('cases are those with targets, those named one by one, or all combinations that there can be', () => {
+    const casesOf = (...args: string[]) =>
+      readOptions(args)?.cases.map(({ variant, clients, resources, changed }) =>
+        [variant, clients, resources, changed].join(),
+      );
+    assert.ok(casesOf()?.includes('delta,10,10000,10'));
+    assert.deepEqual(casesOf('--case', 'sotw,2,300,3', '--case', 'delta,1,20,20'), ['sotw,2,300,3', 'delta,1,20,20']);
+    assert.deepEqual(casesOf('--variants', 'sotw', '--clients', '1,2', '--resources', '5,100', '--changed', '1,10'), [
+      ...['sotw,1,5,1', 'sotw,2,5,1', 'sotw,1,100,1', 'sotw,1,100,10', 'sotw,2,100,1', 'sotw,2,100,10'],
+    ]);
+    for (const wrong of ['delta,1,10', 'rest,1,10,1', 'delta,1,10,11', 'delta,0,10,1']) {
+      assert.throws(() => readOptions(['--case', wrong]), /^Error: --(case|variants)/, wrong);
+    }
+    assert.throws(() => readOptions(['--case', 'delta,1,10,1', '--clients', '2']), /--case stands in place/);
+  });
+
   test('the other scenarios have sizes of their own, and one each', () => {
     const { clients, resources, updates } = readOptions(['--scenario', 'identities', '--updates', '7']) ?? {};
     assert.deepEqual([clients, resources, updates], [[200], [500], 7]);
