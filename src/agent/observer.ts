@@ -35,8 +35,6 @@ export class Observer {
   readonly #choice = new LineChoice();
   readonly #lines = new LineLimit();
   readonly #timer: NodeJS.Timeout;
-  /** What is looked at once the messages of this turn have left. */
-  readonly #waiting: [Note, ViewKey | undefined][] = [];
 
   constructor(log: Logger) {
     this.#log = log;
@@ -51,16 +49,7 @@ export class Observer {
     }, lookEveryMs).unref();
   }
 
-  /** What the core tells while messages are on their way: Node.js writes them at the end of the turn, and nobody waits for a counter. */
-  readonly noteLater = (note: Note, viewKey?: ViewKey): void => {
-    if (this.#waiting.push([note, viewKey]) === 1) setImmediate(this.#catchUp);
-  };
-
-  readonly #catchUp = (): void => {
-    for (const [note, viewKey] of this.#waiting.splice(0)) this.note(note, viewKey);
-  };
-
-  /** As {@link noteLater}, at once. */
+  /** What the core tells. */
   readonly note = (note: Note, viewKey?: ViewKey): void => {
     this.counters.observe(note);
     this.refusals.observe(note, Date.now());

@@ -114,7 +114,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
       case 'write_disk':
         return storage.write(effect.changes);
       case 'note':
-        return observer.noteLater(effect.note, effect.viewKey);
+        return observer.note(effect.note, effect.viewKey);
       default:
         return unreachable(effect);
     }
@@ -151,6 +151,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
       (error: unknown) => observer.seed({ kind: 'seed_failed', error: String(error) }),
     );
   }
+
   const cache = (): CacheReport | undefined => {
     if (!storage.disk) return undefined;
     const { state } = storage.disk;
