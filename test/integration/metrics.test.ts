@@ -123,7 +123,10 @@ test('what operators are called for is on the page: rejection, outage, a start w
     ['weir_resources', state('RDS', 'requested'), 1],
     ['weir_cache_resources', type('CDS'), 2],
   ]);
-  assert.ok(metricValue(out, 'weir_upstream_stream_failures_total', { code: 'UNAVAILABLE' }) >= 1);
+  // Of a server that stops the last word is that its streams are cancelled, or the connection is gone before that is read.
+  const failures = out.get('weir_upstream_stream_failures_total')?.samples ?? [];
+  const codes = failures.filter(one => one.value > 0).map(one => one.labels.get('code'));
+  assert.ok(codes.includes('UNAVAILABLE') || codes.includes('CANCELLED'), codes.join());
   assert.ok(metricValue(out, 'weir_config_age_seconds', type('CDS')) > 0);
 
   await controlPlane.start(upstream);
