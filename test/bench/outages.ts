@@ -74,7 +74,7 @@ export async function measureColdStarts(
           portMs: spreadAt(result, 'exec_to_port_ms'),
           firstAnswerMs: spreadAt(result, 'exec_to_first_response_ms'),
           everythingMs: spreadAt(result, 'exec_to_full_sync_ms'),
-          equal: Number(result.get('equal')),
+          equal: Number(result.get('equal_runs')),
         };
         tell(
           `${resources}, ${variant}, ${endedBy}: first answer after ${short(one.firstAnswerMs?.median ?? Number.NaN)} ms`,
