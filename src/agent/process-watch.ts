@@ -28,8 +28,8 @@ export class ProcessWatch {
   *samples(): Generator<MetricSample | HistogramSample> {
     yield sampleOf('build_info', 1, { version: this.#version, node: process.version });
     yield sampleOf('start_time_seconds', this.#startedWallMs / 1000);
-    const { heapUsed, external } = process.memoryUsage();
-    const { residentBytes, ownBytes } = readMemory();
+    const { rss, heapUsed, external } = process.memoryUsage();
+    const { residentBytes, ownBytes } = readMemory(rss);
     yield sampleOf('process_resident_memory_bytes', residentBytes);
     if (ownBytes !== undefined) yield sampleOf('process_own_memory_bytes', ownBytes);
     yield sampleOf('process_heap_bytes', heapUsed);
@@ -51,9 +51,8 @@ export class ProcessWatch {
   }
 }
 
-/** What memory the process has at this moment. */
-export function readMemory(): MemoryReport {
-  const residentBytes = process.memoryUsage.rss();
+/** What memory the process has at this moment. @param residentBytes where that was read already */
+export function readMemory(residentBytes = process.memoryUsage.rss()): MemoryReport {
   try {
     const kilobytes = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
     return { residentBytes, ownBytes: kilobytes === undefined ? undefined : Number(kilobytes) * 1024 };

@@ -85,7 +85,7 @@ export async function startAgent(settings: Settings, log: Logger, version = 'unk
   const smallHeap = new SmallHeap();
   const upstream = new UpstreamChannels(connections, event => {
     recorder.observe(event, performance.now());
-    if (event.kind === 'upstream_response') smallHeap.upstreamSpoke();
+    if (event.kind === 'upstream_response') smallHeap.begin();
     loop.post(event);
   });
   const sides = sideServices(settings, core, connections, counters);

@@ -17,10 +17,10 @@ export function preferSmallHeap(): void {
  */
 export class SmallHeap {
   #isSmall = false;
-  readonly #timer = setTimeout(() => this.upstreamSpoke(), startMs).unref();
+  readonly #timer = setTimeout(() => this.begin(), startMs).unref();
 
-  /** On the path of every response. */
-  upstreamSpoke(): void {
+  /** When upstream speaks; on the path of every response. */
+  begin(): void {
     if (this.#isSmall) return;
     this.#isSmall = true;
     clearTimeout(this.#timer);

@@ -1,6 +1,7 @@
 import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
-import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
+import type { ControlPlaneConfig } from './lean-control-plane.ts';
+import { type Plane, startPlane } from './plane.ts';
 import { type ProbedMemory, startProbedWeir } from './probed-weir.ts';
 import { quantile, spreadOf } from './statistics.ts';
 import type { Table } from './table.ts';
@@ -53,7 +54,6 @@ export interface IdentitiesFigures {
 }
 
 type Stop = () => Promise<void>;
-type Plane = Child<ControlPlaneCommand, ControlPlaneReport>;
 type Swarm = Child<SwarmCommand, SwarmReport>;
 
 const sleep = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms));
@@ -77,12 +77,9 @@ async function withProcesses<Result>(run: (stops: Stop[]) => Promise<Result>): P
   }
 }
 
-async function startPlane({ resources }: IdentitiesOptions, stops: Stop[]): Promise<{ plane: Plane; address: string }> {
-  const config: ControlPlaneConfig = { resources, variants: ['delta'], own: Math.round(resources * ownShare) };
-  const plane: Plane = new Child('the control plane', 'lean-control-plane.ts', config);
-  stops.push(() => plane.kill());
-  const { port } = await plane.report('listening');
-  return { plane, address: `127.0.0.1:${port}` };
+/** The lists that the control plane serves. */
+function worldsOf({ resources }: IdentitiesOptions): ControlPlaneConfig {
+  return { resources, variants: ['delta'], own: Math.round(resources * ownShare) };
 }
 
 /** Connects nodes and waits until they hold everything. */
@@ -117,7 +114,7 @@ async function statsOf(plane: Plane) {
 
 /** Node 1 is the one that changes all the time, alone in its process; the others are the measured ones. */
 async function measureDirect(options: IdentitiesOptions, stops: Stop[], tell: (line: string) => void): Promise<Phases> {
-  const { plane, address } = await startPlane(options, stops);
+  const { plane, address } = await startPlane(worldsOf(options), stops);
   await join(options, address, 1, 1, stops);
   const { swarm } = await join(options, address, 2, options.nodes - 1, stops);
   return await takeTurns('direct', options, plane, swarm, tell);
@@ -130,7 +127,7 @@ async function measureWeir(
   stops: Stop[],
   tell: (line: string) => void,
 ): Promise<IdentitiesFigures> {
-  const { plane, address } = await startPlane(options, stops);
+  const { plane, address } = await startPlane(worldsOf(options), stops);
   const flags = ['--node-sharing', 'stream-per-node'];
   const weir = await startProbedWeir(bundle, address, flags);
   stops.push(() => weir.stop());

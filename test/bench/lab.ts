@@ -37,16 +37,17 @@ export interface LabRow {
   readonly failures: readonly string[];
 }
 
-function at(value: unknown, ...path: readonly string[]): unknown {
+/** What stands there in a result of the lab, undefined for nothing. */
+export function at(value: unknown, ...path: readonly string[]): unknown {
   return path.reduce<unknown>(
     (inner, key) => (typeof inner === 'object' && inner !== null ? new Map(Object.entries(inner)).get(key) : undefined),
     value,
   );
 }
 
-function figuresIn(result: ReadonlyMap<string, unknown>, updates: number): LabFigures {
+function figuresIn(result: unknown, updates: number): LabFigures {
   const optional = (...path: readonly string[]): number | undefined => {
-    const value = at(Object.fromEntries(result), ...path);
+    const value = at(result, ...path);
     return typeof value === 'number' ? value : undefined;
   };
   const required = (...path: readonly string[]): number => {
@@ -54,7 +55,7 @@ function figuresIn(result: ReadonlyMap<string, unknown>, updates: number): LabFi
     if (value === undefined) throw new Error(`the lab's result has no ${path.join('.')}`);
     return value;
   };
-  if (result.get('all_equal') !== true) throw new Error('the lab found a client without the newest of everything');
+  if (at(result, 'all_equal') !== true) throw new Error('the lab found a client without the newest of everything');
   const agentSeconds = optional('relay_update_cpu_s');
   return {
     firstSyncMs: required('first_sync_ms', 'max'),
@@ -83,18 +84,14 @@ export function labWeir(bundle: string): string {
 /**
  * Runs the lab's bench once.
  *
- * @returns what it prints, by key
+ * @returns what it prints
  * @throws Error when it fails or takes longer than that
  */
-export async function runLab(
-  lab: string,
-  args: readonly string[],
-  msMax: number,
-): Promise<ReadonlyMap<string, unknown>> {
+export async function runLab(lab: string, args: readonly string[], msMax: number): Promise<unknown> {
   return await new Promise((resolve, reject) => {
     const limits = { timeout: msMax, maxBuffer: 16 * 1024 * 1024 };
     execFile(lab, ['bench', ...args], limits, (error, stdout, stderr) => {
-      if (error === null) resolve(new Map<string, unknown>(Object.entries(JSON.parse(stdout))));
+      if (error === null) resolve(JSON.parse(stdout));
       else if (error.killed) reject(new Error(`the lab was not done after ${msMax / 1000} s`));
       else reject(new Error(`the lab failed: ${(stderr.trim() || error.message).slice(-300)}`));
     });

@@ -6,7 +6,6 @@ import type { RelayConfig, RelayReport } from './byte-relay.ts';
 import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
 import type { Message } from './inbox.ts';
-import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
 import { startPilotAgents } from './pilot-agents.ts';
 import {
   type AgentFigures,
@@ -16,6 +15,7 @@ import {
   type Subject,
   upstreamVariantOf,
 } from './plan.ts';
+import { type Plane, startPlane } from './plane.ts';
 import { cpuMsOf, cpuMsOfAll, memoryOfAll } from './process-figures.ts';
 import { quantile } from './statistics.ts';
 import { updateOnce, verifyNewest } from './updates.ts';
@@ -95,15 +95,8 @@ async function measureSteps(
   stops: Stop[],
 ): Promise<RunFigures> {
   const upstreamVariant = upstreamVariantOf(subject, variant);
-  const controlPlaneConfig: ControlPlaneConfig = { resources, variants: [upstreamVariant], own: 0 };
-  const controlPlane = new Child<ControlPlaneCommand, ControlPlaneReport>(
-    'the control plane',
-    'lean-control-plane.ts',
-    controlPlaneConfig,
-  );
-  stops.push(() => controlPlane.kill());
-  const { port } = await controlPlane.report('listening');
-  const upstream = `127.0.0.1:${port}`;
+  const planeConfig = { resources, variants: [upstreamVariant], own: 0 };
+  const { plane: controlPlane, address: upstream } = await startPlane(planeConfig, stops);
   const middle = await startMiddle(subject, { clients, pilotAgent }, bundle, upstream, upstreamVariant, stops);
   const swarmConfig: SwarmConfig = {
     ...{ targets: middle.targets, clients, firstNode: 0, reached: clients },
@@ -172,7 +165,7 @@ function difference(after: number | undefined, before: number | undefined): numb
 
 /** @throws Error when a client lacks something, anything was rejected, or the control plane saw other than the streams expected */
 async function verify(
-  controlPlane: Child<ControlPlaneCommand, ControlPlaneReport>,
+  controlPlane: Plane,
   swarm: Child<SwarmCommand, SwarmReport>,
   subject: Subject,
   clients: number,

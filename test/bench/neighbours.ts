@@ -1,7 +1,7 @@
 import type { BadClientsCommand, BadClientsConfig, BadClientsReport, Behaviour } from './bad-clients.ts';
 import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
-import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
+import { startPlane } from './plane.ts';
 import { startProbedWeir } from './probed-weir.ts';
 import { memoryOf } from './process-figures.ts';
 import { quantile, spreadOf } from './statistics.ts';
@@ -75,15 +75,8 @@ async function runOnce(
 ): Promise<NeighboursRun> {
   const stops: Stop[] = [];
   try {
-    const planeConfig: ControlPlaneConfig = { resources, variants: ['delta'], own: 0 };
-    const plane = new Child<ControlPlaneCommand, ControlPlaneReport>(
-      'the control plane',
-      'lean-control-plane.ts',
-      planeConfig,
-    );
-    stops.push(() => plane.kill());
-    const { port } = await plane.report('listening');
-    const weir = await startProbedWeir(bundle, `127.0.0.1:${port}`, []);
+    const { plane, address } = await startPlane({ resources, variants: ['delta'], own: 0 }, stops);
+    const weir = await startProbedWeir(bundle, address, []);
     stops.push(() => weir.stop());
     const target = `127.0.0.1:${weir.port}`;
     const measured = clients - behaviours.length;

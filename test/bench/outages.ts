@@ -1,4 +1,4 @@
-import { labWeir, runLab } from './lab.ts';
+import { at, labWeir, runLab } from './lab.ts';
 import type { BenchCase } from './plan.ts';
 import { type Spread, spreadOf } from './statistics.ts';
 import { cell, short, type Table } from './table.ts';
@@ -44,12 +44,10 @@ const downFor = '3s';
 /** Of one run of the lab, in ms: a hundred thousand resources are written to disk and read five times. */
 const runMsMax = 240_000;
 
-function spreadAt(result: ReadonlyMap<string, unknown>, key: string): Spread | undefined {
-  const value = result.get(key);
-  if (typeof value !== 'object' || value === null) return undefined;
-  const at = (name: string): number => Number(new Map<string, unknown>(Object.entries(value)).get(name));
+function spreadAt(result: unknown, key: string): Spread | undefined {
+  const [median, max] = [at(result, key, 'p50'), at(result, key, 'max')];
   // The lab gives no least one.
-  return { median: at('p50'), min: at('p50'), max: at('max') };
+  return typeof median === 'number' && typeof max === 'number' ? { median, min: median, max } : undefined;
 }
 
 /** Starts the agent again and again while there is no control plane. @throws Error when a run of the lab fails */
@@ -74,7 +72,7 @@ export async function measureColdStarts(
           portMs: spreadAt(result, 'exec_to_port_ms'),
           firstAnswerMs: spreadAt(result, 'exec_to_first_response_ms'),
           everythingMs: spreadAt(result, 'exec_to_full_sync_ms'),
-          equal: Number(result.get('equal_runs')),
+          equal: Number(at(result, 'equal_runs')),
         };
         tell(
           `${resources}, ${variant}, ${endedBy}: first answer after ${short(one.firstAnswerMs?.median ?? Number.NaN)} ms`,
@@ -127,8 +125,8 @@ export async function measureReturns(
             ['--scenario', 'reconnect', '--down', downFor, '--mode-down', variant, ...sizesArgs, ...middle],
             runMsMax,
           );
-          const number = (key: string): number => Number(result.get(key) ?? 0);
-          if (result.get('all_equal') !== true)
+          const number = (key: string): number => Number(at(result, key) ?? 0);
+          if (at(result, 'all_equal') !== true)
             throw new Error(`${subject}, ${variant}: a client did not end with the newest of everything`);
           runs.push({
             ...{ subject, variant, resources },

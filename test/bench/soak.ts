@@ -5,7 +5,7 @@ import { startWeir } from '../../src/demo/weir-process.ts';
 import { boundedRun } from './bounded-run.ts';
 import { Child } from './child.ts';
 import type { SwarmCommand, SwarmConfig, SwarmReport } from './client-swarm.ts';
-import type { ControlPlaneCommand, ControlPlaneConfig, ControlPlaneReport } from './lean-control-plane.ts';
+import { startPlane } from './plane.ts';
 import { cpuMsOf, memoryOf } from './process-figures.ts';
 import { fittedSlope, quantile } from './statistics.ts';
 import { short, type Table } from './table.ts';
@@ -60,19 +60,12 @@ export async function measureSoak(
 ): Promise<SoakFigures> {
   const { clients, resources, changed, updatesPerSecond, minutes } = options;
   return await boundedRun(minutes * 60_000 + aroundMs, async stops => {
-    const planeConfig: ControlPlaneConfig = { resources, variants: ['delta'], own: 0 };
-    const plane = new Child<ControlPlaneCommand, ControlPlaneReport>(
-      'the control plane',
-      'lean-control-plane.ts',
-      planeConfig,
-    );
-    stops.push(() => plane.kill());
-    const { port } = await plane.report('listening');
+    const { plane, address } = await startPlane({ resources, variants: ['delta'], own: 0 }, stops);
     const folder = makeFolder();
     stops.push(async () => removeFolder(folder));
     const command = [process.execPath, bundle];
     const flags = ['--cache-dir', folder];
-    const weir = await startWeir({ command, upstream: `127.0.0.1:${port}`, folder, upstreamVariant: 'delta', flags });
+    const weir = await startWeir({ command, upstream: address, folder, upstreamVariant: 'delta', flags });
     stops.push(() => weir.process.kill());
     const swarmConfig: SwarmConfig = {
       ...{ targets: [`127.0.0.1:${weir.port}`], clients, firstNode: 0, reached: clients },

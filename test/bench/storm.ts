@@ -1,6 +1,6 @@
-import { execFile } from 'node:child_process';
 import type { Variant } from '../../src/demo/envelopes.ts';
 import { pickFreePort } from '../../src/demo/processes.ts';
+import { runLab } from './lab.ts';
 import { short, type Table } from './table.ts';
 
 // Many agents lose the control plane at one moment and come back, each with a client behind it; and as many clients without agents. By the
@@ -89,7 +89,7 @@ async function run(
     `exec '${process.execPath}' '${bundle}' run --upstream {upstream} --listen unix:{uds} ` +
     '--admin unix:{dir}/admin.sock --cache-dir {dir} --log-level warn';
   const args = [
-    ...['bench', '--scenario', 'storm', '--relays', String(clients), '--resources', String(resources)],
+    ...['--scenario', 'storm', '--relays', String(clients), '--resources', String(resources)],
     ...['--changed-down', String(changed), '--down', awayFor, '--mode-down', variant, '--limit', stepLimit],
     ...['--serve-args', `--admin ${admin}`],
     ...(subject === 'direct' ? ['--direct'] : ['--relay-cmd', weir, '--relay-target', 'unix:{uds}']),
@@ -97,15 +97,9 @@ async function run(
   const ending = new AbortController();
   const counting = watch(admin, ending.signal);
   try {
-    const output = await new Promise<string>((resolve, reject) => {
-      execFile(lab, args, { timeout: runMsMax }, (error, stdout, stderr) =>
-        error === null
-          ? resolve(stdout)
-          : reject(new Error(`the lab failed: ${(stderr.trim() || error.message).slice(-300)}`)),
-      );
-    });
+    const output = await runLab(lab, args, runMsMax);
     ending.abort();
-    return figuresIn(JSON.parse(output), await counting, subject, variant);
+    return figuresIn(output, await counting, subject, variant);
   } finally {
     ending.abort();
   }

@@ -1,8 +1,7 @@
 import type { Child } from './child.ts';
 import type { SwarmCommand, SwarmReport } from './client-swarm.ts';
-import type { ControlPlaneCommand, ControlPlaneReport } from './lean-control-plane.ts';
+import type { Plane } from './plane.ts';
 
-type Plane = Child<ControlPlaneCommand, ControlPlaneReport>;
 type Swarm = Child<SwarmCommand, SwarmReport>;
 
 /** How many updates, of how many resources each, and how long after one comes the next, in ms. */
